@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# BPF objects -> skeletons -> build/fwdctl. One flat file, nothing recursive.
+#
+#   make                       build/fwdctl
+#   make test                  everything that scripts/test runs (root)
+#   make install PREFIX= DESTDIR=
+#   make clean                 V=1 shows the commands
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+
+CC        ?= gcc
+CLANG     ?= clang
+BPFTOOL   ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
+LLVM_STRIP ?= llvm-strip
+PKGCONFIG ?= pkg-config
+
+B := build
+# What `fwdctl version` says; a checkout knows better than a number in a file.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+
+WARN := -Wall -Wextra -Werror -Wno-unused-parameter
+INC  := -Iinclude -Ibpf -Iuser -I$(B)
+CFLAGS ?= -O2 -g
+USER_CFLAGS := $(CFLAGS) -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE -DFWD_VERSION='"$(VERSION)"' \
+	$(shell $(PKGCONFIG) --cflags libbpf jansson)
+USER_LIBS := $(shell $(PKGCONFIG) --libs libbpf jansson)
+
+# Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look.
+TRIPLET := $(shell $(CC) -print-multiarch)
+BPF_CFLAGS := -O2 -g -std=gnu11 -target bpf -mcpu=v3 $(WARN) -Iinclude -Ibpf \
+	$(if $(TRIPLET),-idirafter /usr/include/$(TRIPLET)) $(shell $(PKGCONFIG) --cflags libbpf)
+
+BPF_SKELS := $(patsubst bpf/%.bpf.c,$(B)/%.skel.h,$(wildcard bpf/*.bpf.c))
+USER_OBJS := $(patsubst user/%.c,$(B)/user/%.o,$(wildcard user/*.c))
+# All but main(): what the tests link.
+USER_LIB_OBJS := $(filter-out $(B)/user/fwdctl.o,$(USER_OBJS))
+
+HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
+PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n' $(1) $(2)
+endif
+
+.PHONY: all test tests install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(B)/fwdctl
+
+$(B)/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(B)/$*.bpf.d -MT $@ -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(B)/user/%.o: user/%.c $(BPF_SKELS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/fwdctl: $(USER_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
+
+# Each file of tests/host is a program of its own, built with everything it includes.
+$(B)/host/%: tests/host/%.c $(wildcard tests/host/*.h) $(wildcard bpf/*.h) $(wildcard include/*.h) \
+		$(filter-out user/fwdctl.c,$(wildcard user/*.c)) $(wildcard user/*.h) $(BPF_SKELS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -Itests/host $< $(HOST_SOURCES_$*) -o $@ -lcriterion $(USER_LIBS)
+
+$(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -Itests/prog $< $(USER_LIB_OBJS) -o $@ -lcriterion $(USER_LIBS)
+
+tests: $(HOST_TESTS) $(PROG_TESTS)
+
+test:
+	scripts/test
+
+install: $(B)/fwdctl
+	install -d $(DESTDIR)$(SBINDIR)
+	install -m 0755 $(B)/fwdctl $(DESTDIR)$(SBINDIR)/fwdctl
+	if [ -f docs/fwdctl.8 ]; then install -d $(DESTDIR)$(MANDIR)/man8 && \
+		install -m 0644 docs/fwdctl.8 $(DESTDIR)$(MANDIR)/man8/fwdctl.8; fi
+
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*.d $(B)/user/*.d)

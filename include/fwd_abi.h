@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every struct that the BPF programs and fwdctl both see: the values of the pinned maps.
+ *
+ * They outlive any one program, so this is an ABI. Whoever changes a size, an offset or a meaning
+ * here raises FWD_ABI_VERSION; fwdctl compares it with the one in the pinned `meta` map before it
+ * touches anything else. All padding is by hand, because keys are compared byte by byte and values
+ * are copied to user space.
+ *
+ * Byte order: fields of type __be16 and __be32 are in network order, all others in the host's.
+ */
+#ifndef FWD_ABI_H
+#define FWD_ABI_H
+
+#include <linux/types.h>
+
+#define FWD_ABI_VERSION 1
+
+/* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
+ * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
+ * packets to the stack, so the two families can't meet in a table. */
+struct fwd_addr {
+	__be32 w[4];
+};
+
+/* A packet as it is seen on arrival: the key of the connection table. */
+struct fwd_tuple {
+	struct fwd_addr saddr;
+	struct fwd_addr daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad[3];
+};
+
+/* Time in the tables: "ticks" of 2^20 ns (1.05 ms) of CLOCK_MONOTONIC in 32 bits. They wrap after 52
+ * days and are compared by the sign of their difference; no timeout may reach half of that. */
+#define FWD_TICK_SHIFT  20
+#define FWD_NSEC        1000000000ULL
+#define FWD_TICKS(sec)  ((__u32)(((__u64)(sec) * FWD_NSEC) >> FWD_TICK_SHIFT))
+#define FWD_TIMEOUT_MAX_SEC (20 * 24 * 3600)
+
+/* Where a device's frames begin. */
+enum fwd_link {
+	FWD_LINK_IP,       /* with the IP header: WireGuard, tun, PPP */
+	FWD_LINK_ETHERNET, /* with an Ethernet header */
+	FWD_LINK_MAX,
+};
+
+/* The way out of one direction of a connection, as bpf_fib_lookup() last said. */
+struct fwd_way {
+	__u32 ifindex;   /* 0: not known yet */
+	__u32 refreshed; /* ticks */
+	__u16 mtu;       /* of the route, bytes of IP */
+	__u8 link;       /* enum fwd_link, of the device ifindex */
+	__u8 pad;
+	__u8 dmac[6]; /* FWD_LINK_ETHERNET only */
+	__u8 smac[6];
+};
+
+/* What happens to a connection's packets, by where they come from. */
+enum fwd_dir {
+	FWD_DIR_FORWARD, /* from the side that opened it (client) */
+	FWD_DIR_REPLY,   /* from the side that was called (target) */
+};
+
+enum fwd_conn_kind {
+	FWD_CONN_MAPPED, /* a visitor's connection through a map */
+	FWD_CONN_LOCAL,  /* of a socket of the gateway itself, whose source port was taken by a mapped
+			    connection to the same target; only its port is translated */
+};
+
+/*
+ * One direction of a connection; a connection has two, each under the tuple of the packets that it
+ * describes. saddr..dport are what the packet carries when it leaves. The tuple of the other
+ * direction is those, swapped: so each entry leads to its twin.
+ */
+struct fwd_conn {
+	struct fwd_addr saddr;
+	struct fwd_addr daddr;
+	__be16 sport;
+	__be16 dport;
+	__u32 last_seen; /* ticks; of this direction */
+	__u64 packets;   /* of this direction; a GSO packet counts as its segments */
+	__u64 bytes;     /* of this direction, from the IP header on */
+	__u32 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
+	__u32 rule_gen;  /* the connection ends when the rule's differs */
+	__u32 slot;      /* index into `slots`; right in the FORWARD entry only */
+	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both entries */
+	__u32 proof;     /* FORWARD entry, TCP: the ACK number that shows that the client has seen the
+			    target's SYN (host order) */
+	__u8 dir;        /* enum fwd_dir */
+	__u8 kind;       /* enum fwd_conn_kind */
+	__u8 pad[2];
+	struct fwd_way way;
+};
+
+#define FWD_RULE_NONE 0xffffffffU
+
+/*
+ * A place in the table's two classes. [0, half_open) is a ring that unconfirmed connections take in
+ * turn, each pushing out whichever is there and still unconfirmed: so a flood displaces only its own
+ * kind. [half_open, half_open + connections) belongs to the confirmed. The sweeper walks this array
+ * to find what has expired; it is the one list of all connections.
+ */
+struct fwd_slot {
+	struct fwd_tuple forward; /* key of the FORWARD entry */
+	__u32 check_at;           /* ticks; not worth a look before */
+	__u32 used;               /* 0 or 1; whoever swaps 1 for 0 owns the freeing */
+};
+
+enum fwd_snat {
+	FWD_SNAT_AUTO, /* the address the kernel uses towards the target, resolved by fwdctl */
+	FWD_SNAT_NONE, /* the visitor's own address stays */
+	FWD_SNAT_LIST, /* the addresses given */
+};
+
+enum fwd_rule_state {
+	FWD_RULE_FREE,     /* the place is not in use */
+	FWD_RULE_ACTIVE,   /* a map */
+	FWD_RULE_DRAINING, /* deleted with --keep-connections: no new ones */
+};
+
+#define FWD_SNAT_POOL_MAX 16
+#define FWD_NAME_LEN      32 /* with the final 0 */
+#define FWD_RULES_MAX     16384
+
+/* One map, as `fwdctl map add` made it. Ports in host order. */
+struct fwd_rule {
+	__u32 gen;   /* raised when the place is given up: ends the connections that carry the old one */
+	__u32 state; /* enum fwd_rule_state */
+	struct fwd_addr listen; /* all zero behind the family's prefix: any address of the gateway */
+	struct fwd_addr target;
+	__u16 listen_low;
+	__u16 listen_high; /* inclusive */
+	__u16 target_low;  /* port p becomes target_low + (p - listen_low) */
+	__u8 proto;
+	__u8 family;     /* 4 or 6 */
+	__u8 any_listen; /* 1: listen is a wildcard */
+	__u8 snat;       /* enum fwd_snat */
+	__u8 snat_count; /* addresses in pool; 0 with FWD_SNAT_AUTO: not resolved yet */
+	__u8 pad;
+	struct fwd_addr pool[FWD_SNAT_POOL_MAX];
+	char name[FWD_NAME_LEN];
+};
+
+/* Key of `rule_index`; value: __u32, index into `rules`. A range of ports is stored as the prefixes
+ * that make it up, as CIDR does with addresses; a single port has prefix length 16. */
+struct fwd_rule_key {
+	struct fwd_addr addr;
+	__u16 port; /* host order, bits behind plen are 0 */
+	__u8 proto;
+	__u8 plen; /* 0 to 16 */
+};
+
+/* Per CPU, one for each place in `rules`; the sum over the CPUs is what counts. */
+struct fwd_rule_stats {
+	__u64 packets[2]; /* by enum fwd_dir */
+	__u64 bytes[2];
+	__u64 created;
+	__u64 ended;
+};
+
+/* A device that fwdctl attached; key of `devices`: __u32 ifindex. */
+enum fwd_hook {
+	FWD_HOOK_TCX,    /* bpf_link, kernel 6.6 and newer */
+	FWD_HOOK_CLSACT, /* tc filter */
+};
+
+#define FWD_DEVICES_MAX 64
+
+struct fwd_device {
+	__u8 link; /* enum fwd_link */
+	__u8 hook; /* enum fwd_hook */
+	__u8 pad[2];
+	__u32 index; /* its place in `device_stats`; a constant of the programs attached to it */
+	char name[16];
+};
+
+/* Per CPU, FWD_DEVICES_MAX of them. */
+struct fwd_device_stats {
+	__u64 packets; /* that the ingress program saw on this device, ours or not; GSO: segments */
+};
+
+/* One bit for each port; `ports` is an array indexed by enum fwd_ports. It answers "is this port
+ * anybody's?" with one load, which is all that most of the host's own traffic costs. */
+enum fwd_ports {
+	FWD_PORTS_LISTEN_TCP, /* some map listens there */
+	FWD_PORTS_LISTEN_UDP,
+	FWD_PORTS_TARGET_TCP, /* some map's target is there */
+	FWD_PORTS_TARGET_UDP,
+	FWD_PORTS_MAX,
+};
+
+struct fwd_port_set {
+	__u64 bits[65536 / 64];
+};
+
+/* Indices of fwd_config.timeout; names and defaults in fwd_track.h. */
+enum fwd_timeout {
+	FWD_TIMEOUT_TCP_SYN_SENT,
+	FWD_TIMEOUT_TCP_SYN_RECV,
+	FWD_TIMEOUT_TCP_ESTABLISHED,
+	FWD_TIMEOUT_TCP_FIN_WAIT,
+	FWD_TIMEOUT_TCP_CLOSE_WAIT,
+	FWD_TIMEOUT_TCP_LAST_ACK,
+	FWD_TIMEOUT_TCP_TIME_WAIT,
+	FWD_TIMEOUT_TCP_CLOSE,
+	FWD_TIMEOUT_UDP,
+	FWD_TIMEOUT_UDP_STREAM,
+	FWD_TIMEOUT_MAX,
+};
+
+/* `config`, one element. Written by fwdctl, read by the programs. */
+struct fwd_config {
+	__u32 timeout[FWD_TIMEOUT_MAX]; /* ticks */
+	__u32 plens;       /* bit n: some key of `rule_index` has prefix length n */
+	__u32 sweep_all;   /* raised: let the sweeper look at every connection now, due or not */
+	__u32 clock_offset; /* ticks added to the clock; for tests */
+	__u32 csum_ipv6;   /* 1: the kernel knows BPF_F_IPV6 in bpf_l4_csum_replace() */
+};
+
+/* `meta`, one element: who made these maps. Its layout never changes, only `abi` does. */
+struct fwd_meta {
+	__u32 abi;
+	__u32 connections; /* sizes that `conns` and `slots` were made with */
+	__u32 half_open;
+	__u32 pad;
+	__u64 netns_dev; /* stat() of the network namespace that the devices are in; 0: none yet */
+	__u64 netns_ino;
+};
+
+/* `counters`, per CPU, one element. */
+struct fwd_counters {
+	__u64 created;
+	__u64 expired; /* ended by their timeout */
+	__u64 ended;   /* all ends, the expired included */
+	__u64 failed;  /* refused for want of a source port or of room */
+	__u64 evicted; /* unconfirmed, pushed out of the half-open ring by newer ones */
+};
+
+/* What fwdctl asks of the `fwd_control` program: user space never edits a connection itself, so every
+ * end of a connection, by packet, timer or command, is the same code. */
+enum fwd_request_type {
+	FWD_REQUEST_START_SWEEPER,
+	FWD_REQUEST_END_CONNECTION, /* `forward` names it */
+	FWD_REQUEST_PROBE_CSUM_IPV6,
+};
+
+/* Sent as the packet of BPF_PROG_RUN, after 14 bytes that stand for an Ethernet header. The
+ * program's return value is 0 or a negative errno. */
+struct fwd_request {
+	__u32 type; /* enum fwd_request_type */
+	__u32 pad;
+	struct fwd_tuple forward;
+};
+
+#define FWD_DEFAULT_CONNECTIONS 65536
+#define FWD_DEFAULT_HALF_OPEN   16384
+
+_Static_assert(sizeof(struct fwd_tuple) == 40, "ABI");
+_Static_assert(sizeof(struct fwd_way) == 24, "ABI");
+_Static_assert(sizeof(struct fwd_conn) == 104, "ABI");
+_Static_assert(sizeof(struct fwd_slot) == 48, "ABI");
+_Static_assert(sizeof(struct fwd_rule) == 340, "ABI");
+_Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
+_Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
+_Static_assert(sizeof(struct fwd_device) == 24, "ABI");
+_Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
+_Static_assert(sizeof(struct fwd_config) == 56, "ABI");
+_Static_assert(sizeof(struct fwd_request) == 48, "ABI");
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Why a packet left fwdctl the way it did. One vocabulary for the programs, the counters and the
+ * user: `stats` prints these names, docs/journey.md explains them.
+ */
+#ifndef FWD_REASON_H
+#define FWD_REASON_H
+
+/*
+ * X(symbol, name, class, text)
+ *   SILENT  not counted: forwarded, or never ours
+ *   PASS    handed to the stack though it looked like ours
+ *   DROP    dropped
+ */
+#define FWD_REASONS(X)                                                                             \
+	X(FORWARDED, "forwarded", SILENT, "translated and sent on")                                \
+	X(NOT_OURS, "not_ours", SILENT, "no map and no connection: the stack's")                   \
+	X(MALFORMED, "malformed", PASS, "a header that is cut short or contradicts itself")        \
+	X(FRAGMENT, "fragment", PASS, "an IP fragment")                                            \
+	X(EXTENSION_HEADER, "extension_header", PASS, "IPv6 extension headers beyond reason")      \
+	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \
+	X(NO_CONNECTION, "no_connection", PASS, "TCP in mid-stream, of no known connection")       \
+	X(NO_SOURCE, "no_source", PASS, "the map's source address is not known yet")               \
+	X(NO_FORWARDING, "no_forwarding", PASS, "forwarding is off on the device it came in by")   \
+	X(NOT_ATTACHED, "not_attached", PASS, "the way out is a device fwdctl isn't attached to")  \
+	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
+	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
+	X(NO_PORT, "no_port", DROP, "no free source port towards the target")                      \
+	X(TABLE_FULL, "table_full", DROP, "as many confirmed connections as --connections allows") \
+	X(TRANSLATE, "translate", DROP, "the kernel refused to rewrite the packet")
+
+enum fwd_reason {
+#define X(symbol, name, class, text) FWD_##symbol,
+	FWD_REASONS(X)
+#undef X
+		FWD_REASON_MAX,
+};
+
+enum fwd_reason_class {
+	FWD_CLASS_SILENT,
+	FWD_CLASS_PASS,
+	FWD_CLASS_DROP,
+};
+
+#endif
