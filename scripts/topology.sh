@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# The topology of the story, in network namespaces. scripts/demo and tests/net source this file.
+#
+#   client                internet                        gateway
+#   eth0 ───────────────▸ c0   g0 ◂─────────────────────▸ eth0 93.184.216.34
+#   54.147.66.132         (routes)                        wg0  10.172.16.1 ◂═════════╗
+#   client2               d0   h0                                                    ║
+#   eth0 ───────────────▸        │                                                   ║ WireGuard
+#   198.51.100.77                ▼                                                   ║ UDP port 51913
+#                              home router (masquerades)     home                    ║
+#                              wan 203.0.113.7           ┌─▸ enp3s0 192.168.178.20   ║
+#                              lan 192.168.178.1 ◂───────┘   wg0    10.172.16.2 ◂════╝
+#
+# and, where asked for, `lan`: a server that hangs on the gateway's eth1 by plain Ethernet.
+#
+# A run has a prefix; each of its namespaces is called PREFIX-HOST, so any number of runs live side by
+# side. All else it needs is under TOPO_DIR: keys, logs, the pids of what it started, and a bpffs.
+#
+#   topo_up              makes it, by TOPO_OPTIONS:
+#                          client2       a second client
+#                          lan           a server behind the gateway's eth1
+#                          offload=off   checksum and segmentation offloads off on every device
+#                          snat-none     home routes its answers through the tunnel, whoever asked
+#   topo_in HOST CMD...  runs a command on a host
+#   topo_spawn HOST NAME CMD...  same in the background; output in TOPO_DIR/NAME.log
+#   topo_down            removes it all; also what a topo_up that was cut short left, also twice
+#
+# Callers: trap topo_down EXIT; trap 'exit 130' INT TERM
+
+TOPO_PREFIX=${TOPO_PREFIX:-fwd$$}
+TOPO_DIR=${TOPO_DIR:-/run/fwdctl-topology/$TOPO_PREFIX}
+TOPO_OPTIONS=${TOPO_OPTIONS:-}
+
+CLIENT=54.147.66.132
+CLIENT6=2001:db8:54::132
+CLIENT2=198.51.100.77
+CLIENT2_6=2001:db8:198::77
+GATEWAY=93.184.216.34
+GATEWAY6=2001:db8:93::34
+GATEWAY_WG=10.172.16.1
+GATEWAY_WG6=fd10:172:16::1
+HOME_WG=10.172.16.2
+HOME_WG6=fd10:172:16::2
+LAN=10.99.0.2
+LAN6=fd10:99::2
+WG_PORT=51913
+
+# The objects of fwdctl, pinned in this run's own bpffs.
+export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
+
+# `ip netns exec` would remount /sys; nsenter changes the network namespace and nothing else.
+topo_in() {
+	local host=$1
+	shift
+	nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@"
+}
+
+topo_option() {
+	[[ " $TOPO_OPTIONS " == *" $1 "* ]]
+}
+
+# A process may only be ended while it is still the one that was started: pid and start time.
+topo_started_at() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	stat=${stat##*) }
+	# shellcheck disable=SC2086
+	set -- $stat
+	echo "${20}"
+}
+
+topo_remember() {
+	echo "$1 $(topo_started_at "$1")" >>"$TOPO_DIR/pids"
+}
+
+topo_spawn() {
+	local host=$1 name=$2
+	shift 2
+	# A session of its own: a Ctrl-C at the terminal is for the caller, which ends this one in order.
+	setsid nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@" \
+		</dev/null >"$TOPO_DIR/$name.log" 2>"$TOPO_DIR/$name.err" &
+	TOPO_PID=$!
+	topo_remember "$TOPO_PID"
+}
+
+# Ends the processes listed in a file of "pid start-time".
+topo_kill() {
+	local pid started signal tries
+	[ -f "$1" ] || return 0
+	for signal in TERM KILL; do
+		while read -r pid started; do
+			[ -n "$started" ] && [ "$(topo_started_at "$pid")" = "$started" ] &&
+				kill -"$signal" "$pid" 2>/dev/null
+		done <"$1"
+		for tries in {1..50}; do
+			while read -r pid started; do
+				# A zombie has ended; whoever started it will collect it.
+				[ -n "$started" ] && [ "$(topo_started_at "$pid")" = "$started" ] &&
+					! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null &&
+					sleep 0.02 && continue 2
+			done <"$1"
+			break 2
+		done
+	done
+	rm -f "$1"
+}
+
+# topo_wait SECONDS CMD...: until CMD succeeds.
+topo_wait() {
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1
+		sleep 0.02
+	done
+}
+
+topo_host() {
+	local host=$1
+	ip netns add "$TOPO_PREFIX-$host"
+	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+	topo_in "$host" ip link set lo up
+}
+
+# topo_link HOST DEV HOST DEV: a cable.
+topo_link() {
+	local side
+	topo_in "$1" ip link add "$2" type veth peer name "$4" netns "$TOPO_PREFIX-$3"
+	for side in "$1 $2" "$3 $4"; do
+		# shellcheck disable=SC2086
+		set -- $side
+		topo_option offload=off && topo_offload "$1" "$2" off
+		topo_in "$1" ip link set "$2" up
+	done
+}
+
+topo_offload() {
+	topo_in "$1" ethtool -K "$2" tx "$3" rx "$3" gro "$3" gso "$3" tso "$3" >/dev/null 2>&1 || true
+}
+
+# topo_address HOST DEV V4/LEN V6/LEN
+topo_address() {
+	topo_in "$1" ip addr add "$3" dev "$2"
+	topo_in "$1" ip -6 addr add "$4" dev "$2" nodad
+}
+
+topo_default_route() {
+	topo_in "$1" ip route add default via "$2"
+	[ -z "${3:-}" ] || topo_in "$1" ip -6 route add default via "$3"
+}
+
+topo_forwarding() {
+	topo_in "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+}
+
+# topo_wireguard HOST: wg0. By the kernel's module where it is; else by wireguard-go, one process for
+# each device. Those share one folder of control sockets, named by device: so the device is made under a
+# name that is unique on this machine, and called wg0 within its namespace. `topo_wg` knows the name.
+topo_wireguard() {
+	local host=$1 name=wg0
+	if ! topo_in "$host" ip link add wg0 type wireguard 2>/dev/null; then
+		name=$TOPO_PREFIX${host:0:1}
+		command -v wireguard-go >/dev/null ||
+			{ echo "no WireGuard: neither the kernel's module nor wireguard-go" >&2; return 1; }
+		[ -c /dev/net/tun ] ||
+			{ echo "no WireGuard: wireguard-go needs /dev/net/tun" >&2; return 1; }
+		topo_spawn "$host" "wireguard-$host" wireguard-go -f "$name"
+		topo_wait 5 wg show "$name" ||
+			{ echo "wireguard-go did not start:" >&2; cat "$TOPO_DIR/wireguard-$host.err" >&2; return 1; }
+		topo_in "$host" ip link set "$name" name wg0
+	fi
+	echo "$name" >"$TOPO_DIR/wg-$host"
+}
+
+topo_wg() {
+	local host=$1 command=$2
+	shift 2
+	topo_in "$host" wg "$command" "$(cat "$TOPO_DIR/wg-$host")" "$@"
+}
+
+topo_tunnel() {
+	local host home_allows=10.172.16.0/24,fd10:172:16::/64
+	for host in gateway home; do
+		(umask 077 && wg genkey >"$TOPO_DIR/$host.key")
+		wg pubkey <"$TOPO_DIR/$host.key" >"$TOPO_DIR/$host.pub"
+		topo_wireguard "$host"
+	done
+	topo_option snat-none && home_allows=0.0.0.0/0,::/0
+	topo_wg gateway set listen-port $WG_PORT private-key "$TOPO_DIR/gateway.key" \
+		peer "$(cat "$TOPO_DIR/home.pub")" allowed-ips $HOME_WG/32,$HOME_WG6/128
+	topo_wg home set private-key "$TOPO_DIR/home.key" \
+		peer "$(cat "$TOPO_DIR/gateway.pub")" endpoint $GATEWAY:$WG_PORT \
+		persistent-keepalive 25 allowed-ips $home_allows
+	topo_address gateway wg0 $GATEWAY_WG/24 $GATEWAY_WG6/64
+	topo_address home wg0 $HOME_WG/24 $HOME_WG6/64
+	for host in gateway home; do
+		topo_option offload=off && topo_offload $host wg0 off
+		topo_in $host ip link set wg0 mtu 1420 up
+	done
+	if topo_option snat-none; then
+		# wg-quick's `Table = off`, and a rule: what home's wg0 address says goes through wg0.
+		topo_in home ip rule add from $HOME_WG lookup 51913
+		topo_in home ip route add default dev wg0 table 51913
+		topo_in home ip -6 rule add from $HOME_WG6 lookup 51913
+		topo_in home ip -6 route add default dev wg0 table 51913
+	fi
+}
+
+# The firewall of product.md: nothing passes but ssh, WireGuard and what is said on wg0. No rule in
+# FORWARD at all. IPv6 can't do without neighbour discovery.
+topo_firewall() {
+	local tables type
+	for tables in iptables ip6tables; do
+		topo_in gateway $tables -P INPUT DROP
+		topo_in gateway $tables -P FORWARD DROP
+		topo_in gateway $tables -P OUTPUT DROP
+		topo_in gateway $tables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+		topo_in gateway $tables -A INPUT -p tcp --dport 22 -j ACCEPT
+		topo_in gateway $tables -A INPUT -p udp --dport $WG_PORT -j ACCEPT
+		topo_in gateway $tables -A INPUT -i wg0 -j ACCEPT
+		topo_in gateway $tables -A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+		topo_in gateway $tables -A OUTPUT -p udp --sport $WG_PORT -j ACCEPT
+		topo_in gateway $tables -A OUTPUT -o wg0 -j ACCEPT
+	done
+	for type in 133 134 135 136; do
+		topo_in gateway ip6tables -A INPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
+		topo_in gateway ip6tables -A OUTPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
+	done
+}
+
+# The steps one by one, so that any failure ends it.
+topo_make() {
+	set -e
+	local host
+	mkdir -p "$TOPO_DIR/bpf"
+	chmod 700 "$TOPO_DIR"
+	mount -t bpf bpf "$TOPO_DIR/bpf"
+
+	for host in internet client gateway router home; do
+		topo_host $host
+	done
+	topo_forwarding internet
+	topo_link client eth0 internet c0
+	topo_address client eth0 $CLIENT/24 $CLIENT6/64
+	topo_address internet c0 54.147.66.1/24 2001:db8:54::1/64
+	topo_default_route client 54.147.66.1 2001:db8:54::1
+
+	topo_link gateway eth0 internet g0
+	topo_address gateway eth0 $GATEWAY/24 $GATEWAY6/64
+	topo_address internet g0 93.184.216.1/24 2001:db8:93::1/64
+	topo_default_route gateway 93.184.216.1 2001:db8:93::1
+	topo_forwarding gateway
+
+	# The home router has one public address, and home none.
+	topo_link router wan internet h0
+	topo_in internet ip addr add 203.0.113.1/24 dev h0
+	topo_in router ip addr add 203.0.113.7/24 dev wan
+	topo_default_route router 203.0.113.1
+	topo_link home enp3s0 router lan
+	topo_in router ip addr add 192.168.178.1/24 dev lan
+	topo_in home ip addr add 192.168.178.20/24 dev enp3s0
+	topo_default_route home 192.168.178.1
+	topo_in router sysctl -qw net.ipv4.ip_forward=1
+	topo_in router iptables -t nat -A POSTROUTING -o wan -j MASQUERADE
+
+	if topo_option client2; then
+		topo_host client2
+		topo_link client2 eth0 internet d0
+		topo_address client2 eth0 $CLIENT2/24 $CLIENT2_6/64
+		topo_address internet d0 198.51.100.1/24 2001:db8:198::1/64
+		topo_default_route client2 198.51.100.1 2001:db8:198::1
+	fi
+	if topo_option lan; then
+		topo_host lan
+		topo_link gateway eth1 lan eth0
+		topo_address gateway eth1 10.99.0.1/24 fd10:99::1/64
+		topo_address lan eth0 $LAN/24 $LAN6/64
+		topo_default_route lan 10.99.0.1 fd10:99::1
+	fi
+
+	topo_tunnel
+	topo_firewall
+	# PersistentKeepalive makes home call at once; without a handshake nothing goes inwards.
+	topo_wait 10 topo_in home ping -c1 -W1 $GATEWAY_WG
+}
+
+topo_up() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "network namespaces need root" >&2
+		return 1
+	fi
+	# In the background, where `set -e` holds whatever this call stands in (if, ||).
+	topo_make &
+	wait $!
+}
+
+topo_down() {
+	local namespace
+	topo_kill "$TOPO_DIR/pids"
+	for namespace in /run/netns/"$TOPO_PREFIX"-*; do
+		[ -e "$namespace" ] && ip netns del "${namespace##*/}"
+	done
+	while mountpoint -q "$TOPO_DIR/bpf" 2>/dev/null; do
+		umount "$TOPO_DIR/bpf" || break
+	done
+	# A mount that is still there must not be deleted through.
+	if ! mountpoint -q "$TOPO_DIR/bpf" 2>/dev/null; then
+		rm -rf "$TOPO_DIR"
+		rmdir "${TOPO_DIR%/*}" 2>/dev/null
+	fi
+	return 0
+}
