@@ -230,9 +230,8 @@ topo_firewall() {
 	done
 }
 
-# The steps one by one, so that any failure ends it.
+# All steps. Any that fails ends it.
 topo_make() {
-	set -e
 	local host
 	mkdir -p "$TOPO_DIR/bpf"
 	chmod 700 "$TOPO_DIR"
@@ -291,9 +290,9 @@ topo_up() {
 		echo "network namespaces need root" >&2
 		return 1
 	fi
-	# In the background, where `set -e` holds whatever this call stands in (if, ||).
-	topo_make &
-	wait $!
+	# A bash of its own, since `set -e` is off in all that is called from within an if or a ||.
+	TOPO_PREFIX=$TOPO_PREFIX TOPO_DIR=$TOPO_DIR TOPO_OPTIONS=$TOPO_OPTIONS \
+		bash -eu "${BASH_SOURCE[0]}" make
 }
 
 topo_down() {
@@ -312,3 +311,7 @@ topo_down() {
 	fi
 	return 0
 }
+
+if [ "${BASH_SOURCE[0]}" = "$0" ] && [ "${1:-}" = make ]; then
+	topo_make
+fi
