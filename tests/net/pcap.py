@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Reads what tcpdump -w captured, and judges it.
+
+    pcap.py list FILE            a JSON object per packet
+    pcap.py checksums FILE       recomputes every checksum; fails at the first that is wrong
+    pcap.py same FILE FILE       the same IP packets, byte for byte, in the same order
+"""
+import ipaddress
+import json
+import struct
+import sys
+
+ETHERNET, RAW, LINUX_SLL2 = 1, (12, 14, 101, 228, 229), 276
+ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+
+
+def frames(path):
+    """(time, destination MAC or None, IP packet) of each frame that carries IP."""
+    with open(path, "rb") as file:
+        content = file.read()
+    if len(content) < 24:
+        return
+    order = "<" if content[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+    link = struct.unpack(order + "I", content[20:24])[0] & 0xFFFF
+    at = 24
+    while at + 16 <= len(content):
+        seconds, part, captured, length = struct.unpack(order + "IIII", content[at : at + 16])
+        frame = content[at + 16 : at + 16 + captured]
+        at += 16 + captured
+        if captured < length:
+            sys.exit(f"{path}: a packet of {length} bytes was cut to {captured}")
+        if link == ETHERNET:
+            if struct.unpack("!H", frame[12:14])[0] in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+                yield seconds + part * 1e-6, frame[:6].hex(":"), frame[14:]
+        elif link in RAW:
+            yield seconds + part * 1e-6, None, frame
+        else:
+            sys.exit(f"{path}: link type {link} is unknown")
+
+
+def ones_sum(content):
+    if len(content) % 2:
+        content += b"\0"
+    total = sum(struct.unpack(f"!{len(content) // 2}H", content))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def parse(packet):
+    """What is in an IP packet; `wrong` lists the checksums that are."""
+    wrong = []
+    if packet[0] >> 4 == 4:
+        header = (packet[0] & 15) * 4
+        total, identification, fragment = struct.unpack("!HHH", packet[2:8])
+        ttl, proto = packet[8], packet[9]
+        src, dst = packet[12:16], packet[16:20]
+        if ones_sum(packet[:header]) != 0xFFFF:
+            wrong.append("IPv4 header")
+        l4 = packet[header:total]
+        pseudo = src + dst + struct.pack("!BBH", 0, proto, len(l4))
+    else:
+        header, identification, fragment = 40, 0, 0
+        length, proto, ttl = struct.unpack("!HBB", packet[4:8])
+        src, dst = packet[8:24], packet[24:40]
+        total = 40 + length
+        l4 = packet[40:total]
+        pseudo = src + dst + struct.pack("!IHBB", len(l4), 0, 0, proto)
+    info = {
+        "version": packet[0] >> 4, "src": str(ipaddress.ip_address(src)), "dst": str(ipaddress.ip_address(dst)),
+        "proto": proto, "ttl": ttl, "len": total, "id": identification,
+    }
+    if fragment & 0x3FFF:
+        info["fragment"] = fragment
+    elif proto == 6:
+        info["sport"], info["dport"], info["seq"], info["ack"] = struct.unpack("!HHII", l4[:12])
+        offset = (l4[12] >> 4) * 4
+        info["flags"] = "".join(name for bit, name in enumerate("FSRPAUEC") if l4[13] >> bit & 1)
+        info["payload"] = len(l4) - offset
+        options, at = l4[20:offset], 0
+        info["options"] = options.hex()
+        while at < len(options) and options[at]:
+            if options[at] == 8:
+                info["tsval"], info["tsecr"] = struct.unpack("!II", options[at + 2 : at + 10])
+            at += 1 if options[at] == 1 else max(options[at + 1], 2)
+        if ones_sum(pseudo + l4) != 0xFFFF:
+            wrong.append("TCP")
+    elif proto == 17:
+        info["sport"], info["dport"], length, checksum = struct.unpack("!HHHH", l4[:8])
+        info["payload"], info["checksum"] = length - 8, checksum
+        if (checksum or info["version"] == 6) and ones_sum(pseudo + l4) != 0xFFFF:
+            wrong.append("UDP")
+    elif proto == 1:
+        info["type"], info["code"] = l4[0], l4[1]
+        if ones_sum(l4) != 0xFFFF:
+            wrong.append("ICMP")
+    elif proto == 58:
+        info["type"], info["code"] = l4[0], l4[1]
+        if ones_sum(pseudo + l4) != 0xFFFF:
+            wrong.append("ICMPv6")
+    info["wrong"] = wrong
+    return info
+
+
+def listing(path):
+    for when, mac, packet in frames(path):
+        yield {"time": when, "dmac": mac, **parse(packet)}
+
+
+def main():
+    command, *paths = sys.argv[1:]
+    if command == "list":
+        for info in listing(paths[0]):
+            print(json.dumps(info))
+    elif command == "checksums":
+        count = 0
+        for info in listing(paths[0]):
+            count += 1
+            if info["wrong"]:
+                sys.exit(f"{paths[0]}: packet {count}: wrong checksum of {info['wrong']}: {json.dumps(info)}")
+        if not count:
+            sys.exit(f"{paths[0]}: no packets")
+        print(f"{count} packets, all checksums right")
+    elif command == "same":
+        first, second = ([packet for _, _, packet in frames(path)] for path in paths)
+        if not first:
+            sys.exit(f"{paths[0]}: no packets")
+        for number, (one, other) in enumerate(zip(first, second)):
+            if one != other:
+                sys.exit(f"packet {number} differs:\n{parse(one)}\n{one.hex()}\n{parse(other)}\n{other.hex()}")
+        if len(first) != len(second):
+            sys.exit(f"{len(first)} packets in {paths[0]}, {len(second)} in {paths[1]}")
+        print(f"{len(first)} packets, all the same")
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,409 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The hosts that talk to each other in tests/net. Python's standard library only.
+
+`serve` is the far side. A TCP connection says in its first line what it wants:
+
+    WHO            answers "ADDR PORT" of whoever called
+    ECHO           sends back what comes, until end of file
+    PUT            reads up to the end of file, answers the sha256
+    GET SIZE SEED  sends SIZE bytes that follow from SEED, then closes
+    HALF SIZE SEED reads up to the end of file, only then answers: the sha256, and what GET would send
+
+Each accepted connection is a line of its output, `tcp ADDR PORT` (whom it takes for the caller), each
+new UDP caller `udp ADDR PORT`. UDP is answered with "ADDR PORT " and the datagram.
+
+All other commands are callers. They exit 0 if everything they asked for came, and was right.
+"""
+import argparse
+import asyncio
+import hashlib
+import os
+import random
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+
+
+def endpoint(text):
+    """ADDR:PORT or [V6]:PORT"""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def family(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def data(size, seed):
+    return random.Random(seed).randbytes(size)
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def fail(*words):
+    print("peer.py:", *words, file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+# ---- the far side ----
+
+
+async def served(reader, writer):
+    caller = writer.get_extra_info("peername")
+    say("tcp", caller[0], caller[1])
+    try:
+        words = (await reader.readline()).decode().split()
+        if not words:
+            return
+        if words[0] == "WHO":
+            writer.write(f"{caller[0]} {caller[1]}\n".encode())
+        elif words[0] == "ECHO":
+            while block := await reader.read(65536):
+                writer.write(block)
+                await writer.drain()
+        elif words[0] == "PUT":
+            sha = hashlib.sha256()
+            while block := await reader.read(1 << 18):
+                sha.update(block)
+            writer.write(sha.hexdigest().encode() + b"\n")
+        elif words[0] in ("GET", "HALF"):
+            if words[0] == "HALF":
+                writer.write(sha256(await reader.read(-1)).encode() + b"\n")
+            content = memoryview(data(int(words[1]), int(words[2])))
+            for start in range(0, len(content), 1 << 18):
+                writer.write(content[start : start + (1 << 18)])
+                await writer.drain()
+        await writer.drain()
+    except OSError as error:
+        say("tcp-error", caller[0], caller[1], error.strerror or error)
+    finally:
+        writer.close()
+        say("tcp-end", caller[0], caller[1])
+
+
+class UdpServer(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.callers = set()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, content, caller):
+        if caller not in self.callers:
+            self.callers.add(caller)
+            say("udp", caller[0], caller[1])
+        self.transport.sendto(f"{caller[0]} {caller[1]} ".encode() + content, caller)
+
+
+async def serve_async(args):
+    loop = asyncio.get_running_loop()
+    for host, port in map(endpoint, args.tcp):
+        await asyncio.start_server(served, host, port, backlog=4096)
+    for where in map(endpoint, args.udp):
+        await loop.create_datagram_endpoint(UdpServer, local_addr=where)
+    say("ready")
+    await asyncio.Event().wait()
+
+
+def serve(args):
+    asyncio.run(serve_async(args))
+
+
+# ---- callers ----
+
+
+def call(args, bind=None, kind=socket.SOCK_STREAM):
+    where = endpoint(args.to)
+    sock = socket.socket(family(where[0]), kind)
+    sock.settimeout(args.timeout)
+    bind = bind or args.bind
+    if bind:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(endpoint(bind))
+    sock.connect(where)
+    return sock
+
+
+def read_all(sock, expected=None):
+    """Up to the end of file; each block must come within the timeout."""
+    blocks, size = [], 0
+    while block := sock.recv(1 << 18):
+        blocks.append(block)
+        size += len(block)
+    content = b"".join(blocks)
+    if expected is not None and size != expected:
+        fail(f"{size} bytes came instead of {expected}")
+    return content
+
+
+def who(args):
+    sock = call(args)
+    sock.sendall(b"WHO\n")
+    say(read_all(sock).decode().strip())
+
+
+def put(args):
+    content = data(args.size, args.seed)
+    sock = call(args)
+    sock.sendall(b"PUT\n")
+    start = time.monotonic()
+    for at in range(0, len(content), 1 << 18):
+        sock.sendall(content[at : at + (1 << 18)])
+    sock.shutdown(socket.SHUT_WR)
+    answer = read_all(sock).decode().strip()
+    if answer != sha256(content):
+        fail(f"what arrived has sha256 {answer}, what was sent {sha256(content)}")
+    say(f"{args.size} bytes out, {args.size * 8e-6 / (time.monotonic() - start):.0f} Mbit/s, sha256 {answer}")
+
+
+def get(args):
+    sock = call(args)
+    start = time.monotonic()
+    sock.sendall(f"GET {args.size} {args.seed}\n".encode())
+    content = read_all(sock, args.size)
+    if sha256(content) != sha256(data(args.size, args.seed)):
+        fail("what arrived is not what was sent")
+    say(f"{args.size} bytes in, {args.size * 8e-6 / (time.monotonic() - start):.0f} Mbit/s, sha256 {sha256(content)}")
+
+
+def half(args):
+    """Says what it wants, closes its own direction, and only then gets a long answer."""
+    question = data(100000, args.seed + 1)
+    sock = call(args)
+    sock.sendall(f"HALF {args.size} {args.seed}\n".encode() + question)
+    sock.shutdown(socket.SHUT_WR)
+    content = read_all(sock, 65 + args.size)
+    if content[:64].decode() != sha256(question):
+        fail("the question did not arrive whole")
+    if content[65:] != data(args.size, args.seed):
+        fail("the answer did not arrive whole")
+    say(f"half-closed: {len(content)} bytes after the FIN")
+
+
+def many(args):
+    """COUNT connections, all open at the same time; then each echoes something of its own."""
+    where = endpoint(args.to)
+    selector = selectors.DefaultSelector()
+    deadline = time.monotonic() + args.timeout
+    sockets = {}
+    waiting = 0
+
+    def collect(until):
+        nonlocal waiting
+        while waiting > until:
+            events = selector.select(max(0, deadline - time.monotonic()))
+            if not events:
+                fail(f"{waiting} of {args.count} connections did not come up")
+            for key, _ in events:
+                error = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if error:
+                    fail(f"connection {sockets[key.fileobj]}: {os.strerror(error)}")
+                selector.unregister(key.fileobj)
+                waiting -= 1
+
+    for number in range(args.count):
+        sock = socket.socket(family(where[0]))
+        sock.setblocking(False)
+        try:
+            sock.connect(where)
+        except BlockingIOError:
+            pass
+        sockets[sock] = number
+        selector.register(sock, selectors.EVENT_WRITE)
+        waiting += 1
+        collect(100)
+    collect(0)
+    say("open", len(sockets))
+    if args.hold:
+        sys.stdin.readline()
+    for sock, number in sockets.items():
+        sock.settimeout(args.timeout)
+        sock.sendall(f"ECHO\nthis is number {number:08}\n".encode())
+    for sock, number in sockets.items():
+        expected = f"this is number {number:08}\n".encode()
+        got = b""
+        while len(got) < len(expected) and (block := sock.recv(100)):
+            got += block
+        if got != expected:
+            fail(f"connection {number} got {got!r}")
+    for sock in sockets:
+        sock.close()
+    say("all echoed", len(sockets))
+
+
+def rst(args):
+    """Connects, echoes, ends with RST, and uses the same source port again at once, COUNT times."""
+    for number in range(args.count):
+        sock = call(args)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        start = time.monotonic()
+        expected = f"round {number}\n".encode()
+        sock.sendall(b"ECHO\n" + expected)
+        got = b""
+        while len(got) < len(expected) and (block := sock.recv(100)):
+            got += block
+        if got != expected:
+            fail(f"round {number} got {got!r}")
+        if time.monotonic() - start > 0.9:
+            fail(f"round {number} needed a retransmission")
+        sock.close()
+    say("rounds", args.count)
+
+
+def pulse(args):
+    """A small question and its answer every INTERVAL seconds, on one connection, until told to end
+    (SIGTERM) or COUNT is reached. One line per answer. What is not answered within the timeout is an
+    error; with --lossy it is only counted."""
+    ending = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    udp = args.proto == "udp"
+    sock = call(args, kind=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+    if not udp:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(b"ECHO\n")
+    answered = lost = 0
+    slowest = 0.0
+    while not ending and (not args.count or answered + lost < args.count):
+        number = answered + lost
+        expected = f"{args.tag}-{number:09}\n".encode()
+        start = time.monotonic()
+        try:
+            sock.sendall(expected)
+            got = b""
+            while not got.endswith(expected):
+                block = sock.recv(65536)
+                if not block:
+                    fail(f"the connection ended after {answered} answers")
+                if udp:
+                    got = block
+                    sender, _, payload = got.partition(args.tag.encode())
+                    if args.who and not answered:
+                        say("who", sender.decode().strip())
+                    if not got.endswith(expected) and not payload:
+                        fail(f"not our answer: {got!r}")
+                else:
+                    got += block
+                    if not expected.startswith(got):
+                        fail(f"expected {expected!r}, got {got!r}")
+            answered += 1
+            took = time.monotonic() - start
+            slowest = max(slowest, took)
+            say(f"{answered} {took * 1000:.1f} ms")
+        except OSError as error:
+            if not args.lossy or (not udp and not isinstance(error, TimeoutError)):
+                fail(f"{args.tag}: after {answered} answers: {error}")
+            lost += 1
+            say(f"lost {lost}: {error}")
+        time.sleep(max(0, args.interval - (time.monotonic() - start)))
+    say(f"sum: {answered} answered, {lost} lost, slowest {slowest * 1000:.0f} ms")
+
+
+def udp_burst(args):
+    """COUNT datagrams of SIZE from one socket, all answered whole; lost ones are asked again twice."""
+    sock = call(args, kind=socket.SOCK_DGRAM)
+    for number in range(args.count):
+        content = data(args.size, args.seed + number)
+        for attempt in range(3):
+            sock.send(content)
+            try:
+                answer = sock.recv(65536)
+                break
+            except TimeoutError:
+                say("no answer to", number)
+        else:
+            fail(f"datagram {number} was not answered")
+        sender, port, got = answer.split(b" ", 2)
+        if got != content:
+            fail(f"the answer to datagram {number} is not what was sent")
+    say("udp answered", args.count, "home saw", sender.decode(), port.decode())
+
+
+def refused(args):
+    """The far side must answer that nobody is there: RST, or ICMP for UDP."""
+    try:
+        sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
+        if args.proto == "udp":
+            sock.send(b"anybody?")
+            sock.recv(100)
+    except ConnectionRefusedError:
+        say("refused")
+        return
+    except TimeoutError:
+        fail("no answer at all")
+    fail("somebody answered")
+
+
+def silent(args):
+    """Nothing must come."""
+    try:
+        sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
+        if args.proto == "udp":
+            sock.send(b"anybody?")
+            sock.recv(100)
+    except TimeoutError:
+        say("silent")
+        return
+    except OSError as error:
+        fail(f"an answer: {error}")
+    fail("somebody answered")
+
+
+def syns(args):
+    """COUNT half-open connections: SYNs by a raw socket from ports counting up. IPv4."""
+    host, port = endpoint(args.to)
+    source, sport = endpoint(args.bind)
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    raw.bind((source, 0))
+    addresses = socket.inet_aton(source) + socket.inet_aton(host)
+    for number in range(args.count):
+        header = struct.pack("!HHIIBBHHH", sport + number, port, 1000 + number, 0, 5 << 4, 2, 65535, 0, 0)
+        total = sum(struct.unpack("!16H", addresses + struct.pack("!HH", 6, 20) + header))
+        total = (total & 0xFFFF) + (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16)
+        raw.sendto(header[:16] + struct.pack("!H", ~total & 0xFFFF) + header[18:], (host, 0))
+        if number % 100 == 99:
+            time.sleep(0.01)
+    say("SYNs", args.count)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("serve")
+    command.add_argument("--tcp", nargs="*", default=[])
+    command.add_argument("--udp", nargs="*", default=[])
+    command.set_defaults(run=serve)
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns):
+        command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
+        command.add_argument("to", help="ADDR:PORT")
+        command.add_argument("--bind", help="ADDR:PORT to call from")
+        command.add_argument("--timeout", type=float, default=5)
+        command.add_argument("--size", type=int, default=30 << 20)
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--count", type=int, default=0 if run is pulse else 1)
+        command.add_argument("--interval", type=float, default=0.02)
+        command.add_argument("--proto", choices=("tcp", "udp"), default="tcp")
+        command.add_argument("--tag", default="pulse")
+        command.add_argument("--lossy", action="store_true")
+        command.add_argument("--who", action="store_true")
+        command.add_argument("--hold", action="store_true", help="wait for a line on standard input")
+        command.set_defaults(run=run)
+    args = parser.parse_args()
+    try:
+        args.run(args)
+    except OSError as error:
+        fail(f"{getattr(args, 'to', 'serve')}: {error}")
+
+
+if __name__ == "__main__":
+    main()
