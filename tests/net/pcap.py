@@ -5,6 +5,7 @@
     pcap.py list FILE            a JSON object per packet
     pcap.py checksums FILE       recomputes every checksum; fails at the first that is wrong
     pcap.py same FILE FILE       the same IP packets, byte for byte, in the same order
+    pcap.py routed FILE FILE     the same, but for one hop less in the second
 """
 import ipaddress
 import json
@@ -103,6 +104,15 @@ def parse(packet):
     return info
 
 
+def one_hop_less(packet):
+    """What a router makes of it: TTL and header checksum, nothing else."""
+    if packet[0] >> 4 == 6:
+        return packet[:7] + bytes([packet[7] - 1]) + packet[8:]
+    header = (packet[0] & 15) * 4
+    bare = packet[:8] + bytes([packet[8] - 1, packet[9], 0, 0]) + packet[12:header]
+    return bare[:10] + struct.pack("!H", ~ones_sum(bare) & 0xFFFF) + packet[12:]
+
+
 def listing(path):
     for when, mac, packet in frames(path):
         yield {"time": when, "dmac": mac, **parse(packet)}
@@ -122,10 +132,12 @@ def main():
         if not count:
             sys.exit(f"{paths[0]}: no packets")
         print(f"{count} packets, all checksums right")
-    elif command == "same":
+    elif command in ("same", "routed"):
         first, second = ([packet for _, _, packet in frames(path)] for path in paths)
         if not first:
             sys.exit(f"{paths[0]}: no packets")
+        if command == "routed":
+            first = list(map(one_hop_less, first))
         for number, (one, other) in enumerate(zip(first, second)):
             if one != other:
                 sys.exit(f"packet {number} differs:\n{parse(one)}\n{one.hex()}\n{parse(other)}\n{other.hex()}")

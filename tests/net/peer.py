@@ -126,6 +126,8 @@ def call(args, bind=None, kind=socket.SOCK_STREAM):
     where = endpoint(args.to)
     sock = socket.socket(family(where[0]), kind)
     sock.settimeout(args.timeout)
+    if args.no_check:
+        sock.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK: UDP without a checksum
     bind = bind or args.bind
     if bind:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -395,6 +397,7 @@ def main():
         command.add_argument("--proto", choices=("tcp", "udp"), default="tcp")
         command.add_argument("--tag", default="pulse")
         command.add_argument("--lossy", action="store_true")
+        command.add_argument("--no-check", action="store_true")
         command.add_argument("--who", action="store_true")
         command.add_argument("--hold", action="store_true", help="wait for a line on standard input")
         command.set_defaults(run=run)
