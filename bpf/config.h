@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Constants of one loaded program, set by fwdctl before the verifier sees it, which then prunes
+ * what they rule out. The object is loaded once for each attached device.
+ */
+#ifndef FWD_CONFIG_H
+#define FWD_CONFIG_H
+
+#include "fwd_abi.h"
+
+const volatile __u8 fwd_link = FWD_LINK_ETHERNET; /* enum fwd_link of the device */
+const volatile __u32 fwd_device_index = 0;        /* its place in `device_stats` */
+const volatile __u32 fwd_half_open = FWD_DEFAULT_HALF_OPEN;
+const volatile __u32 fwd_connections = FWD_DEFAULT_CONNECTIONS;
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Connections: found, followed, confirmed and ended. How they begin is in open.h.
+ *
+ * The larger functions, here and in the other files, are not static: the verifier then checks each
+ * once, by itself and for any arguments (hence their tests for NULL), instead of again at each call
+ * and in each turn of a loop.
+ */
+#ifndef FWD_CONNTRACK_H
+#define FWD_CONNTRACK_H
+
+#include "maps.h"
+#include "parse.h"
+#include "slot.h"
+#include "track.h"
+
+enum fwd_end {
+	FWD_END_EXPIRED, /* its timeout */
+	FWD_END_EVICTED, /* pushed out of the half-open ring */
+	FWD_END_OTHER,   /* its map went, a new one took its ports, or a command */
+};
+
+static __always_inline struct fwd_rule_stats *conn_rule_stats(const struct fwd_conn *conn)
+{
+	__u32 index = conn->rule;
+
+	return index == FWD_RULE_NONE ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
+}
+
+static __always_inline void conn_count_end(const struct fwd_conn *conn, enum fwd_end how)
+{
+	struct fwd_counters *c = counters_get();
+	struct fwd_rule_stats *stats = conn_rule_stats(conn);
+
+	if (c) {
+		c->ended++;
+		c->expired += how == FWD_END_EXPIRED;
+		c->evicted += how == FWD_END_EVICTED;
+	}
+	if (stats)
+		stats->ended++;
+}
+
+/*
+ * Ends the connection of this FORWARD tuple, if it still holds this slot. Returns 1 if it did.
+ *
+ * Several may try at once: sweeper, packets, a command. bpf_map_delete_elem() succeeds for one of
+ * them, and that one does the rest. FORWARD goes first: without it no packet from the client gets
+ * through, and answers only for the moment until the twin is gone too.
+ */
+__noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_end how)
+{
+	struct fwd_conn *conn;
+	struct fwd_tuple twin;
+
+	if (!forward)
+		return 0;
+	conn = bpf_map_lookup_elem(&conns, forward);
+	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
+		return 0;
+	tuple_of_twin(&twin, conn, forward->proto);
+	conn_count_end(conn, how);
+	if (bpf_map_delete_elem(&conns, forward))
+		return 0;
+	bpf_map_delete_elem(&conns, &twin);
+	slot_release(slot);
+	return 1;
+}
+
+/* The same for whoever has an entry of either direction, under the tuple it is stored by. */
+__noinline int conn_end_entry(const struct fwd_tuple *tuple, const struct fwd_conn *conn)
+{
+	struct fwd_tuple forward;
+
+	if (!tuple || !conn)
+		return 0;
+	if (conn->dir == FWD_DIR_FORWARD)
+		return conn_end(tuple, conn->slot, FWD_END_OTHER);
+	tuple_of_twin(&forward, conn, tuple->proto);
+	conn = bpf_map_lookup_elem(&conns, &forward);
+	return conn ? conn_end(&forward, conn->slot, FWD_END_OTHER) : 0;
+}
+
+/* Its map was removed, or replaced by another in the same place. */
+static __always_inline bool conn_is_dead(const struct fwd_conn *conn)
+{
+	__u32 index = conn->rule;
+	const struct fwd_rule *rule;
+
+	if (index == FWD_RULE_NONE)
+		return false;
+	rule = bpf_map_lookup_elem(&rules, &index);
+	return !rule || rule->gen != conn->rule_gen;
+}
+
+/* The entry that the packet belongs to, or NULL. One lookup for a packet of a known connection. */
+static __always_inline struct fwd_conn *conn_lookup(const struct fwd_pkt *pkt)
+{
+	struct fwd_conn *conn = bpf_map_lookup_elem(&conns, &pkt->tuple);
+
+	if (!conn)
+		return NULL;
+	if (conn_is_dead(conn) ||
+	    ((pkt->tcp_flags & FWD_TCP_SYN) && conn->dir == FWD_DIR_FORWARD &&
+	     track_opens(pkt->tuple.proto, pkt->tcp_flags) &&
+	     track_is_over(pkt->tuple.proto, conn->track))) {
+		conn_end_entry(&pkt->tuple, conn);
+		return NULL;
+	}
+	return conn;
+}
+
+static __always_inline __u32 conn_timeout(__u8 proto, __u32 track)
+{
+	const struct fwd_config *c = config_get();
+	__u32 which = fwd_state_timeout(fwd_state(proto, track));
+
+	return c && which < FWD_TIMEOUT_MAX ? c->timeout[which] : 0;
+}
+
+/*
+ * From the half-open ring to a place of its own. The old place is not given back: it is the ring's,
+ * and whoever comes round finds that its connection has moved. Without a free place it stays where it
+ * is, and slot_take_half_open() spares it.
+ */
+static __always_inline void conn_confirm(struct fwd_conn *forward, const struct fwd_tuple *key,
+					 __u32 check_at)
+{
+	struct fwd_slot *slot;
+	__u32 index;
+
+	if (slot_is_confirmed(forward->slot) || !slot_take_confirmed(&index))
+		return;
+	slot = bpf_map_lookup_elem(&slots, &index);
+	if (!slot)
+		return;
+	forward->slot = index;
+	slot_fill(slot, key, check_at);
+}
+
+/* What conn_track() does for the few packets that change what is known. */
+__noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 next)
+{
+	struct fwd_conn *twin, *forward;
+	__u32 set, clear, check_at;
+	struct fwd_tuple key;
+
+	if (!pkt || !conn)
+		return 0;
+	set = next & ~conn->track;
+	clear = conn->track & ~next;
+	tuple_of_twin(&key, conn, pkt->tuple.proto);
+	twin = bpf_map_lookup_elem(&conns, &key);
+	if (!twin)
+		return 0;
+	if (clear) {
+		__sync_fetch_and_and(&conn->track, ~clear);
+		__sync_fetch_and_and(&twin->track, ~clear);
+	}
+	__sync_fetch_and_or(&twin->track, set);
+	/* The one that adds the bit is the one that confirms. */
+	set &= ~__sync_fetch_and_or(&conn->track, set);
+
+	forward = conn->dir == FWD_DIR_FORWARD ? conn : twin;
+	if (conn->dir == FWD_DIR_FORWARD)
+		key = pkt->tuple;
+	else if (pkt->tcp_flags & FWD_TCP_SYN)
+		forward->proof = pkt->seq + 1;
+	check_at = pkt->now + conn_timeout(pkt->tuple.proto, next);
+	if (set & FWD_TRACK_CONFIRMED)
+		conn_confirm(forward, &key, check_at);
+	slot_check_by(forward->slot, check_at);
+	return 0;
+}
+
+/* Learns from the packet. Both entries carry the same bits, so that nearly every packet finds in its
+ * own that it adds nothing; SYNs always take the long way, since a repeated one may bring another
+ * sequence number. */
+static __always_inline void conn_track(const struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	__u32 next;
+
+	if (pkt->tuple.proto == IPPROTO_TCP)
+		next = track_tcp(conn->track, conn->dir, pkt->tcp_flags,
+				 conn->dir == FWD_DIR_FORWARD &&
+					 track_tcp_proves(conn->track, pkt->tcp_flags, pkt->ack,
+							  conn->proof));
+	else
+		next = track_udp(conn->track, conn->dir);
+	if (next != conn->track || (pkt->tcp_flags & FWD_TCP_SYN))
+		conn_track_change(pkt, conn, next);
+}
+
+/* Not atomic: a flow is on one CPU at a time, but for the moment in which the kernel moves it, and
+ * then a count may be lost. */
+static __always_inline void conn_count(const struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct fwd_rule_stats *stats = conn_rule_stats(conn);
+	__u32 dir = conn->dir & 1;
+
+	conn->last_seen = pkt->now;
+	conn->packets += pkt->segments;
+	conn->bytes += pkt->bytes;
+	if (stats) {
+		stats->packets[dir] += pkt->segments;
+		stats->bytes[dir] += pkt->bytes;
+	}
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Internet checksum arithmetic (RFC 1071), incremental (RFC 1624, equation 3).
+ *
+ * A "delta" is a ones' complement sum of what came in and of the complement of what went out, 32
+ * bits wide; deltas add up in any order. That of no change at all comes out as all ones, ones'
+ * complement's other zero. The sums don't depend on the
+ * byte order as long as all operands have the same one: everything here is in network order.
+ */
+#ifndef FWD_CSUM_H
+#define FWD_CSUM_H
+
+#include "fwd_abi.h"
+
+#define CSUM_NO_CHANGE 0xffffffffU
+
+static __always_inline __u32 csum_add(__u32 a, __u32 b)
+{
+	__u64 sum = (__u64)a + b;
+
+	return (__u32)sum + (__u32)(sum >> 32);
+}
+
+/* The delta of a 32-bit word, or of a 16-bit one, that becomes another. */
+static __always_inline __u32 csum_delta(__u32 from, __u32 to)
+{
+	return csum_add(to, ~from);
+}
+
+static __always_inline __u32 csum_delta_addr(const struct fwd_addr *from, const struct fwd_addr *to)
+{
+	/* Of two IPv4 addresses only the last word can differ; equal words add nothing. */
+	__u64 sum = (__u64)to->w[3] + (__u32)~from->w[3];
+	int i;
+
+#pragma unroll
+	for (i = 0; i < 3; i++)
+		sum += (__u64)to->w[i] + (__u32)~from->w[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)sum + (__u32)(sum >> 32);
+}
+
+static __always_inline __u16 csum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+/* The checksum field of a header whose covered bytes changed by delta. */
+static __always_inline __u16 csum_apply(__u16 check, __u32 delta)
+{
+	return csum_fold(csum_add((__u16)~check, delta));
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps. All but `scratch` are pinned by fwdctl and shared by the programs of all devices; their
+ * values are described in fwd_abi.h. Sizes that depend on --connections and --half-open are set by
+ * fwdctl before it loads the object.
+ */
+#ifndef FWD_MAPS_H
+#define FWD_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "fwd_abi.h"
+#include "fwd_reason.h"
+
+#define FWD_TABLE_SLOTS (FWD_DEFAULT_HALF_OPEN + FWD_DEFAULT_CONNECTIONS)
+
+/* Preallocated: memory is had at attach or not at all, and never missing in a flood. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * FWD_TABLE_SLOTS);
+	__type(key, struct fwd_tuple);
+	__type(value, struct fwd_conn);
+} conns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_TABLE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct fwd_slot);
+} slots SEC(".maps");
+
+/* Slots of the confirmed class that were used and given back. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, FWD_DEFAULT_CONNECTIONS);
+	__uint(key_size, 0);
+	__uint(value_size, sizeof(__u32));
+} free_slots SEC(".maps");
+
+/* The state of the slots, and the timer that walks them. */
+struct fwd_sweeper {
+	struct bpf_timer timer;
+	__u64 ring_head;      /* half-open slots ever taken; the next is this modulo their number */
+	__u32 high_water;     /* confirmed slots ever taken at the same time */
+	__u32 confirmed;      /* in use now */
+	__u32 cursor;         /* where the walk goes on */
+	__u32 sweep_all_seen; /* fwd_config.sweep_all when this round began */
+	__u32 all;            /* this round looks at every connection, due or not */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_sweeper);
+} sweeper SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_rule);
+} rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fwd_rule_key);
+	__type(value, __u32);
+} rule_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWD_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_rule_stats);
+} rule_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_port_set);
+} ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWD_DEVICES_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_device);
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWD_DEVICES_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_device_stats);
+} device_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_config);
+} config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_meta);
+} meta SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWD_REASON_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} reasons SEC(".maps");
+
+static __always_inline struct fwd_config *config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline struct fwd_sweeper *sweeper_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sweeper, &zero);
+}
+
+static __always_inline struct fwd_counters *counters_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+/* The tables' clock. The coarse clock's millisecond or four is fine enough, and it costs a fifth of
+ * reading the TSC. */
+static __always_inline __u32 clock_now(void)
+{
+	const struct fwd_config *c = config_get();
+
+	return (__u32)(bpf_ktime_get_coarse_ns() >> FWD_TICK_SHIFT) + (c ? c->clock_offset : 0);
+}
+
+/* True from the tick `at` on. */
+static __always_inline bool clock_is_due(__u32 now, __u32 at)
+{
+	return (__s32)(now - at) >= 0;
+}
+
+#endif

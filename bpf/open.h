@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How a connection begins: a way out, a source port that is nobody else's, two entries, a place.
+ */
+#ifndef FWD_OPEN_H
+#define FWD_OPEN_H
+
+#include "conntrack.h"
+#include "forward.h"
+#include "portalloc.h"
+#include "rule.h"
+
+/*
+ * A place in the half-open ring: the next one, whoever is there and still unconfirmed. Those that
+ * are confirmed and wait for a place of their own are passed over, up to a bound.
+ */
+#define SLOT_TRIES 4
+
+__noinline int slot_take_half_open(struct fwd_slot_choice *choice)
+{
+	struct fwd_sweeper *s = sweeper_get();
+	int i;
+
+	if (!s || !choice)
+		return 0;
+	for (i = 0; i < SLOT_TRIES; i++) {
+		__u32 index = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
+		struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
+		struct fwd_conn *old;
+
+		if (!slot)
+			return 0;
+		choice->index = index;
+		if (!slot->used)
+			return 1;
+		choice->old = slot->forward;
+		old = bpf_map_lookup_elem(&conns, &choice->old);
+		if (!old || old->slot != index)
+			return 1; /* it has moved, or ended */
+		if (old->track & FWD_TRACK_CONFIRMED)
+			continue;
+		conn_end(&choice->old, index, FWD_END_EVICTED);
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline void open_count(struct fwd_conn *conn, enum fwd_reason reason)
+{
+	struct fwd_counters *c = counters_get();
+	struct fwd_rule_stats *stats = conn_rule_stats(conn);
+
+	if (!c)
+		return;
+	if (reason != FWD_FORWARDED) {
+		c->failed++;
+		return;
+	}
+	c->created++;
+	if (stats)
+		stats->created++;
+}
+
+/* The answer's entry: what the packet looked like before, turned round. */
+static __always_inline void open_plan_reply(struct fwd_open *open, const struct fwd_pkt *pkt)
+{
+	struct fwd_conn *reply = &open->reply;
+
+	*reply = open->forward;
+	reply->dir = FWD_DIR_REPLY;
+	reply->saddr = pkt->tuple.daddr;
+	reply->daddr = pkt->tuple.saddr;
+	reply->sport = pkt->tuple.dport;
+	reply->dport = pkt->tuple.sport;
+	__builtin_memset(&reply->way, 0, sizeof(reply->way));
+	tuple_of_twin(&open->reply_key, &open->forward, pkt->tuple.proto);
+}
+
+/*
+ * Enters the connection that open->forward plans (all but the source port) into the table.
+ *
+ * The insertion of the reply tuple is the claim of the source port, see port_claim(). Only then the
+ * FORWARD entry: if another CPU was faster with the same client's packet, the claim is rolled back
+ * and the other's connection is used.
+ */
+__noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				      struct fwd_open *open)
+{
+	enum fwd_reason reason;
+	struct fwd_slot *slot;
+	long err;
+
+	if (!pkt || !open)
+		return FWD_TABLE_FULL;
+	if (slot_confirmed_full() || !slot_take_half_open(&open->slot))
+		return FWD_TABLE_FULL;
+	open->forward.slot = open->slot.index;
+	open_plan_reply(open, pkt);
+	reason = port_claim(ctx, open);
+	if (reason != FWD_FORWARDED)
+		return reason;
+	err = bpf_map_update_elem(&conns, &pkt->tuple, &open->forward, BPF_NOEXIST);
+	if (err) {
+		bpf_map_delete_elem(&conns, &open->reply_key);
+		return err == -EEXIST ? FWD_FORWARDED : FWD_TABLE_FULL;
+	}
+	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
+	if (slot)
+		slot_fill(slot, &pkt->tuple,
+			  pkt->now + conn_timeout(pkt->tuple.proto, open->forward.track));
+	open_count(&open->forward, FWD_FORWARDED);
+	return FWD_FORWARDED;
+}
+
+static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pkt *pkt,
+				      enum fwd_conn_kind kind)
+{
+	__builtin_memset(open, 0, sizeof(*open));
+	open->forward.dir = FWD_DIR_FORWARD;
+	open->forward.kind = kind;
+	open->forward.last_seen = pkt->now;
+	open->forward.rule = FWD_RULE_NONE;
+	open->forward.sport = pkt->tuple.sport;
+	open->forward.saddr = pkt->tuple.saddr;
+	open->forward.daddr = pkt->tuple.daddr;
+	open->forward.dport = pkt->tuple.dport;
+}
+
+/* A visitor's connection through the map at `index`. */
+__noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index,
+				       struct fwd_open *open)
+{
+	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	enum fwd_reason reason;
+	__u16 shift;
+
+	if (!pkt || !open || !rule || rule->state != FWD_RULE_ACTIVE)
+		return FWD_NOT_OURS;
+	if (!track_opens(pkt->tuple.proto, pkt->tcp_flags))
+		return FWD_NO_CONNECTION;
+	open_plan(open, pkt, FWD_CONN_MAPPED);
+	open->forward.rule = index;
+	open->forward.rule_gen = rule->gen;
+	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
+	open->forward.daddr = rule->target;
+	open->forward.dport = __builtin_bswap16(rule->target_low + shift);
+	if (!port_pool_set(open, rule))
+		return FWD_NO_SOURCE;
+	/* No route, no record. */
+	reason = way_refresh(ctx, pkt, &open->forward);
+	if (reason != FWD_FORWARDED)
+		return reason;
+	reason = open_enter(ctx, pkt, open);
+	if (reason != FWD_FORWARDED)
+		open_count(&open->forward, reason);
+	return reason;
+}
+
+/* The gateway's own connection, whose source port is a visitor's on the way to the same target. */
+__noinline enum fwd_reason open_local(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				      struct fwd_open *open)
+{
+	enum fwd_reason reason;
+
+	if (!pkt || !open)
+		return FWD_NO_PORT;
+	open_plan(open, pkt, FWD_CONN_LOCAL);
+	open->pool[0] = pkt->tuple.saddr;
+	open->pool_count = 1;
+	open->skip_same_port = 1;
+	reason = open_enter(ctx, pkt, open);
+	if (reason != FWD_FORWARDED)
+		open_count(&open->forward, reason);
+	return reason;
+}
+
+#endif

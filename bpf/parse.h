@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From bytes to struct fwd_pkt. Reads only; whatever it does not fully understand gets a reason
+ * that leaves the packet to the stack.
+ *
+ * Each layer has its own enum or its own type: an L4 protocol number can't be compared with an
+ * Ethernet type by mistake.
+ */
+#ifndef FWD_PARSE_H
+#define FWD_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include "fwd_reason.h"
+#include "fwd_track.h"
+#include "tuple.h"
+
+enum fwd_family {
+	FWD_FAMILY_OTHER = 0,
+	FWD_FAMILY_IPV4 = 4, /* the numbers of the IP header's version field */
+	FWD_FAMILY_IPV6 = 6,
+};
+
+struct fwd_pkt {
+	struct fwd_tuple tuple;
+	__u32 now;      /* ticks */
+	__u32 bytes;    /* from the IP header to the end */
+	__u32 segments; /* 1, or what a GSO packet stands for */
+	__u32 seq;      /* TCP, host order */
+	__u32 ack;
+	__u8 family; /* enum fwd_family */
+	__u8 l3_off; /* from the start of the frame; 8 bits, so that the verifier knows the bound */
+	__u8 l4_off;
+	__u8 ttl; /* or hop limit */
+	__u8 tos; /* or traffic class */
+	__u8 tcp_flags;
+	__u8 pad[2];
+	struct fwd_next_hop {
+		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
+		__u8 family;
+		__u8 pad[2];
+		struct fwd_addr addr;
+	} next_hop;
+};
+
+/* More than this many extension headers, or this far to the transport header, is left to the stack. */
+#define PARSE_EXT_HEADERS_MAX 4
+#define PARSE_L4_OFF_MAX      200
+
+#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments | offset */
+
+struct ipv6_ext {
+	__u8 next;
+	__u8 len; /* in 8 bytes, not counting the first 8 */
+};
+
+/* Where the IP header begins, and of which family it is. */
+static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	if (fwd_link == FWD_LINK_ETHERNET) {
+		struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+
+		if (!eth)
+			return FWD_FAMILY_OTHER;
+		pkt->l3_off = sizeof(*eth);
+		if (eth->h_proto == __constant_htons(ETH_P_IP))
+			return FWD_FAMILY_IPV4;
+		if (eth->h_proto == __constant_htons(ETH_P_IPV6))
+			return FWD_FAMILY_IPV6;
+		return FWD_FAMILY_OTHER;
+	}
+
+	/* Without a link header the version says it, as it does to the kernel (ip_tunnel.c,
+	 * ip_tunnel_parse_protocol). */
+	__u8 *version = ctx_at(ctx, 0, 1);
+
+	pkt->l3_off = 0;
+	if (!version)
+		return FWD_FAMILY_OTHER;
+	if (*version >> 4 == FWD_FAMILY_IPV4)
+		return FWD_FAMILY_IPV4;
+	if (*version >> 4 == FWD_FAMILY_IPV6)
+		return FWD_FAMILY_IPV6;
+	return FWD_FAMILY_OTHER;
+}
+
+static __always_inline bool parse_is_ours(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+/* l3_end: where the IP packet ends by its own length field; what follows is link padding. */
+static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
+						 __u32 l3_end)
+{
+	struct tcphdr *tcp = ctx_at(ctx, l4_off, sizeof(*tcp));
+
+	if (!tcp)
+		return FWD_MALFORMED;
+	if (tcp->doff < 5 || l4_off + tcp->doff * 4 > l3_end)
+		return FWD_MALFORMED;
+	pkt->tuple.sport = tcp->source;
+	pkt->tuple.dport = tcp->dest;
+	pkt->seq = __builtin_bswap32(tcp->seq);
+	pkt->ack = __builtin_bswap32(tcp->ack_seq);
+	pkt->tcp_flags = ((__u8 *)tcp)[13];
+	return FWD_FORWARDED;
+}
+
+static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
+						 __u32 l3_end)
+{
+	struct udphdr *udp = ctx_at(ctx, l4_off, sizeof(*udp));
+	__u32 len;
+
+	if (!udp)
+		return FWD_MALFORMED;
+	len = __builtin_bswap16(udp->len);
+	if (len < sizeof(*udp) || l4_off + len > l3_end)
+		return FWD_MALFORMED;
+	pkt->tuple.sport = udp->source;
+	pkt->tuple.dport = udp->dest;
+	pkt->tcp_flags = 0;
+	return FWD_FORWARDED;
+}
+
+static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
+						__u32 l3_end)
+{
+	/* A port of 0 is nobody's: neither a map's nor a socket's. */
+	enum fwd_reason reason = pkt->tuple.proto == IPPROTO_TCP
+					 ? parse_tcp(ctx, pkt, l4_off, l3_end)
+					 : parse_udp(ctx, pkt, l4_off, l3_end);
+
+	pkt->l4_off = l4_off;
+	return reason;
+}
+
+static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	__u32 off = pkt->l3_off;
+	struct iphdr *ip = ctx_at(ctx, off, sizeof(*ip));
+	__u32 header_len, total_len;
+
+	if (!ip)
+		return FWD_MALFORMED;
+	if (!parse_is_ours(ip->protocol))
+		return FWD_NOT_OURS;
+	header_len = ip->ihl * 4;
+	total_len = __builtin_bswap16(ip->tot_len);
+	/* GSO packets of more than 64 KiB ("BIG TCP") have no length that fits the field. */
+	if (!total_len && ctx_len(ctx) - off > 0xffff)
+		total_len = ctx_len(ctx) - off;
+	if (ip->version != 4 || header_len < sizeof(*ip) || total_len < header_len ||
+	    off + total_len > ctx_len(ctx))
+		return FWD_MALFORMED;
+	if (ip->frag_off & __constant_htons(IPV4_FRAGMENT_MASK))
+		return FWD_FRAGMENT;
+
+	addr_from_v4(&pkt->tuple.saddr, ip->saddr);
+	addr_from_v4(&pkt->tuple.daddr, ip->daddr);
+	pkt->tuple.proto = ip->protocol;
+	pkt->ttl = ip->ttl;
+	pkt->tos = ip->tos;
+	pkt->bytes = total_len;
+	return parse_l4(ctx, pkt, off + header_len, off + total_len);
+}
+
+/* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
+ * transport header's place. */
+static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < PARSE_EXT_HEADERS_MAX; i++) {
+		struct ipv6_ext *ext;
+
+		if (parse_is_ours(*next))
+			return FWD_FORWARDED;
+		if (*next == IPPROTO_FRAGMENT)
+			return FWD_FRAGMENT;
+		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
+			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
+		ext = ctx_at(ctx, *off, sizeof(*ext));
+		if (!ext)
+			return FWD_MALFORMED;
+		*next = ext->next;
+		*off += (ext->len + 1) * 8;
+		if (*off > PARSE_L4_OFF_MAX)
+			return FWD_EXTENSION_HEADER;
+	}
+	return parse_is_ours(*next) ? FWD_FORWARDED : FWD_EXTENSION_HEADER;
+}
+
+static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	__u32 off = pkt->l3_off, l3_end;
+	struct ipv6hdr *ip = ctx_at(ctx, off, sizeof(*ip));
+	enum fwd_reason reason;
+	__u8 next;
+
+	if (!ip)
+		return FWD_MALFORMED;
+	if (ip->version != 6)
+		return FWD_MALFORMED;
+	next = ip->nexthdr;
+	addr_from_v6(&pkt->tuple.saddr, &ip->saddr);
+	addr_from_v6(&pkt->tuple.daddr, &ip->daddr);
+	pkt->ttl = ip->hop_limit;
+	pkt->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
+	pkt->bytes = __builtin_bswap16(ip->payload_len) + sizeof(*ip);
+	/* A jumbogram's length is in a hop-by-hop option (RFC 2675). */
+	if (pkt->bytes == sizeof(*ip) && next == IPPROTO_HOPOPTS)
+		pkt->bytes = ctx_len(ctx) - off;
+	l3_end = off + pkt->bytes;
+
+	off += sizeof(*ip);
+	reason = parse_ipv6_ext(ctx, &next, &off);
+	if (reason != FWD_FORWARDED)
+		return reason;
+	if (l3_end > ctx_len(ctx) || addr_is_v4(&pkt->tuple.saddr) || addr_is_v4(&pkt->tuple.daddr))
+		return FWD_MALFORMED;
+	pkt->tuple.proto = next;
+	return parse_l4(ctx, pkt, off, l3_end);
+}
+
+/*
+ * Fills *pkt. FWD_FORWARDED: go on. FWD_NOT_OURS: nothing that a map or a connection could be about.
+ * Anything else: the reason why the packet goes to the stack.
+ */
+static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	pkt->family = parse_link(ctx, pkt);
+	pkt->next_hop.valid = 0;
+	pkt->segments = ctx_segments(ctx);
+	if (pkt->family == FWD_FAMILY_IPV4)
+		return parse_ipv4(ctx, pkt);
+	if (pkt->family == FWD_FAMILY_IPV6)
+		return parse_ipv6(ctx, pkt);
+	return FWD_NOT_OURS;
+}
+
+#endif

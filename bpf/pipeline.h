@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The journey of a packet, from the hook to the hook. Read this file and you have read it all; the
+ * steps are in the files that they are named after. docs/journey.md walks through it with an example.
+ *
+ * Decide first, then touch the packet once: up to translate() nothing is written to it, so whatever
+ * ends earlier leaves it to the stack as it came.
+ */
+#ifndef FWD_PIPELINE_H
+#define FWD_PIPELINE_H
+
+#include "open.h"
+#include "verdict.h"
+
+/* What is too large for 512 bytes of stack; no packet interrupts another on its CPU. */
+struct fwd_scratch {
+	struct fwd_pkt pkt;
+	struct fwd_open open;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_scratch);
+} scratch SEC(".maps");
+
+static __always_inline struct fwd_scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+static __always_inline void count_device(const fwd_ctx *ctx)
+{
+	__u32 index = fwd_device_index;
+	struct fwd_device_stats *stats = bpf_map_lookup_elem(&device_stats, &index);
+
+	if (stats)
+		stats->packets += ctx_segments(ctx);
+}
+
+/* Rewrites the packet as its connection says and counts it. The last step but sending. */
+static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					     struct fwd_conn *conn, enum fwd_ttl ttl)
+{
+	conn_track(pkt, conn);
+	conn_count(pkt, conn);
+	return translate(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+}
+
+/* A packet that came in by an attached device. */
+static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch *s, int *action)
+{
+	struct fwd_pkt *pkt = &s->pkt;
+	__u32 rule = FWD_RULE_NONE;
+	enum fwd_reason reason;
+	struct fwd_conn *conn;
+
+	if (!ctx_is_for_us(ctx))
+		return FWD_NOT_OURS;
+	reason = parse(ctx, pkt);
+	if (reason != FWD_FORWARDED)
+		return reason;
+	pkt->now = clock_now();
+
+	conn = conn_lookup(pkt);
+	if (!conn) {
+		reason = rule_lookup(ctx, pkt, &rule);
+		if (reason != FWD_FORWARDED)
+			return reason;
+	} else if (conn->kind == FWD_CONN_LOCAL) {
+		/* The answer to a socket of the gateway; the stack takes it from here. */
+		return conn->dir == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
+						  : FWD_NOT_OURS;
+	}
+	if (pkt->ttl <= 1)
+		return FWD_TTL;
+	if (!conn) {
+		reason = open_mapped(ctx, pkt, rule, &s->open);
+		if (reason != FWD_FORWARDED)
+			return reason;
+		conn = conn_lookup(pkt);
+		if (!conn)
+			return FWD_TABLE_FULL; /* pushed out already */
+	}
+	if (!way_is_fresh(&conn->way, pkt->now)) {
+		reason = way_refresh(ctx, pkt, conn);
+		if (reason != FWD_FORWARDED)
+			return reason;
+	}
+	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
+	return reason == FWD_FORWARDED ? forward(ctx, pkt, &conn->way, action) : reason;
+}
+
+/*
+ * A packet that leaves by an attached device. The kernel gives its own sockets any port that no
+ * socket has; if that one is a visitor's, on the way to the same target, the target would see two
+ * connections as one. So the gateway's own gets another source port, as netfilter does it.
+ *
+ * This concerns only what a local process sends to some map's target; all else leaves after a look
+ * at one bit.
+ */
+static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *s)
+{
+	struct fwd_pkt *pkt = &s->pkt;
+	struct fwd_tuple answer;
+	struct fwd_conn *conn;
+
+	if (!ctx_is_from_host(ctx))
+		return FWD_NOT_OURS;
+	if (parse(ctx, pkt) != FWD_FORWARDED ||
+	    !port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
+		return FWD_NOT_OURS;
+	pkt->now = clock_now();
+
+	conn = conn_lookup(pkt);
+	if (!conn) {
+		tuple_swap(&answer, &pkt->tuple);
+		if (!bpf_map_lookup_elem(&conns, &answer) ||
+		    !track_opens(pkt->tuple.proto, pkt->tcp_flags))
+			return FWD_NOT_OURS;
+		if (open_local(ctx, pkt, &s->open) != FWD_FORWARDED)
+			return FWD_NO_PORT;
+		conn = conn_lookup(pkt);
+	}
+	if (!conn || conn->kind != FWD_CONN_LOCAL || conn->dir != FWD_DIR_FORWARD)
+		return FWD_NOT_OURS;
+	return apply(ctx, pkt, conn, FWD_TTL_KEEP);
+}
+
+#endif

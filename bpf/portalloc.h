@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Source ports. The visitor's own is kept where it is free (RFC 4787 4.2.2, port preservation);
+ * else others are tried at random, unpredictable from outside (RFC 6056 3.3.1).
+ *
+ * "Look whether it's free, then insert" lets two CPUs take one port. Here the insertion is the look:
+ * BPF_NOEXIST lets one CPU have the reply tuple.
+ */
+#ifndef FWD_PORTALLOC_H
+#define FWD_PORTALLOC_H
+
+#include "conntrack.h"
+
+#define PORT_TRIES  32
+#define PORT_LOWEST 1024 /* of those chosen; below are well-known ports, kept but never given */
+
+/* Everything that it takes to begin a connection; too large for the stack. */
+struct fwd_open {
+	struct fwd_conn forward; /* the plan */
+	struct fwd_conn reply;
+	struct fwd_tuple reply_key;
+	struct fwd_slot_choice slot;
+	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* source addresses to choose from */
+	__u32 pool_count;                        /* 1 to FWD_SNAT_POOL_MAX */
+	__u32 skip_same_port;                    /* 1: the own source port is known to be taken */
+};
+
+static __always_inline int port_is_tcp_sockets(fwd_ctx *ctx, struct bpf_sock_tuple *tuple,
+					       __u32 size)
+{
+	struct bpf_sock *sk = bpf_skc_lookup_tcp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	int taken;
+
+	if (!sk)
+		return 0;
+	taken = sk->state != BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return taken;
+}
+
+static __always_inline int port_is_udp_sockets(fwd_ctx *ctx, struct bpf_sock_tuple *tuple,
+					       __u32 size)
+{
+	struct bpf_sock *sk = bpf_sk_lookup_udp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
+
+	if (!sk)
+		return 0;
+	bpf_sk_release(sk);
+	return 1;
+}
+
+/*
+ * Is there a socket of the gateway that the answers would be meant for? One that is connected to the
+ * target from this very port, one that was until just now (TIME_WAIT), or a UDP socket bound to it.
+ * A listening TCP socket isn't in the way: the target calls it from other ports, or by a SYN.
+ */
+static __always_inline int port_is_sockets(fwd_ctx *ctx, const struct fwd_tuple *reply)
+{
+	__u32 size = addr_is_v4(&reply->saddr) ? sizeof(((struct bpf_sock_tuple *)0)->ipv4)
+					       : sizeof(((struct bpf_sock_tuple *)0)->ipv6);
+	struct bpf_sock_tuple tuple = {};
+
+	if (size == sizeof(tuple.ipv4)) {
+		tuple.ipv4.saddr = reply->saddr.w[3];
+		tuple.ipv4.daddr = reply->daddr.w[3];
+		tuple.ipv4.sport = reply->sport;
+		tuple.ipv4.dport = reply->dport;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &reply->saddr, sizeof(tuple.ipv6.saddr));
+		__builtin_memcpy(tuple.ipv6.daddr, &reply->daddr, sizeof(tuple.ipv6.daddr));
+		tuple.ipv6.sport = reply->sport;
+		tuple.ipv6.dport = reply->dport;
+	}
+	return reply->proto == IPPROTO_TCP ? port_is_tcp_sockets(ctx, &tuple, size)
+					   : port_is_udp_sockets(ctx, &tuple, size);
+}
+
+/* The addresses that connections of this map may come from; false: none is known yet. */
+static __always_inline bool port_pool_set(struct fwd_open *open, const struct fwd_rule *rule)
+{
+	if (rule->snat == FWD_SNAT_NONE) {
+		open->pool[0] = open->forward.saddr;
+		open->pool_count = 1;
+		return true;
+	}
+	__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
+	open->pool_count = rule->snat_count;
+	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
+	open->forward.saddr = rule->pool[0];
+	return open->pool_count > 0;
+}
+
+static __always_inline __be16 port_random(void)
+{
+	return __builtin_bswap16(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));
+}
+
+/* Claims one source address and port. 0: it's ours; -EEXIST: taken; else the table is full. */
+__noinline int port_try(fwd_ctx *ctx, struct fwd_open *open, __u32 source, __u16 port)
+{
+	if (!open)
+		return -EINVAL;
+	source &= FWD_SNAT_POOL_MAX - 1;
+	open->forward.saddr = open->pool[source];
+	open->forward.sport = port;
+	open->reply_key.daddr = open->forward.saddr;
+	open->reply_key.dport = port;
+	if (port_is_sockets(ctx, &open->reply_key))
+		return -EEXIST;
+	return bpf_map_update_elem(&conns, &open->reply_key, &open->reply, BPF_NOEXIST);
+}
+
+/*
+ * Claims a source for open->forward and enters open->reply under it. First the own port on each
+ * address of the pool, from a random one on, so that all get their share; then random ports.
+ */
+__noinline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
+{
+	__u32 count, first = bpf_get_prandom_u32(), i;
+	bool keep;
+	__be16 own;
+
+	if (!open || !open->pool_count)
+		return FWD_NO_SOURCE;
+	own = open->forward.sport;
+	count = open->pool_count;
+	keep = !open->skip_same_port && own;
+	for (i = 0; i < PORT_TRIES; i++) {
+		__be16 port = keep && i < count ? own : port_random();
+		int err = port_try(ctx, open, (first + i) % count, port);
+
+		if (!err)
+			return FWD_FORWARDED;
+		if (err != -EEXIST)
+			return FWD_TABLE_FULL;
+	}
+	return FWD_NO_PORT;
+}
+
+#endif

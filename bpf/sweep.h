@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The end of connections that nobody ends: one timer that walks the slots.
+ *
+ * A bpf_timer for each connection would do it too, but takes 192 bytes more for each and a red-black
+ * tree of a million hrtimers. A slot says when its connection is worth a look; until then the walk
+ * costs it a read of memory that is in order. The timer is the map's: it runs without any process.
+ */
+#ifndef FWD_SWEEP_H
+#define FWD_SWEEP_H
+
+#include "conntrack.h"
+
+#define SWEEP_CHUNK     64  /* slots in one call of sweep_chunk() */
+#define SWEEP_CHUNKS    256 /* of them in one run of the timer: 16,384 slots, some 80 us */
+#define SWEEP_LOOKS_MAX 512 /* connections looked at in one run, some 0.3 us each */
+
+#define SWEEP_CLOCK      1 /* CLOCK_MONOTONIC; time.h is not for this target */
+#define SWEEP_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
+#define SWEEP_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
+
+/* Does the connection live on? If so, until when at least: into *until. */
+static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struct fwd_conn *conn,
+					__u32 now, __u32 *until)
+{
+	const struct fwd_conn *twin;
+	struct fwd_tuple twin_key;
+	__u32 last = conn->last_seen;
+
+	tuple_of_twin(&twin_key, conn, key->proto);
+	twin = bpf_map_lookup_elem(&conns, &twin_key);
+	if (!twin || conn_is_dead(conn))
+		return false;
+	if (clock_is_due(twin->last_seen, last))
+		last = twin->last_seen;
+	*until = last + conn_timeout(key->proto, conn->track);
+	return !clock_is_due(now, *until);
+}
+
+/* Looks at the connection of one slot. */
+__noinline int sweep_slot(__u32 index, __u32 now)
+{
+	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
+	struct fwd_tuple key;
+	struct fwd_conn *conn;
+	__u32 until;
+
+	if (!slot)
+		return 0;
+	key = slot->forward;
+	conn = bpf_map_lookup_elem(&conns, &key);
+	if (!conn || conn->slot != index) {
+		/* Moved away from the ring. A confirmed slot is given back by who ends the
+		 * connection, which may be half-way just now. */
+		if (!slot_is_confirmed(index))
+			slot_release(index);
+		return 0;
+	}
+	if (sweep_lives(&key, conn, now, &until))
+		slot->check_at = until;
+	else
+		conn_end(&key, index, conn_is_dead(conn) ? FWD_END_OTHER : FWD_END_EXPIRED);
+	return 0;
+}
+
+/* SWEEP_CHUNK places from `first` on; returns how many connections it looked at. */
+__noinline int sweep_chunk(__u32 first, __u32 end, __u32 ring, __u32 now, __u32 all)
+{
+	int looks = 0, i;
+
+	for (i = 0; i < SWEEP_CHUNK; i++) {
+		__u32 place = first + i, index;
+		struct fwd_slot *slot;
+
+		if (place >= end)
+			break;
+		index = place < ring ? place : fwd_half_open + (place - ring);
+		slot = bpf_map_lookup_elem(&slots, &index);
+		if (!slot || !slot->used || !(all || clock_is_due(now, slot->check_at)))
+			continue;
+		sweep_slot(index, now);
+		looks++;
+	}
+	return looks;
+}
+
+/* One run: goes on where the last one ended. Returns the time to the next in ns. */
+static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
+{
+	__u32 ring = s->ring_head < fwd_half_open ? s->ring_head : fwd_half_open;
+	__u32 end = ring + s->high_water, now = clock_now(), cursor = s->cursor;
+	const struct fwd_config *c = config_get();
+	int i, looks = 0;
+
+	if (cursor == 0 && c) {
+		s->all = c->sweep_all != s->sweep_all_seen;
+		s->sweep_all_seen = c->sweep_all;
+	}
+	for (i = 0; i < SWEEP_CHUNKS; i++) {
+		if (cursor >= end || looks >= SWEEP_LOOKS_MAX)
+			break;
+		looks += sweep_chunk(cursor, end, ring, now, s->all);
+		cursor += SWEEP_CHUNK;
+	}
+	s->cursor = cursor < end ? cursor : 0;
+	return s->cursor ? SWEEP_NEXT_RUN : SWEEP_NEXT_ROUND;
+}
+
+static int sweep_timer(void *map, __u32 *key, struct fwd_sweeper *s)
+{
+	bpf_timer_start(&s->timer, sweep_run(s), 0);
+	return 0;
+}
+
+/* Starts the timer, or lets a newer program's code take over the one that runs. 0 or -errno. */
+static __always_inline int sweep_start(void)
+{
+	struct fwd_sweeper *s = sweeper_get();
+	long err;
+
+	if (!s)
+		return -ENOENT;
+	err = bpf_timer_init(&s->timer, &sweeper, SWEEP_CLOCK);
+	if (err && err != -EBUSY)
+		return err;
+	err = bpf_timer_set_callback(&s->timer, sweep_timer);
+	return err ? err : bpf_timer_start(&s->timer, SWEEP_NEXT_RUN, 0);
+}
+
+#endif

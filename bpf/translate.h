@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one place that changes a packet: addresses, ports, TTL, and the checksums over them.
+ */
+#ifndef FWD_TRANSLATE_H
+#define FWD_TRANSLATE_H
+
+#include "csum.h"
+#include "parse.h"
+
+enum fwd_ttl {
+	FWD_TTL_KEEP,      /* the packet doesn't pass a router here */
+	FWD_TTL_DECREMENT, /* it does; the caller has seen to it that it is at least 2 */
+};
+
+#define TCP_CHECK_OFF 16
+#define UDP_CHECK_OFF 6
+
+/* The TTL shares its 16-bit word with the protocol (RFC 791 3.1). */
+static __always_inline __u32 translate_ttl_delta(const struct iphdr *ip, __u8 ttl)
+{
+	return csum_delta(__builtin_bswap16(ip->ttl << 8 | ip->protocol),
+			  __builtin_bswap16(ttl << 8 | ip->protocol));
+}
+
+static __always_inline bool translate_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					 const struct fwd_conn *to, __u8 ttl, __u32 addr_delta)
+{
+	if (pkt->family == FWD_FAMILY_IPV4) {
+		struct iphdr *ip = ctx_at(ctx, pkt->l3_off, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		ip->check =
+			csum_apply(ip->check, csum_add(addr_delta, translate_ttl_delta(ip, ttl)));
+		ip->ttl = ttl;
+		ip->saddr = to->saddr.w[3];
+		ip->daddr = to->daddr.w[3];
+	} else {
+		struct ipv6hdr *ip = ctx_at(ctx, pkt->l3_off, sizeof(*ip));
+
+		if (!ip)
+			return false;
+		ip->hop_limit = ttl;
+		__builtin_memcpy(&ip->saddr, &to->saddr, sizeof(ip->saddr));
+		__builtin_memcpy(&ip->daddr, &to->daddr, sizeof(ip->daddr));
+	}
+	return true;
+}
+
+/*
+ * Gives the packet the addresses and ports of *to. False: it could not be written to, which after a
+ * parse() that succeeded means that the kernel had no memory to unshare it; it must then be dropped,
+ * for it may be half done.
+ */
+static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				      const struct fwd_conn *to, enum fwd_ttl how)
+{
+	__u32 addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, &to->saddr),
+				    csum_delta_addr(&pkt->tuple.daddr, &to->daddr));
+	__u32 port_delta = csum_add(csum_delta(pkt->tuple.sport, to->sport),
+				    csum_delta(pkt->tuple.dport, to->dport));
+	__u32 l4_off = pkt->l4_off;
+	__be16 *ports;
+
+	if (!translate_ip(ctx, pkt, to, pkt->ttl - (how == FWD_TTL_DECREMENT), addr_delta))
+		return false;
+	/* Both transport headers begin with the ports. */
+	ports = ctx_at(ctx, l4_off, 2 * sizeof(*ports));
+	if (!ports)
+		return false;
+	ports[0] = to->sport;
+	ports[1] = to->dport;
+	l4_off += pkt->tuple.proto == IPPROTO_TCP ? TCP_CHECK_OFF : UDP_CHECK_OFF;
+	return ctx_csum_l4(ctx, l4_off, pkt->tuple.proto, pkt->family, addr_delta, port_delta);
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Addresses and tuples, one form for both families.
+ */
+#ifndef FWD_TUPLE_H
+#define FWD_TUPLE_H
+
+#include <stdbool.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include "fwd_abi.h"
+
+/* ::ffff:0:0/96 (RFC 4291 2.5.5.2) */
+#define ADDR_V4_PREFIX __constant_htonl(0x0000ffff)
+
+static __always_inline void addr_from_v4(struct fwd_addr *addr, __be32 v4)
+{
+	addr->w[0] = 0;
+	addr->w[1] = 0;
+	addr->w[2] = ADDR_V4_PREFIX;
+	addr->w[3] = v4;
+}
+
+static __always_inline void addr_from_v6(struct fwd_addr *addr, const struct in6_addr *v6)
+{
+	addr->w[0] = v6->in6_u.u6_addr32[0];
+	addr->w[1] = v6->in6_u.u6_addr32[1];
+	addr->w[2] = v6->in6_u.u6_addr32[2];
+	addr->w[3] = v6->in6_u.u6_addr32[3];
+}
+
+static __always_inline bool addr_is_v4(const struct fwd_addr *addr)
+{
+	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == ADDR_V4_PREFIX;
+}
+
+/* The tuple of the packets that answer those of `tuple`. */
+static __always_inline void tuple_swap(struct fwd_tuple *swapped, const struct fwd_tuple *tuple)
+{
+	swapped->saddr = tuple->daddr;
+	swapped->daddr = tuple->saddr;
+	swapped->sport = tuple->dport;
+	swapped->dport = tuple->sport;
+	swapped->proto = tuple->proto;
+	__builtin_memset(swapped->pad, 0, sizeof(swapped->pad));
+}
+
+/* The key of the other direction of a connection: the answer to what leaves in this one. */
+static __always_inline void tuple_of_twin(struct fwd_tuple *twin, const struct fwd_conn *conn,
+					  __u8 proto)
+{
+	twin->saddr = conn->daddr;
+	twin->daddr = conn->saddr;
+	twin->sport = conn->dport;
+	twin->dport = conn->sport;
+	twin->proto = proto;
+	__builtin_memset(twin->pad, 0, sizeof(twin->pad));
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The only exit: every packet gets one reason, and each reason that isn't silent is counted once.
+ */
+#ifndef FWD_VERDICT_H
+#define FWD_VERDICT_H
+
+#include "maps.h"
+
+static __always_inline enum fwd_reason_class reason_class(enum fwd_reason reason)
+{
+	switch (reason) {
+#define X(symbol, name, class, text)                                                               \
+	case FWD_##symbol:                                                                         \
+		return FWD_CLASS_##class;
+		FWD_REASONS(X)
+#undef X
+	default:
+		return FWD_CLASS_SILENT;
+	}
+}
+
+/* action: what forward() said the hook has to return; ctx_pass() where it wasn't reached. */
+static __always_inline int verdict(enum fwd_reason reason, int action)
+{
+	enum fwd_reason_class class = reason_class(reason);
+	__u32 key = reason;
+	__u64 *count;
+
+	if (class == FWD_CLASS_SILENT)
+		return action;
+	count = bpf_map_lookup_elem(&reasons, &key);
+	if (count)
+		(*count)++;
+	return class == FWD_CLASS_DROP ? ctx_drop() : ctx_pass();
+}
+
+#endif
