@@ -41,12 +41,10 @@ def frames(path):
 
 
 def ones_sum(content):
+    """The one's complement sum (RFC 1071): arithmetic modulo 2^16 - 1, whose zero is 0xffff."""
     if len(content) % 2:
         content += b"\0"
-    total = sum(struct.unpack(f"!{len(content) // 2}H", content))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    return int.from_bytes(content, "big") % 0xFFFF or 0xFFFF
 
 
 def parse(packet):
