@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# What a map takes, and what its coming and going does to connections.
+
+# A map's removal ends its connections, from either side, and no other map's.
+removal() {
+	local proto=$1
+	topology
+	maps_and_services
+	fwd map add "$proto" $GATEWAY:9000 $HOME_WG:9000
+	serve other home --tcp $HOME_WG:9000 --udp $HOME_WG:9000
+	pulse ends client $MAP4 --proto "$proto" --lossy --timeout 0.3 --interval 0.01
+	# Another map's: UDP, each datagram of which must be answered, and a transfer.
+	[ "$proto" = tcp ] || fwd map add tcp $GATEWAY:9000 $HOME_WG:9000
+	[ "$proto" = udp ] || fwd map add udp $GATEWAY:9000 $HOME_WG:9000
+	pulse stays client $GATEWAY:9000 --proto udp --interval 0.005
+	pulse stays_tcp client $GATEWAY:9000 --proto tcp --interval 0.005
+	goes_on ends
+
+	fwd map del "$proto" $MAP4
+	[ -n "${FWDCTL_STANDIN:-}" ] || stands_still ends
+	goes_on stays
+	goes_on stays_tcp
+	# From now on nothing of it may pass, though both sides still try.
+	capture home home wg0 port 8000
+	capture client client eth0 port 8000
+	sleep 1
+	capture_end home client
+	if [ -z "${FWDCTL_STANDIN:-}" ]; then
+		is "$(count home ".src == \"$GATEWAY_WG\"")" 0 "packets that came through to home"
+		is "$(count client ".src == \"$GATEWAY\"")" 0 "packets that came through to the client"
+		[ "$(count client)" -gt 0 ] || fail "the client did not even try"
+	fi
+	stop stays
+	stop stays_tcp
+	grep -q ' 0 lost' "$TOPO_DIR/stays.log" || fail "the other map lost packets"
+	# The client's port is free for another map's connection.
+	is "$(peer client who $GATEWAY:9000 --bind $CLIENT:4712)" "$GATEWAY_WG 4712"
+	[ -n "${FWDCTL_STANDIN:-}" ] || json 'all(.listen != "'$MAP4'" or .proto != "'"$proto"'")' conn list
+}
+
+test_removal_tcp() {
+	removal tcp
+}
+
+test_removal_udp() {
+	removal udp
+}
+
+# The server is the one who talks: its packets must end too.
+test_removal_while_home_sends() {
+	topology
+	maps_and_services
+	fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
+	start_peer ends client get $MAP4 --size $((1 << 30)) --timeout 2
+	start_peer stays client get $GATEWAY:9000 --size $((30 << 20)) --timeout 5
+	sleep 0.3
+	fwd map del tcp $MAP4
+	finish stays
+	sleep 0.2
+	capture client client eth0 src port 8000
+	sleep 1
+	capture_end client
+	is "$(count client)" 0 "packets of the removed map that reached the client"
+	! wait "${PID[ends]}" || fail "the download ended well although its map is gone"
+}
+
+test_removal_keep_connections() {
+	topology
+	maps_and_services
+	pulse kept client $MAP4
+	pulse kept_udp client $MAP4 --proto udp
+	fwd map del tcp $MAP4 --keep-connections
+	fwd map del udp $MAP4 --keep-connections
+	goes_on kept
+	goes_on kept_udp
+	[ -n "${FWDCTL_STANDIN:-}" ] || json 'length == 2' map list
+	# New ones find nobody.
+	on client "$PYTHON" "$NET/peer.py" silent $MAP4 --timeout 1
+	peer client silent $MAP4 --proto udp --timeout 1
+	goes_on kept
+	stop kept
+	stop kept_udp
+}
+
+# Taken away and set up again: old connections stay ended (their RST is home's to send), new ones work.
+test_removal_and_back() {
+	topology
+	maps_and_services
+	local i
+	for i in {1..5}; do
+		fwd map del tcp $MAP4
+		peer client silent $MAP4 --timeout 0.5
+		fwd map add tcp $MAP4 $HOME_WG:8000
+		peer client who $MAP4
+	done
+	fwd map flush
+	[ -n "${FWDCTL_STANDIN:-}" ] || json 'length == 0' map list
+	peer client silent $MAP4 --timeout 0.5
+	peer client silent "$MAP6" --timeout 0.5
+}
+
+# :PORT is any address of the gateway's own, and never traffic that only passes through.
+test_wildcard() {
+	topology lan
+	attach eth0 wg0 eth1
+	fwd map add tcp :8000 $HOME_WG:8000
+	serve service home --tcp $HOME_WG:8000
+	serve transit lan --tcp $LAN:8000 "[$LAN6]:8000"
+	on gateway ip addr add 93.184.216.35/24 dev eth0
+	peer client who $GATEWAY:8000 --bind $CLIENT:4711
+	peer client who 93.184.216.35:8000 --bind $CLIENT:4712
+	is "$(grep '^tcp ' "$TOPO_DIR/service.log" | sort)" "tcp $GATEWAY_WG 4711
+tcp $GATEWAY_WG 4712" "whom home sees"
+	forward_untouched
+	# To another host, same port, through the gateway: it gets there unchanged, as FORWARD now allows.
+	on internet ip route add 10.99.0.0/24 via $GATEWAY
+	on gateway iptables -P FORWARD ACCEPT
+	is "$(peer client who $LAN:8000 --bind $CLIENT:4713)" "$CLIENT 4713" "whom the other host sees"
+	is "$(grep -c '^tcp ' "$TOPO_DIR/transit.log")" 1 "connections at the other host"
+	# From the gateway's own network to the wildcard, at the gateway's address there.
+	is "$(peer lan who 10.99.0.1:8000 --bind $LAN:4714)" "$GATEWAY_WG 4714"
+}
+
+test_wildcard_v6_and_udp() {
+	topology
+	attach eth0 wg0
+	fwd map add udp :8000 $HOME_WG:8000
+	fwd map add tcp "[::]:8000" "[$HOME_WG6]:8000"
+	serve service home --udp $HOME_WG:8000 --tcp "[$HOME_WG6]:8000"
+	peer client udp-burst $GATEWAY:8000 --size 100 --count 5
+	peer client who "[$GATEWAY6]:8000"
+	forward_untouched
+}
+
+# A range, shifted: 5000-5009 to 7000-7009; the ports beside it are nobody's.
+test_range() {
+	topology
+	attach eth0 wg0
+	fwd map add tcp $GATEWAY:5003-5012 $HOME_WG:7000-7009
+	fwd map add udp $GATEWAY:5003-5012 $HOME_WG:7000-7009
+	local port services=()
+	for port in {6999..7010}; do
+		services+=("$HOME_WG:$port")
+	done
+	serve service home --tcp "${services[@]}" --udp "${services[@]}"
+	capture home home wg0 tcp
+	for port in {5003..5012}; do
+		peer client who $GATEWAY:$port --bind $CLIENT:$((port + 1000))
+		peer client udp-burst $GATEWAY:$port --size 10
+	done
+	capture_end home
+	is "$(packets home '.flags == "S"' | jq -c '[.sport, .dport]' | sort | tr '\n' ' ')" \
+		"$(for port in {5003..5012}; do echo "[$((port + 1000)),$((port + 1997))]"; done | sort | tr '\n' ' ')" \
+		"the ports that home saw"
+	peer client silent $GATEWAY:5002 --timeout 0.5
+	peer client silent $GATEWAY:5013 --timeout 0.5
+	[ -n "${FWDCTL_STANDIN:-}" ] || json 'all(.listen == "'$GATEWAY':5003-5012" and .target == "'$HOME_WG':7000-7009")' map list
+}
+
+# TARGET without a port: the same one.
+test_same_port_target() {
+	topology
+	attach eth0 wg0
+	fwd map add tcp $GATEWAY:8000-8001 $HOME_WG
+	serve service home --tcp $HOME_WG:8000 $HOME_WG:8001
+	peer client who $GATEWAY:8000
+	peer client who $GATEWAY:8001
+}
+
+# Hundreds of maps: each goes where it should, and taking one away touches no other.
+test_many_maps() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "slow with the stand-in"
+	topology
+	attach eth0 wg0
+	local port
+	for port in {20000..20199}; do
+		on gateway "$FWDCTL" map add tcp $GATEWAY:$port $HOME_WG:$((port % 3 + 8000)) --name "map$port"
+	done
+	json 'length == 200 and (map(.name) | unique | length) == 200' map list
+	serve service home --tcp $HOME_WG:8000 $HOME_WG:8001 $HOME_WG:8002
+	pulse stays client $GATEWAY:20100
+	for port in {20000..20199..2}; do
+		[ $port = 20100 ] || on gateway "$FWDCTL" map del tcp $GATEWAY:$port
+	done
+	goes_on stays
+	stop stays
+	peer client who $GATEWAY:20199
+	peer client silent $GATEWAY:20198 --timeout 0.5
+}
