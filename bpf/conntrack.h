@@ -27,10 +27,9 @@ static __always_inline struct fwd_rule_stats *conn_rule_stats(const struct fwd_c
 	return index == FWD_RULE_NONE ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
-static __always_inline void conn_count_end(const struct fwd_conn *conn, enum fwd_end how)
+static __always_inline void conn_count_end(struct fwd_rule_stats *stats, enum fwd_end how)
 {
 	struct fwd_counters *c = counters_get();
-	struct fwd_rule_stats *stats = conn_rule_stats(conn);
 
 	if (c) {
 		c->ended++;
@@ -50,6 +49,7 @@ static __always_inline void conn_count_end(const struct fwd_conn *conn, enum fwd
  */
 __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_end how)
 {
+	struct fwd_rule_stats *stats;
 	struct fwd_conn *conn;
 	struct fwd_tuple twin;
 
@@ -59,11 +59,12 @@ __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_en
 	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
 		return 0;
 	tuple_of_twin(&twin, conn, forward->proto);
-	conn_count_end(conn, how);
+	stats = conn_rule_stats(conn);
 	if (bpf_map_delete_elem(&conns, forward))
 		return 0;
 	bpf_map_delete_elem(&conns, &twin);
 	slot_release(slot);
+	conn_count_end(stats, how);
 	return 1;
 }
 
@@ -174,20 +175,21 @@ __noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *con
 }
 
 /* Learns from the packet. Both entries carry the same bits, so that nearly every packet finds in its
- * own that it adds nothing; SYNs always take the long way, since a repeated one may bring another
- * sequence number. */
+ * own that it adds nothing. The target's SYNs always take the long way: a repeated one may bring
+ * another sequence number. */
 static __always_inline void conn_track(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
+	bool reply = conn->dir == FWD_DIR_REPLY, proves;
 	__u32 next;
 
-	if (pkt->tuple.proto == IPPROTO_TCP)
-		next = track_tcp(conn->track, conn->dir, pkt->tcp_flags,
-				 conn->dir == FWD_DIR_FORWARD &&
-					 track_tcp_proves(conn->track, pkt->tcp_flags, pkt->ack,
-							  conn->proof));
-	else
+	if (pkt->tuple.proto == IPPROTO_TCP) {
+		proves = !reply && track_tcp_proves(conn->track, pkt->tcp_flags, pkt->ack,
+						    conn->proof);
+		next = track_tcp(conn->track, conn->dir, pkt->tcp_flags, proves);
+	} else {
 		next = track_udp(conn->track, conn->dir);
-	if (next != conn->track || (pkt->tcp_flags & FWD_TCP_SYN))
+	}
+	if (next != conn->track || (reply && (pkt->tcp_flags & FWD_TCP_SYN)))
 		conn_track_change(pkt, conn, next);
 }
 

@@ -120,6 +120,9 @@ static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pk
 	open->forward.kind = kind;
 	open->forward.last_seen = pkt->now;
 	open->forward.rule = FWD_RULE_NONE;
+	open->forward.track = pkt->tuple.proto == IPPROTO_TCP
+				      ? track_tcp(0, FWD_DIR_FORWARD, pkt->tcp_flags, false)
+				      : track_udp(0, FWD_DIR_FORWARD);
 	open->forward.sport = pkt->tuple.sport;
 	open->forward.saddr = pkt->tuple.saddr;
 	open->forward.daddr = pkt->tuple.daddr;
@@ -138,6 +141,8 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 		return FWD_NOT_OURS;
 	if (!track_opens(pkt->tuple.proto, pkt->tcp_flags))
 		return FWD_NO_CONNECTION;
+	if (!addr_is_unicast(&pkt->tuple.saddr))
+		return FWD_MARTIAN;
 	open_plan(open, pkt, FWD_CONN_MAPPED);
 	open->forward.rule = index;
 	open->forward.rule_gen = rule->gen;

@@ -237,6 +237,7 @@ static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	pkt->family = parse_link(ctx, pkt);
 	pkt->next_hop.valid = 0;
+	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is a key */
 	pkt->segments = ctx_segments(ctx);
 	if (pkt->family == FWD_FAMILY_IPV4)
 		return parse_ipv4(ctx, pkt);

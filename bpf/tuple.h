@@ -35,6 +35,18 @@ static __always_inline bool addr_is_v4(const struct fwd_addr *addr)
 	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == ADDR_V4_PREFIX;
 }
 
+/* Can a host have it? False: unspecified, loopback, multicast, broadcast, reserved (RFC 6890). */
+static __always_inline bool addr_is_unicast(const struct fwd_addr *addr)
+{
+	const __u8 *v4 = (const __u8 *)&addr->w[3], *v6 = (const __u8 *)addr;
+
+	if (addr_is_v4(addr))
+		return v4[0] != 0 && v4[0] != 127 && v4[0] < 224;
+	if (addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == 0)
+		return addr->w[3] != 0 && addr->w[3] != __constant_htonl(1);
+	return v6[0] != 0xff;
+}
+
 /* The tuple of the packets that answer those of `tuple`. */
 static __always_inline void tuple_swap(struct fwd_tuple *swapped, const struct fwd_tuple *tuple)
 {

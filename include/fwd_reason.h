@@ -18,6 +18,7 @@
 	X(MALFORMED, "malformed", PASS, "a header that is cut short or contradicts itself")        \
 	X(FRAGMENT, "fragment", PASS, "an IP fragment")                                            \
 	X(EXTENSION_HEADER, "extension_header", PASS, "IPv6 extension headers beyond reason")      \
+	X(MARTIAN, "martian", PASS, "a source address that nobody can have")                       \
 	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \
 	X(NO_CONNECTION, "no_connection", PASS, "TCP in mid-stream, of no known connection")       \
 	X(NO_SOURCE, "no_source", PASS, "the map's source address is not known yet")               \
