@@ -4,7 +4,7 @@
 
     pcap.py list FILE            a JSON object per packet
     pcap.py checksums FILE       recomputes every checksum; fails at the first that is wrong
-    pcap.py same FILE FILE       the same IP packets, byte for byte, in the same order
+    pcap.py same FILE FILE       the same IP packets, byte for byte, in whatever order (CPUs overtake each other)
     pcap.py routed FILE FILE     the same, but for one hop less in the second
 """
 import ipaddress
@@ -136,6 +136,8 @@ def main():
             sys.exit(f"{paths[0]}: no packets")
         if command == "routed":
             first = list(map(one_hop_less, first))
+        first.sort()
+        second.sort()
         for number, (one, other) in enumerate(zip(first, second)):
             if one != other:
                 sys.exit(f"packet {number} differs:\n{parse(one)}\n{one.hex()}\n{parse(other)}\n{other.hex()}")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# A connection's record lives as long as its protocol says, and goes away by itself.
+
+active() {
+	json '.connections.active' stats 2>/dev/null
+}
+
+no_connections() {
+	[ "$(on gateway "$FWDCTL" conn count --json 2>/dev/null | jq '.count? // .')" = 0 ] ||
+		[ "$(on gateway "$FWDCTL" conn list --json | jq length)" = 0 ]
+}
+
+# UDP: 30 s, here 2; and the counters say so.
+test_udp_expires() {
+	topology
+	maps_and_services
+	timeout_of udp 2
+	peer client udp-burst $MAP4 --size 10 --bind $CLIENT:4711
+	peer client udp-burst "$MAP6" --size 10 --bind "[$CLIENT6]:4711"
+	json 'length == 2 and all(.proto == "udp" and .expires_s <= 2)' conn list
+	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
+	json '.connections.active == 0 and .connections.created == 2 and .connections.expired == 2' stats
+	json 'all(.connections == 0)' map list
+	# The port can be had again, by another map's connection even.
+	fwd map add udp $GATEWAY:9000 $HOME_WG:8000
+	peer client udp-burst $GATEWAY:9000 --size 10 --bind $CLIENT:4711
+}
+
+# As long as packets come, it stays.
+test_udp_stays_while_used() {
+	topology
+	maps_and_services
+	timeout_of udp 1
+	timeout_of udp_stream 1
+	pulse udp client $MAP4 --proto udp --interval 0.2
+	local i
+	for i in {1..4}; do
+		sleep 1
+		json 'length == 1' conn list
+	done
+	stop udp
+	is "$(grep -c '^udp ' "$TOPO_DIR/service.log")" 1 "the sources that home saw"
+	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
+}
+
+# TCP: an established connection outlives the short timeouts, a closed one does not.
+test_tcp_expires() {
+	topology
+	maps_and_services
+	timeout_of tcp_time_wait 2
+	timeout_of tcp_close 1
+	pulse stays client $MAP4
+	peer client who $MAP4
+	peer client rst $MAP4 --bind $CLIENT:4711
+	json 'length == 3 and ([.[].state] | sort) == ["CLOSE", "ESTABLISHED", "TIME_WAIT"]' conn list
+	two_are_gone() {
+		[ "$(on gateway "$FWDCTL" conn list --json | jq length)" = 1 ]
+	}
+	topo_wait 8 two_are_gone || fail "still there: $(fwd conn list)"
+	goes_on stays
+	json '.[0].state == "ESTABLISHED" and .[0].expires_s > 430000' conn list
+	stop stays
+	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
+	json '.connections.active == 0' stats
+}
+
+# SYNs that nobody answers, and SYNs whose answer nobody takes up.
+test_half_open_expires() {
+	topology
+	maps_and_services
+	fwd map add tcp $GATEWAY:8009 $HOME_WG:8009
+	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
+	on client iptables -A OUTPUT -p tcp --tcp-flags RST RST -j DROP
+	timeout_of tcp_syn_sent 1
+	timeout_of tcp_syn_recv 1
+	peer client syns $GATEWAY:8009 --count 20 --bind $CLIENT:30000
+	peer client syns $MAP4 --count 20 --bind $CLIENT:31000
+	topo_wait 2 json 'length == 40' conn list || fail "$(fwd conn list)"
+	json '([.[].state] | group_by(.) | map([.[0], length])) == [["SYN_RECV", 20], ["SYN_SENT", 20]]' conn list
+	# Home repeats its answer for a while; then it ends.
+	on home iptables -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP
+	topo_wait 10 no_connections || fail "still there: $(fwd conn list)"
+}
+
+# conn list and conn flush.
+test_conn_flush() {
+	topology
+	maps_and_services
+	pulse ends client $MAP4 --lossy --timeout 0.3
+	json 'length == 1' conn list
+	fwd conn flush
+	stands_still ends
+	json 'length == 0' conn list
+	peer client who $MAP4
+}
+
+# The counters add up: per map, per connection, both ways.
+test_counters() {
+	topology
+	maps_and_services
+	CAPTURE_DIRECTION=in capture in gateway eth0 udp port 8000
+	CAPTURE_DIRECTION=in capture out gateway wg0 udp port 8000
+	peer client udp-burst $MAP4 --count 50 --size 100 --bind $CLIENT:4711
+	capture_end in out
+	local bytes_in bytes_out
+	bytes_in=$(packets in | jq -s 'map(.len) | add')
+	bytes_out=$(packets out | jq -s 'map(.len) | add')
+	json '.[] | select(.proto == "udp" and .listen == "'$MAP4'") | .packets_in == 50 and .packets_out == 50
+		and .bytes_in == '"$bytes_in"' and .bytes_out == '"$bytes_out" map list
+	json 'length == 1 and (.[0] | .client == "'$CLIENT':4711" and .source == "'$GATEWAY_WG':4711"
+		and .listen == "'$MAP4'" and .target == "'$HOME_WG':8000" and .state == "ASSURED"
+		and .packets_in == 50 and .packets_out == 50
+		and .bytes_in == '"$bytes_in"' and .bytes_out == '"$bytes_out"')' conn list
+	# A bulk transfer: at least what was sent, packets by segment and not by what GRO made of them.
+	peer client put $MAP4 --size $((4 << 20))
+	json '.[] | select(.proto == "tcp" and .listen == "'$MAP4'")
+		| .bytes_in > 4194304 and .bytes_in < 5000000 and .packets_in >= 2900' map list
+}

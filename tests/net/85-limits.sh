@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# What happens at the limits.
+
+# A full table: the established go on, a new one is refused and counted, and when room is there again the
+# next comes in.
+test_full_table() {
+	topology
+	attach eth0 wg0 --connections 16 --half-open 16
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	serve service home --tcp $HOME_WG:8000
+	pulse first client $MAP4
+	mkfifo "$TOPO_DIR/hold"
+	exec 9<>"$TOPO_DIR/hold"
+	setsid nsenter --net="/run/netns/$TOPO_PREFIX-client" -- "$PYTHON" -u "$NET/peer.py" many $MAP4 --count 15 \
+		--hold <&9 >"$TOPO_DIR/fifteen.log" 2>"$TOPO_DIR/fifteen.err" &
+	topo_remember $!
+	PID[fifteen]=$!
+	topo_wait 5 logged fifteen '^open 15' || fail "15 connections did not come up"
+	json '.connections.active >= 16' stats
+	# The 17th.
+	! on client "$PYTHON" "$NET/peer.py" who $MAP4 --timeout 1 || fail "a 17th connection was let in"
+	goes_on first
+	json '.drops.table_full > 0' stats
+	json '.connections.failed > 0' stats
+	# Room again.
+	on gateway "$FWDCTL" conn flush >/dev/null
+	peer client who $MAP4
+}
+
+# A flood of half-open connections pushes out none that is established.
+test_syn_flood() {
+	topology
+	attach eth0 wg0 --connections 64 --half-open 64
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	fwd map add tcp $GATEWAY:8009 $HOME_WG:8009
+	serve service home --tcp $HOME_WG:8000
+	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
+	pulse first client $MAP4 --timeout 10
+	peer client syns $GATEWAY:8009 --count 5000 --bind $CLIENT:10000
+	goes_on first
+	# And a real one still gets in, between them.
+	peer client who $MAP4
+	stop first
+	json '.connections.active <= 128' stats
+}
+

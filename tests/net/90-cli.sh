@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Bad input: exit status 2 for a usage that can't be, 1 for what was not done; one line that names the thing
+# and the reason; and nothing has changed.
+
+test_bad_arguments() {
+	topology
+	fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
+	local before
+	before=$(on gateway "$FWDCTL" map list --json)
+
+	# Usage: 2.
+	rejects 2 'usage|frobnicate' fwd frobnicate
+	rejects 2 'usage|map' fwd map
+	rejects 2 'usage|frobnicate' fwd map frobnicate
+	rejects 2 'usage|attach|DEV' fwd attach
+	rejects 2 'usage|map add' fwd map add tcp
+	rejects 2 'usage|map add' fwd map add tcp $GATEWAY:8001
+	rejects 2 'usage|map del' fwd map del tcp
+	rejects 2 'frobnicate' fwd map list --frobnicate
+	rejects 2 'frobnicate' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --frobnicate
+
+	# Values: 1 or 2, and the word that was wrong. $1: the word that the message must name.
+	bad() {
+		local status=0 message word=$1
+		shift
+		message=$(fwd "$@" 2>&1 >/dev/null) || status=$?
+		message=$(sed '/^+ /d' <<<"$message")
+		printf '%s -> %s: %s\n' "$*" $status "$message"
+		[ $status = 1 ] || [ $status = 2 ] || fail "$*: exit status $status"
+		grep -q '^fwdctl: ' <<<"$message" || fail "$*: \"$message\""
+		grep -qF -- "$word" <<<"$message" || fail "$*: \"$message\" does not name $word"
+	}
+	bad "a port is 1 to 65535" map add tcp $GATEWAY:8001 $HOME_WG:80000
+	bad "10.172.16.2:80000" map add tcp $GATEWAY:8001 $HOME_WG:80000
+	bad "$GATEWAY:0" map add tcp $GATEWAY:0 $HOME_WG:80
+	bad "$GATEWAY:" map add tcp $GATEWAY: $HOME_WG:80
+	bad "$GATEWAY:-1" map add tcp $GATEWAY:-1 $HOME_WG:80
+	bad "$GATEWAY:80x" map add tcp $GATEWAY:80x $HOME_WG:80
+	bad "93.184.216.340:80" map add tcp 93.184.216.340:80 $HOME_WG:80
+	bad "93.184.216:80" map add tcp 93.184.216:80 $HOME_WG:80
+	bad "10.172.16.2.3:80" map add tcp $GATEWAY:80 10.172.16.2.3:80
+	bad "example.org:80" map add tcp $GATEWAY:80 example.org:80
+	bad "2001:db8::g" map add tcp "[2001:db8::g]:80" "[$HOME_WG6]:80"
+	bad "5010-5000" map add tcp $GATEWAY:5010-5000 $HOME_WG:5000-5010
+	bad "7000-7005" map add tcp $GATEWAY:5000-5010 $HOME_WG:7000-7005
+	bad "65530" map add tcp $GATEWAY:5000-5010 $HOME_WG:65530-65540
+	bad "frob" map add frob $GATEWAY:8001 $HOME_WG:8001
+	bad "$HOME_WG6" map add tcp $GATEWAY:8001 "[$HOME_WG6]:8001"
+	bad "10.0.0.300" map add tcp $GATEWAY:8001 $HOME_WG:8001 --snat 10.0.0.300
+	bad "$GATEWAY_WG6" map add tcp $GATEWAY:8001 $HOME_WG:8001 --snat $GATEWAY_WG6
+	bad "--snat" map add tcp $GATEWAY:8001 $HOME_WG:8001 --snat
+	bad "0.0.0.0" map add tcp $GATEWAY:8001 0.0.0.0:8001
+	bad "127.0.0.1" map add tcp $GATEWAY:8001 127.0.0.1:8001
+	bad "224.0.0.1" map add tcp $GATEWAY:8001 224.0.0.1:8001
+	bad "-5" attach eth0 --connections -5
+	bad "many" attach eth0 --connections many
+	bad "--half-open" attach eth0 --half-open 0
+	bad "warp" attach eth0 --mode warp
+
+	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps after bad arguments"
+	json '.devices == []' stats
+}
+
+test_conflicts() {
+	topology
+	fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
+	fwd map add tcp $GATEWAY:5000-5009 $HOME_WG:5000-5009
+	fwd map add tcp :9000 $HOME_WG:9000
+	local before
+	before=$(on gateway "$FWDCTL" map list --json)
+	rejects 1 "8000" fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
+	rejects 1 "8000" fwd map add tcp $GATEWAY:8000 $HOME_WG:8001
+	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:5009 $HOME_WG:80
+	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:5009-5020 $HOME_WG:5009-5020
+	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:4990-5000 $HOME_WG:4990-5000
+	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:4990-5020 $HOME_WG:4990-5020
+	rejects 1 "9000" fwd map add tcp :9000 $HOME_WG:9001
+	rejects 1 "8001" fwd map del tcp $GATEWAY:8001
+	rejects 1 "8000" fwd map del udp $GATEWAY:8000
+	rejects 1 "5000" fwd map del tcp $GATEWAY:5000
+	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps"
+	# Not conflicts: another protocol, another address, a port beside.
+	fwd map add udp $GATEWAY:8000 $HOME_WG:8000
+	fwd map add tcp 93.184.216.35:8000 $HOME_WG:8000
+	fwd map add tcp $GATEWAY:5010 $HOME_WG:5010
+	fwd map del tcp $GATEWAY:5000-5009
+	fwd map add tcp $GATEWAY:5000 $HOME_WG:5000
+}
+
+test_unknown_device() {
+	topology
+	attach eth0
+	rejects 1 "nodev7" fwd attach nodev7
+	# All or nothing: wg0 must not be attached either.
+	rejects 1 "nodev7" fwd attach wg0 nodev7
+	json '[.devices[].name] == ["eth0"]' stats
+	rejects 1 "nodev7" fwd detach nodev7
+	rejects 1 "wg0" fwd detach eth0 wg0
+	json '[.devices[].name] == ["eth0"]' stats
+}
+
+test_not_root() {
+	topology
+	command -v setpriv >/dev/null || skip "no setpriv here"
+	# Where nobody can read it.
+	local tool=$TOPO_DIR/../fwdctl-$TOPO_PREFIX
+	install -m 755 "$FWDCTL" "$tool"
+	chmod 755 "${TOPO_DIR%/*}"
+	nobody() {
+		on gateway setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$tool" "$@"
+	}
+	rejects 1 'root|privilege|permi|CAP_' nobody attach eth0
+	rejects 1 'root|privilege|permi|CAP_' nobody map add tcp $GATEWAY:8001 $HOME_WG:8001
+	rejects 1 'root|privilege|permi|CAP_' nobody map list
+	rejects 1 'root|privilege|permi|CAP_' nobody purge
+	nobody version
+	nobody help >/dev/null
+	rm -f "$tool"
+}
+
+test_no_bpffs() {
+	topology
+	mkdir "$TOPO_DIR/plain"
+	FWDCTL_PIN_DIR=$TOPO_DIR/plain/fwdctl rejects 1 'bpffs|bpf file ?system|mount' fwd attach eth0
+	FWDCTL_PIN_DIR=$TOPO_DIR/plain/fwdctl rejects 1 'bpffs|bpf file ?system|mount' fwd map add tcp $MAP4 $HOME_WG:8000
+	FWDCTL_PIN_DIR=$TOPO_DIR/nowhere/fwdctl rejects 1 "$TOPO_DIR/nowhere" fwd attach eth0
+	is "$(ls "$TOPO_DIR/plain")" "" "what was left in the plain directory"
+	is "$(attached_any)" "" "programs on eth0"
+}
+
+attached_any() {
+	on gateway "$PYTHON" "$NET/attached.py" eth0 wg0
+}
+
+# Nothing set up yet: what prints state says that there is none, and what would take away says so.
+test_empty() {
+	topology
+	json '. == []' map list
+	json '. == []' conn list
+	json '.devices == [] and .connections.active == 0' stats
+	fwd map list
+	fwd conn list
+	fwd stats
+	fwd map flush
+	fwd conn flush
+	fwd detach
+	fwd purge
+	rejects 1 "8000" fwd map del tcp $MAP4
+	[ -z "$(find "$FWDCTL_PIN_DIR" -type f 2>/dev/null)" ] || fail "looking at it left something: $(find "$FWDCTL_PIN_DIR")"
+}
+
+test_help_and_version() {
+	topology
+	fwd version | grep -qE '[0-9]' || fail "no version"
+	local command
+	for command in attach detach map conn stats purge version; do
+		fwd help | grep -qw $command || fail "help does not name $command"
+	done
+	fwd help attach | grep -q connections || fail "help attach does not explain --connections"
+	fwd help map | grep -q snat || fwd help map add | grep -q snat || fail "help map does not explain --snat"
+	rejects 2 'usage|command|fwdctl' fwd
+	# What a script would do with the output: a full disk is an error.
+	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk goes unnoticed"
+}
+
+# Names are kept, listed, and checked.
+test_names() {
+	topology
+	fwd map add tcp $GATEWAY:8000 $HOME_WG:8000 --name web
+	json '.[0].name == "web"' map list
+	local long
+	long=$(printf 'x%.0s' {1..200})
+	rejects '1' 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
+	json 'length == 1' map list
+}
