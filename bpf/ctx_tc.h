@@ -6,6 +6,7 @@
 #define FWD_CTX_TC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -51,14 +52,29 @@ static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 	return ctx->len;
 }
 
-/* The barrier keeps clang from adding offsets in 32 bits, the width of the field in the header:
- * the verifier would no longer see a packet pointer. */
+/*
+ * Where the packet begins and where its linear part ends. By assembler, because clang knows the
+ * fields as 32 bits wide and as any struct's: it adds offsets in 32 bits, or keeps a pointer into the
+ * context, and the verifier takes neither.
+ */
 static __always_inline void *ctx_data(const fwd_ctx *ctx)
 {
-	void *data = (void *)(long)ctx->data;
+	void *data;
 
-	asm volatile("" : "+r"(data));
+	asm volatile("%0 = *(u32 *)(%1 + %2)"
+		     : "=r"(data)
+		     : "r"(ctx), "i"(offsetof(struct __sk_buff, data)));
 	return data;
+}
+
+static __always_inline void *ctx_data_end(const fwd_ctx *ctx)
+{
+	void *end;
+
+	asm volatile("%0 = *(u32 *)(%1 + %2)"
+		     : "=r"(end)
+		     : "r"(ctx), "i"(offsetof(struct __sk_buff, data_end)));
+	return end;
 }
 
 /*
@@ -72,11 +88,11 @@ static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 {
 	void *at = ctx_data(ctx) + off;
 
-	if (at + len > (void *)(long)ctx->data_end) {
+	if (at + len > ctx_data_end(ctx)) {
 		if (bpf_skb_pull_data(ctx, off + len))
 			return NULL;
 		at = ctx_data(ctx) + off;
-		if (at + len > (void *)(long)ctx->data_end)
+		if (at + len > ctx_data_end(ctx))
 			return NULL;
 	}
 	return at;

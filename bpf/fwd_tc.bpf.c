@@ -3,7 +3,6 @@
  * The programs of the tc hook (TCX, or clsact on older kernels). Entries only: what happens is in
  * pipeline.h.
  */
-#include <stddef.h>
 #include <linux/errno.h>
 #include "ctx_tc.h"
 #include "pipeline.h"
