@@ -121,6 +121,9 @@ topo_host() {
 	local host=$1
 	ip netns add "$TOPO_PREFIX-$host"
 	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+	# No wait for duplicate addresses: there are none.
+	topo_in "$host" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+		net.ipv6.conf.default.dad_transmits=0
 	topo_in "$host" ip link set lo up
 }
 
