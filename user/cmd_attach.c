@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "conn.h"
+#include "device.h"
+#include "fwdctl.h"
+#include "hook.h"
+#include "iface.h"
+#include "instance.h"
+#include "loader.h"
+#include "rules.h"
+
+#define TABLE_MIN 16
+#define TABLE_MAX (16 * 1024 * 1024)
+
+/* What is to be done with one device, and how to undo it. */
+struct plan {
+	struct device device;
+	bool known; /* it is attached, and keeps its place */
+	struct fwd_programs programs;
+	int old_ingress_fd; /* what is there now; -1: nothing */
+	int old_egress_fd;
+};
+
+static enum fwd_exit parse_mode(const char *mode)
+{
+	if (!mode || !strcmp(mode, "auto") || !strcmp(mode, "tc"))
+		return FWD_DONE;
+	if (!strcmp(mode, "xdp") || !strcmp(mode, "xdp-generic"))
+		return fwd_err("XDP forwarding is not in this version: use --mode tc");
+	return fwd_usage("--mode: \"%s\": it is auto, tc, xdp or xdp-generic", mode);
+}
+
+/* Leaves *size as it is if text is NULL. */
+static enum fwd_exit parse_size(const char *option, const char *text, __u32 *size)
+{
+	unsigned long value;
+	char *end;
+
+	if (!text)
+		return FWD_DONE;
+	value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || value < TABLE_MIN || value > TABLE_MAX)
+		return fwd_usage("%s: \"%s\": it is a number from %d to %d", option, text,
+				 TABLE_MIN, TABLE_MAX);
+	*size = value;
+	return FWD_DONE;
+}
+
+static enum fwd_exit count_one(const struct conn *conn, void *arg)
+{
+	++*(__u64 *)arg;
+	return FWD_DONE;
+}
+
+/* Makes the connection table as large as asked for; 0: as it is. */
+static enum fwd_exit fit_table(struct instance *in, const struct fwd_rule *rules,
+			       const struct device_list *list, __u32 connections, __u32 half_open)
+{
+	bool whole = instance_sizes_match(in);
+	__u64 live = 0;
+
+	if (!connections)
+		connections = in->meta.connections;
+	if (!half_open)
+		half_open = in->meta.half_open;
+	if (whole && connections == in->meta.connections && half_open == in->meta.half_open)
+		return FWD_DONE;
+	if (list->count)
+		return fwd_err(
+		    "the table has room for %u connections and %u half-open ones: fwdctl "
+		    "detach first",
+		    in->meta.connections, in->meta.half_open);
+	if (whole && conns_each(in, rules, count_one, &live))
+		return FWD_NOT_DONE;
+	if (live)
+		return fwd_err(
+		    "the table has room for %u connections and %u half-open ones, and %llu "
+		    "live in it: fwdctl conn flush first",
+		    in->meta.connections, in->meta.half_open, live);
+	if (instance_resize(in, connections, half_open))
+		return FWD_NOT_DONE;
+	return rules_forget_connections(in, rules);
+}
+
+/* From here on the instance is this network namespace's. */
+static enum fwd_exit claim_netns(struct instance *in, struct device_list *list)
+{
+	bool foreign;
+
+	if (devices_check_netns(in, list, &foreign))
+		return FWD_NOT_DONE;
+	for (size_t i = 0; foreign && i < list->count; i++)
+		if (device_detach(in, &list->device[i]))
+			return FWD_NOT_DONE;
+	if (foreign)
+		list->count = 0;
+	instance_this_netns(&in->meta.netns_dev, &in->meta.netns_ino);
+	if (map_write_one(&in->maps, FWD_MAP_META, &in->meta))
+		return fwd_err("can't note the network namespace");
+	return FWD_DONE;
+}
+
+static enum fwd_exit choose_place(const struct device_list *list, struct device *device)
+{
+	bool taken[FWD_DEVICES_MAX] = {};
+
+	for (size_t i = 0; i < list->count; i++)
+		taken[list->device[i].entry.index % FWD_DEVICES_MAX] = true;
+	for (__u32 i = 0; i < FWD_DEVICES_MAX; i++) {
+		if (taken[i])
+			continue;
+		device->entry.index = i;
+		return FWD_DONE;
+	}
+	return fwd_err("\"%s\": %d devices are attached already, which is the most",
+		       device->entry.name, FWD_DEVICES_MAX);
+}
+
+/* Fills the plan, and notes a new device in the list, so that the next one gets another place. */
+static enum fwd_exit make_plan(const struct instance *in, struct device_list *list,
+			       const char *name, struct plan *plan)
+{
+	struct device *device = device_find(list, name);
+	enum fwd_link link;
+
+	if (iface_link(name, &link))
+		return FWD_NOT_DONE;
+	plan->known = device;
+	if (device) {
+		plan->device = *device;
+	} else {
+		plan->device.ifindex = if_nametoindex(name);
+		device_set_name(&plan->device, name);
+		if (choose_place(list, &plan->device))
+			return FWD_NOT_DONE;
+		list->device[list->count++] = plan->device;
+	}
+	plan->device.entry.link = link;
+	if (loader_load(&in->maps, &in->meta, &plan->device.entry, &plan->programs))
+		return FWD_NOT_DONE;
+	if (plan->known)
+		device_programs(in, &plan->device, &plan->old_ingress_fd, &plan->old_egress_fd);
+	return FWD_DONE;
+}
+
+static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
+{
+	struct device *device = &plan->device;
+	bool alive = plan->old_ingress_fd >= 0 && plan->old_egress_fd >= 0;
+
+	/* An attach or a detach that was cut short may have left one of the two. */
+	if (plan->known && !alive && device_detach(in, device))
+		return FWD_NOT_DONE;
+	if (!alive)
+		device->entry.hook = hook_choose(plan->programs.ingress_fd);
+	if (!plan->known && map_set_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index,
+					sizeof(struct fwd_device_stats) / sizeof(__u64), NULL))
+		return fwd_err("\"%s\": can't reset its counters", device->entry.name);
+	if (device_write(in, device) ||
+	    device_attach(in, device, plan->programs.ingress_fd, plan->programs.egress_fd))
+		return FWD_NOT_DONE;
+	fwd_say("%s: %s at tc by %s, %s", device->entry.name, alive ? "replaced" : "attached",
+		device->entry.hook == FWD_HOOK_TCX ? "TCX" : "clsact",
+		device->entry.link == FWD_LINK_ETHERNET ? "Ethernet" : "no link header");
+	return FWD_DONE;
+}
+
+static void undo(const struct instance *in, const struct plan *plan)
+{
+	if (plan->old_ingress_fd >= 0 && plan->old_egress_fd >= 0)
+		device_attach(in, &plan->device, plan->old_ingress_fd, plan->old_egress_fd);
+	else
+		device_detach(in, &plan->device);
+}
+
+/* Lets the newest fwd_control do the work from here on. */
+static enum fwd_exit start_control(struct instance *in, int control_fd)
+{
+	struct fwd_config config;
+	int ret;
+
+	if (map_read_one(&in->maps, FWD_MAP_CONFIG, &config))
+		return fwd_err("can't read the settings");
+	config.csum_ipv6 = !control_run(control_fd, FWD_REQUEST_PROBE_CSUM_IPV6, NULL);
+	if (map_write_one(&in->maps, FWD_MAP_CONFIG, &config))
+		return fwd_err("can't write the settings");
+	ret = instance_pin(in, control_fd, FWD_DIR_PROGS, "fwd_control");
+	if (ret)
+		return fwd_err("can't pin fwd_control: %s", strerror(-ret));
+	ret = control_run(control_fd, FWD_REQUEST_START_SWEEPER, NULL);
+	return ret ? fwd_err("can't start the sweeper of connections: %s", strerror(-ret))
+		   : FWD_DONE;
+}
+
+static enum fwd_exit attach_all(struct instance *in, struct device_list *list,
+				const struct args *args, struct plan *plans)
+{
+	for (int i = 0; i < args->count; i++)
+		if (make_plan(in, list, args->word[i], &plans[i]))
+			return FWD_NOT_DONE;
+	if (start_control(in, plans[0].programs.control_fd))
+		return FWD_NOT_DONE;
+	for (int i = 0; i < args->count; i++) {
+		if (!carry_out(in, &plans[i]))
+			continue;
+		for (; i >= 0; i--)
+			undo(in, &plans[i]);
+		return FWD_NOT_DONE;
+	}
+	return FWD_DONE;
+}
+
+static void check_forwarding(const struct fwd_rule *rules, const struct args *args)
+{
+	bool v6 = false;
+
+	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
+		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_V6;
+	for (int i = 0; i < args->count; i++) {
+		iface_check_forwarding(args->word[i], FWD_FAMILY_V4);
+		if (v6)
+			iface_check_forwarding(args->word[i], FWD_FAMILY_V6);
+	}
+}
+
+static enum fwd_exit check_words(const struct args *args)
+{
+	if (args->count > FWD_DEVICES_MAX)
+		return fwd_err("%d devices are the most", FWD_DEVICES_MAX);
+	for (int i = 0; i < args->count; i++)
+		for (int j = 0; j < i; j++)
+			if (!strcmp(args->word[i], args->word[j]))
+				return fwd_usage("\"%s\" is given twice", args->word[i]);
+	for (int i = 0; i < args->count; i++) {
+		enum fwd_link link;
+
+		if (iface_link(args->word[i], &link))
+			return FWD_NOT_DONE;
+	}
+	return FWD_DONE;
+}
+
+static void free_plans(struct plan *plans, int count)
+{
+	for (int i = 0; plans && i < count; i++) {
+		loader_unload(&plans[i].programs);
+		if (plans[i].old_ingress_fd >= 0)
+			close(plans[i].old_ingress_fd);
+		if (plans[i].old_egress_fd >= 0)
+			close(plans[i].old_egress_fd);
+	}
+	free(plans);
+}
+
+static struct plan *alloc_plans(int count)
+{
+	struct plan *plans = calloc(count, sizeof(*plans));
+
+	for (int i = 0; plans && i < count; i++)
+		plans[i].old_ingress_fd = plans[i].old_egress_fd = -1;
+	if (!plans)
+		fwd_err("not enough memory");
+	return plans;
+}
+
+enum fwd_exit cmd_attach(const struct args *args)
+{
+	__u32 connections = 0, half_open = 0;
+	struct fwd_rule *rules = NULL;
+	struct plan *plans = NULL;
+	struct device_list list;
+	struct instance in;
+	enum fwd_exit ret;
+
+	ret = parse_mode(args->option[OPT_MODE]);
+	if (!ret)
+		ret = parse_size("--connections", args->option[OPT_CONNECTIONS], &connections);
+	if (!ret)
+		ret = parse_size("--half-open", args->option[OPT_HALF_OPEN], &half_open);
+	if (!ret)
+		ret = check_words(args);
+	if (ret)
+		return ret;
+	ret = FWD_NOT_DONE;
+	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
+		goto out;
+	plans = alloc_plans(args->count);
+	rules = rules_open(&in);
+	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
+	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
+	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, plans))
+		goto out;
+	check_forwarding(rules, args);
+	ret = FWD_DONE;
+out:
+	free_plans(plans, args->count);
+	free(rules);
+	instance_close(&in);
+	return ret;
+}
+
+enum fwd_exit cmd_detach(const struct args *args)
+{
+	struct device_list list, chosen = {};
+	enum fwd_exit ret = FWD_NOT_DONE;
+	struct instance in;
+	bool foreign;
+
+	if (instance_open(&in, args->pin_dir, INSTANCE_CHANGE) || devices_read(&in, &list) ||
+	    devices_check_netns(&in, &list, &foreign))
+		goto out;
+	for (int i = 0; i < args->count; i++) {
+		struct device *device = device_find(&list, args->word[i]);
+
+		if (!device) {
+			fwd_err("\"%s\": is not attached", args->word[i]);
+			goto out;
+		}
+		if (chosen.count < FWD_DEVICES_MAX)
+			chosen.device[chosen.count++] = *device;
+	}
+	if (!args->count)
+		chosen = list;
+	for (size_t i = 0; i < chosen.count; i++) {
+		if (device_detach(&in, &chosen.device[i]))
+			goto out;
+		fwd_say("%s: detached", chosen.device[i].entry.name);
+	}
+	ret = FWD_DONE;
+out:
+	instance_close(&in);
+	return ret;
+}

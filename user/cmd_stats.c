@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "device.h"
+#include "fwdctl.h"
+#include "instance.h"
+#include "output.h"
+
+/* All that `stats` shows, read in one go. */
+struct stats {
+	struct device_list devices;
+	bool attached[FWD_DEVICES_MAX]; /* by place in the list */
+	__u64 packets[FWD_DEVICES_MAX];
+	struct fwd_counters counters;
+	__u64 reasons[FWD_REASON_MAX];
+	__u32 connections;
+	__u32 half_open;
+};
+
+static const struct {
+	const char *name;
+	enum fwd_reason_class class;
+	const char *text;
+} reasons[] = {
+#define X(symbol, name, class, text) {name, FWD_CLASS_##class, text},
+    FWD_REASONS(X)
+#undef X
+};
+
+static const char *hook_name(const struct device *device)
+{
+	return device->entry.hook == FWD_HOOK_TCX ? "tcx" : "clsact";
+}
+
+static const char *link_name(const struct device *device)
+{
+	return device->entry.link == FWD_LINK_ETHERNET ? "ethernet" : "ip";
+}
+
+static enum fwd_exit read_devices(const struct instance *in, struct stats *stats)
+{
+	if (devices_read(in, &stats->devices))
+		return FWD_NOT_DONE;
+	for (size_t i = 0; i < stats->devices.count; i++) {
+		const struct device *device = &stats->devices.device[i];
+		struct fwd_device_stats seen = {};
+
+		stats->attached[i] = device_is_alive(in, device);
+		map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index,
+			sizeof(seen) / sizeof(__u64), (__u64 *)&seen);
+		stats->packets[i] = seen.packets;
+	}
+	return FWD_DONE;
+}
+
+static enum fwd_exit read_stats(const char *dir, struct stats *stats)
+{
+	enum fwd_exit ret = FWD_NOT_DONE;
+	struct instance in;
+
+	*stats = (struct stats){.connections = FWD_DEFAULT_CONNECTIONS,
+				.half_open = FWD_DEFAULT_HALF_OPEN};
+	if (instance_open(&in, dir, INSTANCE_READ) || read_devices(&in, stats))
+		goto out;
+	ret = FWD_DONE;
+	if (!in.exists)
+		goto out;
+	stats->connections = in.meta.connections;
+	stats->half_open = in.meta.half_open;
+	map_sum(&in.maps, FWD_MAP_COUNTERS, 0, sizeof(stats->counters) / sizeof(__u64),
+		(__u64 *)&stats->counters);
+	for (__u32 i = 0; i < FWD_REASON_MAX; i++)
+		map_sum(&in.maps, FWD_MAP_REASONS, i, 1, &stats->reasons[i]);
+out:
+	instance_close(&in);
+	return ret;
+}
+
+static __u64 active(const struct fwd_counters *c)
+{
+	return c->created > c->ended ? c->created - c->ended : 0;
+}
+
+static json_t *reasons_json(const struct stats *stats, enum fwd_reason_class class)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < FWD_REASON_MAX; i++)
+		if (reasons[i].class == class)
+			json_object_set_new(object, reasons[i].name,
+					    json_integer(stats->reasons[i]));
+	return object;
+}
+
+static json_t *devices_json(const struct stats *stats)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < stats->devices.count; i++) {
+		const struct device *device = &stats->devices.device[i];
+
+		json_array_append_new(
+		    array,
+		    json_pack("{s:s,s:s,s:s,s:I,s:s,s:b}", "name", device->entry.name, "mode", "tc",
+			      "l2", link_name(device), "packets", (json_int_t)stats->packets[i],
+			      "hook", hook_name(device), "attached", stats->attached[i]));
+	}
+	return array;
+}
+
+static enum fwd_exit print_json(const struct stats *stats)
+{
+	const struct fwd_counters *c = &stats->counters;
+	json_t *connections = json_pack(
+	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", (json_int_t)active(c), "created",
+	    (json_int_t)c->created, "expired", (json_int_t)c->expired, "failed",
+	    (json_int_t)c->failed, "evicted", (json_int_t)c->evicted, "limit",
+	    (json_int_t)stats->connections, "half_open_limit", (json_int_t)stats->half_open);
+
+	return json_print(json_pack("{s:o,s:o,s:o,s:o}", "devices", devices_json(stats),
+				    "connections", connections, "drops",
+				    reasons_json(stats, FWD_CLASS_DROP), "passes",
+				    reasons_json(stats, FWD_CLASS_PASS)));
+}
+
+static void print_reasons(const struct stats *stats, enum fwd_reason_class class, const char *title)
+{
+	printf("%s\n", title);
+	for (int i = 0; i < FWD_REASON_MAX; i++)
+		if (reasons[i].class == class)
+			printf("  %-18s %12llu  %s\n", reasons[i].name, stats->reasons[i],
+			       reasons[i].text);
+}
+
+static void print_text(const struct stats *stats)
+{
+	const struct fwd_counters *c = &stats->counters;
+
+	puts("devices");
+	for (size_t i = 0; i < stats->devices.count; i++) {
+		const struct device *device = &stats->devices.device[i];
+
+		printf("  %-18s %12llu  packets seen; tc (%s), %s%s\n", device->entry.name,
+		       stats->packets[i], hook_name(device), link_name(device),
+		       stats->attached[i] ? "" : "; NOT ATTACHED any more: fwdctl attach");
+	}
+	if (!stats->devices.count)
+		puts("  none is attached: fwdctl attach");
+	puts("connections");
+	printf("  %-18s %12llu  of %u, and %u half-open ones\n", "active", active(c),
+	       stats->connections, stats->half_open);
+	printf("  %-18s %12llu\n", "created", c->created);
+	printf("  %-18s %12llu  ended by their timeout\n", "expired", c->expired);
+	printf("  %-18s %12llu  refused for want of a port or of room\n", "failed", c->failed);
+	printf("  %-18s %12llu  half-open, pushed out by newer ones\n", "evicted", c->evicted);
+	print_reasons(stats, FWD_CLASS_DROP, "dropped");
+	print_reasons(stats, FWD_CLASS_PASS, "passed to the stack");
+}
+
+enum fwd_exit cmd_stats(const struct args *args)
+{
+	bool json = args->option[OPT_JSON], watch = args->option[OPT_WATCH];
+	enum fwd_exit ret;
+
+	do {
+		struct stats stats;
+
+		ret = read_stats(args->pin_dir, &stats);
+		if (ret)
+			break;
+		if (watch && !json && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[J", stdout);
+		if (json)
+			ret = print_json(&stats);
+		else
+			print_text(&stats);
+		if (watch && !json && !isatty(STDOUT_FILENO))
+			putchar('\n');
+		if (!ret && watch)
+			ret = output_check();
+	} while (!ret && watch && !sleep(1));
+	return ret;
+}

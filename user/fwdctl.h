@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The command line: one table of options, one of commands; usage and help are printed from them. */
+#ifndef FWD_USER_FWDCTL_H
+#define FWD_USER_FWDCTL_H
+
+#include <stdbool.h>
+#include "err.h"
+
+/*
+ * X(symbol, name, word for its value or NULL, text)
+ * An option means the same wherever it is allowed, so they are parsed before the command is known.
+ */
+#define FWD_OPTIONS(X)                                                                       \
+	X(MODE, "--mode", "auto|tc|xdp|xdp-generic", "how packets are forwarded; auto: tc")  \
+	X(CONNECTIONS, "--connections", "N", "room for N confirmed connections (65536)")     \
+	X(HALF_OPEN, "--half-open", "N", "room for N connections yet unconfirmed (16384)")   \
+	X(SNAT, "--snat", "auto|none|ADDR[,ADDR...]", "the source address that TARGET sees") \
+	X(NAME, "--name", "NAME", "a name for the map")                                      \
+	X(KEEP, "--keep-connections", NULL, "let the map's connections go on to their end")  \
+	X(PROTO, "--proto", "tcp|udp", "only connections of this protocol")                  \
+	X(CLIENT, "--client", "ADDR[/N]", "only those from this address or network")         \
+	X(LISTEN, "--listen", "ADDR[:PORT]", "only those to this address of ours")           \
+	X(TARGET, "--target", "ADDR[:PORT]", "only those that lead there")                   \
+	X(SOURCE, "--source", "ADDR", "only those that TARGET sees from this address")       \
+	X(STATE, "--state", "STATE", "only those in this state: ESTABLISHED, ...")           \
+	X(MAP, "--map", "NAME", "only those through the map of this name")                   \
+	X(WATCH, "--watch", NULL, "again every second, until Ctrl-C")                        \
+	X(JSON, "--json", NULL, "for programs")                                              \
+	X(PIN_DIR, "--pin-dir", "DIR", "the instance (FWDCTL_PIN_DIR, /sys/fs/bpf/fwdctl)")  \
+	X(VERBOSE, "--verbose", NULL, "or -v: tell what is done")                            \
+	X(HELP, "--help", NULL, "or -h: about the command")
+
+enum fwd_option {
+#define X(symbol, name, value, text) OPT_##symbol,
+	FWD_OPTIONS(X)
+#undef X
+	    OPT_MAX,
+};
+
+#define OPT_BIT(symbol) (1U << OPT_##symbol)
+#define OPTS_EVERYWHERE (OPT_BIT(PIN_DIR) | OPT_BIT(VERBOSE) | OPT_BIT(HELP))
+#define OPTS_FILTER                                                                               \
+	(OPT_BIT(PROTO) | OPT_BIT(CLIENT) | OPT_BIT(LISTEN) | OPT_BIT(TARGET) | OPT_BIT(SOURCE) | \
+	 OPT_BIT(STATE) | OPT_BIT(MAP))
+
+/* A command line, sorted. */
+struct args {
+	int count;
+	char **word;                 /* those behind the command's name */
+	const char *option[OPT_MAX]; /* NULL: not given; "" for those without a value */
+	const char *pin_dir;
+};
+
+struct command {
+	const char *name;  /* "map add" */
+	const char *words; /* as usage shows them */
+	const char *text;  /* one line */
+	int words_min;
+	int words_max;        /* -1: any number */
+	unsigned int options; /* OPT_BIT()s */
+	const char *more;     /* what help adds; NULL: nothing */
+	enum fwd_exit (*run)(const struct args *args);
+};
+
+enum fwd_exit cmd_attach(const struct args *args);
+enum fwd_exit cmd_detach(const struct args *args);
+enum fwd_exit cmd_map_add(const struct args *args);
+enum fwd_exit cmd_map_del(const struct args *args);
+enum fwd_exit cmd_map_list(const struct args *args);
+enum fwd_exit cmd_map_flush(const struct args *args);
+enum fwd_exit cmd_conn_list(const struct args *args);
+enum fwd_exit cmd_conn_count(const struct args *args);
+enum fwd_exit cmd_conn_flush(const struct args *args);
+enum fwd_exit cmd_stats(const struct args *args);
+enum fwd_exit cmd_purge(const struct args *args);
+enum fwd_exit cmd_help(const struct args *args);
+enum fwd_exit cmd_version(const struct args *args);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "hook.h"
+
+/* Kernel 6.6's enum bpf_attach_type; older headers lack them. */
+#define ATTACH_TCX_INGRESS 46
+#define ATTACH_TCX_EGRESS  47
+
+/* Where our filter stands in a clsact qdisc: early, but behind those that other tools put at 1. */
+#define CLSACT_HANDLE   1
+#define CLSACT_PRIORITY 0xfd
+
+static const char *const dir_names[] = {"ingress", "egress"};
+
+/* A bpffs takes no "." in a name, and no device has a ":" in its. */
+static char *pin_path(const struct instance *in, const struct device *device, enum hook_dir dir,
+		      char *path)
+{
+	char name[sizeof(device->entry.name) + 16];
+
+	snprintf(name, sizeof(name), "%.15s_%s", device->entry.name, dir_names[dir]);
+	for (char *dot = name; (dot = strchr(dot, '.'));)
+		*dot = ':';
+	return instance_path(in, FWD_DIR_LINKS, name, path);
+}
+
+/* The link's program, or 0 if the link is dead or another device's. */
+static __u32 tcx_program_id(int link_fd, __u32 ifindex)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(link_fd, &info, &size))
+		return 0;
+	/* Both `xdp` and, in newer headers, `tcx` begin with the ifindex; it is 0 once the device
+	 * is gone. */
+	return info.xdp.ifindex == ifindex ? info.prog_id : 0;
+}
+
+static __u32 tcx_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	char path[PATH_MAX];
+	int fd = bpf_obj_get(pin_path(in, device, dir, path));
+	__u32 id;
+
+	if (fd < 0)
+		return 0;
+	id = tcx_program_id(fd, device->ifindex);
+	close(fd);
+	return id;
+}
+
+/* Returns 0 or a negative errno. */
+static int tcx_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
+		      int prog_fd)
+{
+	enum bpf_attach_type type = dir == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+	char path[PATH_MAX];
+	int fd = bpf_obj_get(pin_path(in, device, dir, path)), ret;
+
+	if (fd >= 0 && tcx_program_id(fd, device->ifindex)) {
+		ret = bpf_link_update(fd, prog_fd, NULL);
+		close(fd);
+		return ret;
+	}
+	if (fd >= 0)
+		close(fd);
+	unlink(path);
+	fd = bpf_link_create(prog_fd, device->ifindex, type, NULL);
+	if (fd < 0)
+		return fd;
+	ret = bpf_obj_pin(fd, path);
+	close(fd); /* without its pin the link ends here */
+	return ret;
+}
+
+static struct bpf_tc_hook clsact_hook(const struct device *device, enum hook_dir dir)
+{
+	struct bpf_tc_hook hook = {
+	    .sz = sizeof(hook),
+	    .ifindex = device->ifindex,
+	    .attach_point = dir == HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
+	};
+
+	return hook;
+}
+
+static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
+{
+	struct bpf_tc_hook hook = clsact_hook(device, dir);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+
+	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
+}
+
+/* Anybody may put a filter there: ours is the one that uses our maps. */
+static bool program_is_ours(const struct instance *in, __u32 prog_id)
+{
+	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+	bool ours = false;
+
+	if (fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		info.nr_map_ids = 0;
+	close(fd);
+	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
+		for (int map = 0; map < FWD_MAP_MAX; map++)
+			ours |= in->maps.fd[map] >= 0 && map_id(&in->maps, map) == ids[i];
+	return ours;
+}
+
+static __u32 clsact_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	__u32 id = clsact_program_id(device, dir);
+
+	return id && program_is_ours(in, id) ? id : 0;
+}
+
+static int clsact_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
+			 int prog_fd)
+{
+	struct bpf_tc_hook hook = clsact_hook(device, dir), both = hook;
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+		    .prog_fd = prog_fd);
+	int ret;
+
+	both.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	ret = bpf_tc_hook_create(&both);
+	if (ret && ret != -EEXIST)
+		return ret;
+	if (clsact_query(in, device, dir))
+		opts.flags = BPF_TC_F_REPLACE;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+enum fwd_hook hook_choose(int prog_fd)
+{
+	const char *no_tcx = getenv("FWDCTL_NO_TCX");
+	int fd;
+
+	if (no_tcx && !strcmp(no_tcx, "1"))
+		return FWD_HOOK_CLSACT;
+	/* There is no device 0: a kernel that says so has understood the attach type. */
+	fd = bpf_link_create(prog_fd, 0, ATTACH_TCX_INGRESS, NULL);
+	if (fd >= 0)
+		close(fd);
+	return fd == -ENODEV ? FWD_HOOK_TCX : FWD_HOOK_CLSACT;
+}
+
+enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
+			  int prog_fd)
+{
+	int ret = device->entry.hook == FWD_HOOK_TCX ? tcx_attach(in, device, dir, prog_fd)
+						     : clsact_attach(in, device, dir, prog_fd);
+
+	if (ret == -EEXIST)
+		return fwd_err("\"%s\": another tool's filter stands at tc %s, priority %d: remove "
+			       "it first",
+			       device->entry.name, dir_names[dir], CLSACT_PRIORITY);
+	if (ret)
+		return fwd_err("\"%s\": can't attach at tc %s: %s", device->entry.name,
+			       dir_names[dir], strerror(-ret));
+	return FWD_DONE;
+}
+
+enum fwd_exit hook_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	struct bpf_tc_hook hook = clsact_hook(device, dir);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	char path[PATH_MAX];
+	int ret = 0;
+
+	if (device->entry.hook == FWD_HOOK_CLSACT) {
+		if (clsact_query(in, device, dir))
+			ret = bpf_tc_detach(&hook, &opts);
+	} else if (unlink(pin_path(in, device, dir, path)) && errno != ENOENT) {
+		ret = -errno;
+	}
+	return ret ? fwd_err("\"%s\": can't detach from tc %s: %s", device->entry.name,
+			     dir_names[dir], strerror(-ret))
+		   : FWD_DONE;
+}
+
+int hook_rename(const struct instance *in, const struct device *device, enum hook_dir dir,
+		const char *name)
+{
+	struct device renamed = *device;
+	char from[PATH_MAX], to[PATH_MAX];
+
+	if (device->entry.hook != FWD_HOOK_TCX)
+		return 0;
+	device_set_name(&renamed, name);
+	pin_path(in, device, dir, from);
+	/* Two devices may have swapped their names: then the other one's pin is not to be lost. */
+	if (!access(pin_path(in, &renamed, dir, to), F_OK))
+		return -EEXIST;
+	return rename(from, to) && errno != ENOENT ? -errno : 0;
+}
+
+static __u32 hook_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	return device->entry.hook == FWD_HOOK_TCX ? tcx_query(in, device, dir)
+						  : clsact_query(in, device, dir);
+}
+
+bool hook_is_alive(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	return hook_query(in, device, dir);
+}
+
+int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	__u32 id = hook_query(in, device, dir);
+
+	return id ? bpf_prog_get_fd_by_id(id) : -1;
+}

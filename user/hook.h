@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One program at one of the two tc hooks of a device. */
+#ifndef FWD_USER_HOOK_H
+#define FWD_USER_HOOK_H
+
+#include <stdbool.h>
+#include "device.h"
+#include "err.h"
+#include "instance.h"
+
+enum hook_dir {
+	HOOK_INGRESS,
+	HOOK_EGRESS,
+};
+
+/* TCX where the kernel has it (6.6), else clsact; FWDCTL_NO_TCX=1 in the environment says clsact.
+ */
+enum fwd_hook hook_choose(int prog_fd);
+
+/* Puts the program there by device->entry.hook, or in the place of ours that is there. Prints what
+ * is wrong. */
+enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
+			  int prog_fd);
+
+/* Done also if nothing is there. */
+enum fwd_exit hook_detach(const struct instance *in, const struct device *device,
+			  enum hook_dir dir);
+
+/* Follows a device that was renamed to `name`. Returns 0 or a negative errno. */
+int hook_rename(const struct instance *in, const struct device *device, enum hook_dir dir,
+		const char *name);
+
+bool hook_is_alive(const struct instance *in, const struct device *device, enum hook_dir dir);
+
+/* The program that is there; a file descriptor to close, or -1. */
+int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir);
+
+#endif

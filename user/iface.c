@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <ifaddrs.h>
+#include <limits.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "iface.h"
+
+#ifndef ARPHRD_RAWIP
+#define ARPHRD_RAWIP 519
+#endif
+
+static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *link)
+{
+	switch (type) {
+	case ARPHRD_ETHER:
+		*link = FWD_LINK_ETHERNET;
+		return FWD_DONE;
+	case ARPHRD_NONE:
+	case ARPHRD_PPP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_RAWIP:
+		*link = FWD_LINK_IP;
+		return FWD_DONE;
+	case ARPHRD_LOOPBACK:
+		return fwd_err("\"%s\": is the loopback device, which no visitor comes in by",
+			       name);
+	default:
+		return fwd_err("\"%s\": devices of its type (%d) are not supported: only Ethernet "
+			       "and those without a header (WireGuard, tun, PPP)",
+			       name, type);
+	}
+}
+
+enum fwd_exit iface_link(const char *name, enum fwd_link *link)
+{
+	struct ifreq request = {};
+	int sock, ret;
+
+	if (!*name || strlen(name) >= IFNAMSIZ)
+		return fwd_err("\"%s\": no such device", name);
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return fwd_err("can't open a socket: %m");
+	strcpy(request.ifr_name, name);
+	ret = ioctl(sock, SIOCGIFHWADDR, &request);
+	close(sock);
+	/* The ioctl also finds aliases, "eth0:1", which are no devices. */
+	if (ret || !if_nametoindex(name))
+		return fwd_err("\"%s\": no such device", name);
+	return link_of_type(name, request.ifr_hwaddr.sa_family, link);
+}
+
+static bool is_address(const struct sockaddr *sockaddr, const struct fwd_addr *addr)
+{
+	struct fwd_addr other;
+
+	return sockaddr && addr_from_sockaddr(sockaddr, &other) && addr_equal(&other, addr);
+}
+
+bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name)
+{
+	struct ifaddrs *list;
+	bool found = false;
+
+	if (getifaddrs(&list))
+		return false;
+	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
+		*broadcast = (i->ifa_flags & IFF_BROADCAST) && is_address(i->ifa_broadaddr, addr);
+		found = *broadcast || is_address(i->ifa_addr, addr);
+		if (found)
+			snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source)
+{
+	struct sockaddr_storage to, from = {};
+	socklen_t size = addr_to_sockaddr(target, port, &to), from_size = sizeof(from);
+	int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found;
+
+	if (sock < 0)
+		return false;
+	/* Connecting UDP sends nothing, but looks up the route and binds to its source address. */
+	found = !connect(sock, (struct sockaddr *)&to, size) &&
+		!getsockname(sock, (struct sockaddr *)&from, &from_size) &&
+		addr_from_sockaddr((struct sockaddr *)&from, source) &&
+		!addr_why_not_unicast(source);
+	close(sock);
+	return found;
+}
+
+/* True also if it can't be read: then there is nothing to warn of. */
+static bool setting_is_on(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int value = 1;
+
+	if (!file)
+		return true;
+	if (fscanf(file, "%d", &value) != 1)
+		value = 1;
+	fclose(file);
+	return value;
+}
+
+void iface_check_forwarding(const char *name, enum fwd_family family)
+{
+	const char *ip = family == FWD_FAMILY_V4 ? "ipv4" : "ipv6";
+	const char *all =
+	    family == FWD_FAMILY_V4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip, name);
+	if (setting_is_on(path))
+		return;
+	/* With slashes, since a device's name may hold dots. */
+	if (!setting_is_on(family == FWD_FAMILY_V4 ? "/proc/sys/net/ipv4/ip_forward"
+						   : "/proc/sys/net/ipv6/conf/all/forwarding"))
+		fwd_note("%s: IPv%d forwarding is off, so nothing is forwarded: sysctl -w %s=1",
+			 name, family, all);
+	else
+		fwd_note(
+		    "%s: IPv%d forwarding is off on this device, so nothing that comes in by it "
+		    "is forwarded: sysctl -w net/%s/conf/%s/forwarding=1",
+		    name, family, ip, name);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the host says about its devices, addresses and routes, in the current network namespace. */
+#ifndef FWD_USER_IFACE_H
+#define FWD_USER_IFACE_H
+
+#include <stdbool.h>
+#include "addr.h"
+#include "err.h"
+#include "fwd_abi.h"
+
+/* Where the device's frames begin. Prints why fwdctl can't be attached to it, or that there is no
+ * such device. */
+enum fwd_exit iface_link(const char *name, enum fwd_link *link);
+
+/* The device that has the address, or whose broadcast address it is: "eth0", in name[IF_NAMESIZE].
+ * False: it is nobody's here. */
+bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name);
+
+/* The address that the kernel would send from. Port in host order. False: no route. */
+bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source);
+
+/* Warns, with the mend, if packets that come in by the device are not forwarded: bpf_fib_lookup()
+ * finds no way for them then. */
+void iface_check_forwarding(const char *name, enum fwd_family family);
+
+#endif

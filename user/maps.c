@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "maps.h"
+
+static const struct {
+	const char *name;
+	enum fwd_map_size size;
+} map_table[] = {
+#define X(symbol, name, size) {name, FWD_SIZE_##size},
+    FWD_MAPS(X)
+#undef X
+};
+
+const char *map_name(enum fwd_map map)
+{
+	return map_table[map].name;
+}
+
+bool map_is_table(enum fwd_map map)
+{
+	return map_table[map].size != FWD_SIZE_FIXED;
+}
+
+__u32 map_entries(enum fwd_map map, __u32 connections, __u32 half_open)
+{
+	switch (map_table[map].size) {
+	case FWD_SIZE_CONNECTIONS:
+		return connections;
+	case FWD_SIZE_BOTH:
+		return connections + half_open;
+	case FWD_SIZE_BOTH_TWICE:
+		return 2 * (connections + half_open);
+	default:
+		return 0;
+	}
+}
+
+static struct bpf_map_info map_info(const struct fwd_maps *maps, enum fwd_map map)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(maps->fd[map], &info, &size))
+		memset(&info, 0, sizeof(info));
+	return info;
+}
+
+__u32 map_room(const struct fwd_maps *maps, enum fwd_map map)
+{
+	return map_info(maps, map).max_entries;
+}
+
+__u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map)
+{
+	return map_info(maps, map).value_size;
+}
+
+__u32 map_id(const struct fwd_maps *maps, enum fwd_map map)
+{
+	return map_info(maps, map).id;
+}
+
+/* libbpf 1.x returns negative errnos from here by itself. */
+int map_read(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *value)
+{
+	return bpf_map_lookup_elem(maps->fd[map], key, value);
+}
+
+int map_write(const struct fwd_maps *maps, enum fwd_map map, const void *key, const void *value)
+{
+	return bpf_map_update_elem(maps->fd[map], key, value, BPF_ANY);
+}
+
+int map_delete(const struct fwd_maps *maps, enum fwd_map map, const void *key)
+{
+	return bpf_map_delete_elem(maps->fd[map], key);
+}
+
+int map_next(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *next)
+{
+	return bpf_map_get_next_key(maps->fd[map], key, next);
+}
+
+int map_read_one(const struct fwd_maps *maps, enum fwd_map map, void *value)
+{
+	__u32 zero = 0;
+
+	return map_read(maps, map, &zero, value);
+}
+
+int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *value)
+{
+	__u32 zero = 0;
+
+	return map_write(maps, map, &zero, value);
+}
+
+int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
+		   size_t value_size, void *values)
+{
+	__u32 *keys = calloc(count, sizeof(*keys));
+	__u32 before = first - 1, last, done = count;
+	int ret = -ENOMEM;
+
+	if (!keys)
+		return ret;
+	/* The batch starts behind the key that it is given. */
+	ret = bpf_map_lookup_batch(maps->fd[map], first ? &before : NULL, &last, keys, values,
+				   &done, NULL);
+	if (ret == -ENOENT)
+		ret = 0; /* the end of the array */
+	if (!ret && done < count)
+		memset((char *)values + done * value_size, 0, (count - done) * value_size);
+	free(keys);
+	return ret;
+}
+
+/* Room for one per-CPU value of every CPU that might ever come up, zeroed. */
+static __u64 *percpu_alloc(size_t words, int *cpus)
+{
+	*cpus = libbpf_num_possible_cpus();
+	return *cpus < 0 ? NULL : calloc(*cpus, words * sizeof(__u64));
+}
+
+int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, __u64 *sum)
+{
+	int cpus, ret = -ENOMEM;
+	__u64 *values = percpu_alloc(words, &cpus);
+
+	memset(sum, 0, words * sizeof(*sum));
+	if (!values)
+		return ret;
+	ret = map_read(maps, map, &index, values);
+	for (size_t i = 0; !ret && i < words * cpus; i++)
+		sum[i % words] += values[i];
+	free(values);
+	return ret;
+}
+
+int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words,
+		const __u64 *sum)
+{
+	int cpus, ret = -ENOMEM;
+	__u64 *values = percpu_alloc(words, &cpus);
+
+	if (values && sum)
+		memcpy(values, sum, words * sizeof(*sum));
+	if (values)
+		ret = map_write(maps, map, &index, values);
+	free(values);
+	return ret;
+}
+
+int pin_open(const char *path)
+{
+	return bpf_obj_get(path);
+}
+
+void maps_close(struct fwd_maps *maps)
+{
+	for (int i = 0; i < FWD_MAP_MAX; i++) {
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+		maps->fd[i] = -1;
+	}
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The pinned maps, and the only caller of bpf_map_*(): nobody else knows that they are kernel
+ * objects. Unless said otherwise functions return 0 or a negative errno and print nothing, since
+ * only the caller knows what a missing entry means.
+ */
+#ifndef FWD_USER_MAPS_H
+#define FWD_USER_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "fwd_abi.h"
+#include "fwd_reason.h"
+
+/* X(symbol, name of the map and of its pin, size class); META comes last: it is the seal on a
+ * complete set. */
+#define FWD_MAPS(X)                              \
+	X(CONNS, "conns", BOTH_TWICE)            \
+	X(SLOTS, "slots", BOTH)                  \
+	X(FREE_SLOTS, "free_slots", CONNECTIONS) \
+	X(SWEEPER, "sweeper", TABLE)             \
+	X(RULES, "rules", FIXED)                 \
+	X(RULE_INDEX, "rule_index", FIXED)       \
+	X(RULE_STATS, "rule_stats", FIXED)       \
+	X(DEVICES, "devices", FIXED)             \
+	X(DEVICE_STATS, "device_stats", FIXED)   \
+	X(PORTS, "ports", FIXED)                 \
+	X(CONFIG, "config", FIXED)               \
+	X(COUNTERS, "counters", FIXED)           \
+	X(REASONS, "reasons", FIXED)             \
+	X(META, "meta", FIXED)
+
+enum fwd_map {
+#define X(symbol, name, size) FWD_MAP_##symbol,
+	FWD_MAPS(X)
+#undef X
+	    FWD_MAP_MAX,
+};
+
+/* How many entries a map has. All but FIXED make up the connection table, and are made anew
+ * together when its size changes. */
+enum fwd_map_size {
+	FWD_SIZE_FIXED,       /* as the BPF object says */
+	FWD_SIZE_TABLE,       /* the same, but a part of the connection table */
+	FWD_SIZE_CONNECTIONS, /* one for each confirmed connection */
+	FWD_SIZE_BOTH,        /* one for each confirmed or half-open one */
+	FWD_SIZE_BOTH_TWICE,  /* one for each direction of these */
+};
+
+struct fwd_maps {
+	int fd[FWD_MAP_MAX]; /* -1: not open */
+};
+
+const char *map_name(enum fwd_map map);
+bool map_is_table(enum fwd_map map);
+
+/* Entries for a table of that many connections; 0: FIXED or TABLE, as the object says. */
+__u32 map_entries(enum fwd_map map, __u32 connections, __u32 half_open);
+
+/* max_entries of an open map, 0 on failure. */
+__u32 map_room(const struct fwd_maps *maps, enum fwd_map map);
+
+/* Bytes of a value of an open map, 0 on failure. */
+__u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map);
+
+/* The kernel's number of the map, 0 on failure. */
+__u32 map_id(const struct fwd_maps *maps, enum fwd_map map);
+
+int map_read(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *value);
+int map_write(const struct fwd_maps *maps, enum fwd_map map, const void *key, const void *value);
+int map_delete(const struct fwd_maps *maps, enum fwd_map map, const void *key);
+
+/* The key after `key`, or the first for NULL; -ENOENT behind the last. */
+int map_next(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *next);
+
+/* Element 0 of a map that has just one. */
+int map_read_one(const struct fwd_maps *maps, enum fwd_map map, void *value);
+int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *value);
+
+/* Elements [first, first + count) of an array, value_size bytes each. */
+int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
+		   size_t value_size, void *values);
+
+/* Per-CPU values that consist of `words` __u64 only: their sum over the CPUs; and make their sum
+ * this, or 0 for NULL (no program may write to them meanwhile). */
+int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, __u64 *sum);
+int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words,
+		const __u64 *sum);
+
+/* Opens the pin PATH. Returns a file descriptor or a negative errno. */
+int pin_open(const char *path);
+void maps_close(struct fwd_maps *maps);
+
+#endif
