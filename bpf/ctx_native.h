@@ -10,6 +10,9 @@
 #ifndef FWD_CTX_NATIVE_H
 #define FWD_CTX_NATIVE_H
 
+/* "#pragma unroll" is clang's. */
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>

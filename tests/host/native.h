@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The journey's map-free part in its native context, and packets to run it on. Each packet lies in
+ * an allocation of exactly its length: a read or write behind it is found by the address sanitizer.
+ */
+#ifndef NATIVE_H
+#define NATIVE_H
+
+#include <criterion/criterion.h>
+#include <time.h>
+#include "ctx_native.h"
+#include "parse.h"
+#include "track.h"
+#include "translate.h"
+#include "../prog/packet.h"
+
+static const __u8 mac_a[6] = {2, 0, 0, 0, 0, 0xa}, mac_b[6] = {2, 0, 0, 0, 0, 0xb};
+
+/* As drivers do it (NET_IP_ALIGN): two bytes in front of an Ethernet header align the IP header. */
+#define NATIVE_ALIGN(link) ((link) == FWD_LINK_ETHERNET ? 2 : 0)
+
+/* A context of these bytes; release with native_free(). Sets fwd_link. */
+static inline fwd_ctx native_bytes(const __u8 *bytes, size_t len, enum fwd_link link)
+{
+	__u8 *room = malloc(NATIVE_ALIGN(link) + len);
+	fwd_ctx ctx = {.data = room + NATIVE_ALIGN(link), .len = len, .csum_ipv6 = true};
+
+	memcpy(ctx.data, bytes, len);
+	fwd_link = link;
+	return ctx;
+}
+
+static inline fwd_ctx native_packet(const struct packet *p, enum fwd_link link)
+{
+	struct frame f;
+
+	packet_build(&f, p, link == FWD_LINK_ETHERNET ? mac_a : NULL, mac_b);
+	return native_bytes(f.data, f.len, link);
+}
+
+static inline void native_free(fwd_ctx *ctx)
+{
+	free(ctx->data - NATIVE_ALIGN(fwd_link));
+	ctx->data = NULL;
+}
+
+static inline struct fwd_addr addr_of(const struct endpoint *e)
+{
+	struct fwd_addr addr = {};
+
+	if (e->family == 4) {
+		addr.w[2] = __constant_htonl(0xffff);
+		memcpy(&addr.w[3], e->addr, 4);
+	} else {
+		memcpy(addr.w, e->addr, 16);
+	}
+	return addr;
+}
+
+static inline __be16 port_of(const struct endpoint *e)
+{
+	return __builtin_bswap16(e->port);
+}
+
+static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
+{
+	struct endpoint src, dst;
+	struct fwd_tuple t = {.proto = proto};
+
+	way_parse(way, &src, &dst);
+	t.saddr = addr_of(&src);
+	t.daddr = addr_of(&dst);
+	t.sport = port_of(&src);
+	t.dport = port_of(&dst);
+	return t;
+}
+
+/* The entry that turns packets into those of `way`. */
+static inline struct fwd_conn conn_to(const char *way)
+{
+	struct fwd_tuple t = tuple_of(way, 0);
+	struct fwd_conn c = {
+	    .saddr = t.saddr, .daddr = t.daddr, .sport = t.sport, .dport = t.dport};
+
+	return c;
+}
+
+/* Numbers for property tests: the same ones in each run, unless FWD_TEST_SEED says otherwise. */
+static __u64 random_state;
+
+static inline void random_seed(void)
+{
+	const char *seed = getenv("FWD_TEST_SEED");
+
+	random_state = seed ? strtoull(seed, NULL, 0) : 20240229;
+	printf("FWD_TEST_SEED=%llu\n", (unsigned long long)random_state);
+	random_state = random_state * 2 + 1;
+}
+
+/* xorshift64* */
+static inline __u32 random32(void)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return (random_state * 0x2545f4914f6cdd1dULL) >> 32;
+}
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Packets in words. TCP("54.147.66.132:40000 > 93.184.216.34:8000", SYN, .ttl = 9) is one; put into
+ * bytes by packet_build(), with every checksum computed from scratch, and judged by
+ * packet_wrong(). Shares no code with bpf/, on purpose: whoever tests arithmetic with the same
+ * arithmetic finds nothing. Used by tests/host, too.
+ */
+#ifndef PACKET_H
+#define PACKET_H
+
+/* What a row doesn't say is 0 on purpose. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/types.h>
+
+#define FIN 0x01
+#define SYN 0x02
+#define RST 0x04
+#define PSH 0x08
+#define ACK 0x10
+
+#define PROTO_TCP  6
+#define PROTO_UDP  17
+#define ETHER_LEN  14
+#define FRAME_MAX  4096
+#define TTL_NORMAL 64
+
+/* What isn't said is as in the most ordinary packet. */
+struct packet {
+	const char *way; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
+	__u8 proto;
+	__u8 flags;
+	__u32 seq, ack;
+	int ttl;           /* 0: TTL_NORMAL; -1: 0 */
+	int data;          /* bytes of payload */
+	int options;       /* bytes of IPv4 options; a multiple of 4 */
+	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the
+			      same with 24 bytes, r routing, f fragment, a authentication */
+	__u16 fragment;    /* IPv4: the 16-bit field of flags and offset */
+	bool no_checksum;  /* UDP */
+	int padding;       /* bytes that the link adds behind */
+	int cut;           /* bytes missing at the end */
+	__u16 ether_type;  /* 0: as the addresses say */
+	const char *to;    /* destination MAC address, if not the device's */
+	int poke_at, poke; /* at last, the byte at this offset from the IP header is changed */
+	int gso_segs;
+};
+
+#define TCP(way_, flags_, ...) \
+	((struct packet){.way = way_, .proto = PROTO_TCP, .flags = flags_, ##__VA_ARGS__})
+#define UDP(way_, ...) ((struct packet){.way = way_, .proto = PROTO_UDP, ##__VA_ARGS__})
+
+struct frame {
+	__u8 data[FRAME_MAX];
+	size_t len;
+};
+
+struct endpoint {
+	int family; /* 4 or 6 */
+	__u8 addr[16];
+	__u16 port;
+};
+
+/* From <arpa/inet.h>, which can't be had together with <linux/in6.h>. */
+extern int inet_pton(int family, const char *text, void *addr);
+
+static inline void packet_die(const char *what, const char *text)
+{
+	fprintf(stderr, "bad test: %s: %s\n", what, text);
+	abort();
+}
+
+static inline struct endpoint endpoint_parse(const char *text, size_t len)
+{
+	char copy[80], *port, *addr = copy;
+	struct endpoint e = {};
+
+	if (len >= sizeof(copy))
+		packet_die("endpoint", text);
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	port = strrchr(copy, ':');
+	if (!port)
+		packet_die("endpoint", text);
+	*port++ = 0;
+	e.port = atoi(port);
+	e.family = copy[0] == '[' ? 6 : 4;
+	if (e.family == 6) {
+		addr = copy + 1;
+		addr[strlen(addr) - 1] = 0;
+	}
+	if (inet_pton(e.family == 6 ? 10 : 2, addr, e.addr) != 1)
+		packet_die("address", text);
+	return e;
+}
+
+static inline void way_parse(const char *way, struct endpoint *src, struct endpoint *dst)
+{
+	const char *arrow = strstr(way, " > ");
+
+	if (!arrow)
+		packet_die("way", way);
+	*src = endpoint_parse(way, arrow - way);
+	*dst = endpoint_parse(arrow + 3, strlen(arrow + 3));
+	if (src->family != dst->family)
+		packet_die("families", way);
+}
+
+static inline void put16(__u8 *at, unsigned int value)
+{
+	at[0] = value >> 8;
+	at[1] = value;
+}
+
+static inline void put32(__u8 *at, __u32 value)
+{
+	put16(at, value >> 16);
+	put16(at + 2, value & 0xffff);
+}
+
+static inline unsigned int get16(const __u8 *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+/* RFC 1071 4.1, as slow as it is plain. */
+static inline __u32 sum16(__u32 sum, const __u8 *data, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += get16(data + i);
+	if (len & 1)
+		sum += data[len - 1] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* Sum of the pseudo header; addrs: both addresses, as they stand in the IP header. */
+static inline __u32 sum_pseudo(const __u8 *addrs, size_t len, __u8 proto, size_t l4_len)
+{
+	__u8 rest[4] = {l4_len >> 8, l4_len, 0, proto};
+
+	return sum16(sum16(0, addrs, len), rest, sizeof(rest));
+}
+
+static inline __u8 *packet_build_ext(__u8 *at, const char *ext, __u8 *next_at, __u8 proto)
+{
+	for (; ext && *ext; ext++) {
+		int len = *ext == 'D' ? 24 : 8;
+
+		switch (*ext) {
+		case 'h':
+			*next_at = 0;
+			break;
+		case 'd':
+		case 'D':
+			*next_at = 60;
+			break;
+		case 'r':
+			*next_at = 43;
+			break;
+		case 'f':
+			*next_at = 44;
+			break;
+		case 'a':
+			*next_at = 51;
+			break;
+		default:
+			packet_die("extension header", ext);
+		}
+		memset(at, 0, len);
+		if (*ext == 'h' || *ext == 'd' || *ext == 'D') {
+			at[1] = len / 8 - 1;
+			at[2] = 1; /* PadN */
+			at[3] = len - 4;
+		}
+		if (*ext == 'f')
+			put16(at + 2, 0x0001); /* more fragments */
+		next_at = at;
+		at += len;
+	}
+	*next_at = proto;
+	return at;
+}
+
+static inline __u8 *packet_build_l4(__u8 *at, const struct packet *p, const struct endpoint *src,
+				    const struct endpoint *dst)
+{
+	/* A timestamp option, so that what must not change has bytes to change. */
+	static const __u8 tcp_options[12] = {1, 1, 8, 10, 0x11, 0x22, 0x33, 0x44, 5, 6, 7, 8};
+
+	put16(at, src->port);
+	put16(at + 2, dst->port);
+	if (p->proto == PROTO_TCP) {
+		put32(at + 4, p->seq);
+		put32(at + 8, p->ack);
+		at[12] = (20 + sizeof(tcp_options)) / 4 << 4;
+		at[13] = p->flags;
+		put16(at + 14, 0xfaf0);
+		put32(at + 16, 0);
+		memcpy(at + 20, tcp_options, sizeof(tcp_options));
+		at += 20 + sizeof(tcp_options);
+	} else if (p->proto == PROTO_UDP) {
+		put16(at + 4, 8 + p->data);
+		put16(at + 6, 0);
+		at += 8;
+	}
+	for (int i = 0; i < p->data; i++)
+		*at++ = i * 7 + 3;
+	return at;
+}
+
+/* The checksum field, from scratch. */
+static inline void packet_checksum(__u8 *l4, size_t len, __u8 proto, __u32 pseudo)
+{
+	__u8 *at = l4 + (proto == PROTO_TCP ? 16 : 6);
+	__u16 check;
+
+	put16(at, 0);
+	check = ~sum16(pseudo, l4, len);
+	put16(at, proto == PROTO_UDP && !check ? 0xffff : check);
+}
+
+/* The IP packet at f->data + f->len. */
+static inline void packet_build_ip(struct frame *f, const struct packet *p)
+{
+	__u8 *ip = f->data + f->len, *l4, *end;
+	int ttl = p->ttl ? (p->ttl < 0 ? 0 : p->ttl) : TTL_NORMAL;
+	struct endpoint src, dst;
+	__u32 pseudo;
+
+	way_parse(p->way, &src, &dst);
+	if (src.family == 4) {
+		int header = 20 + p->options;
+
+		memset(ip, 0, 20);
+		ip[0] = 0x40 | header / 4;
+		ip[1] = 0x10;
+		put16(ip + 4, 0x1234);
+		put16(ip + 6, p->fragment ? p->fragment : 0x4000);
+		ip[8] = ttl;
+		ip[9] = p->proto;
+		memcpy(ip + 12, src.addr, 4);
+		memcpy(ip + 16, dst.addr, 4);
+		memset(ip + 20, 1, p->options); /* NOP */
+		l4 = ip + header;
+		end = packet_build_l4(l4, p, &src, &dst);
+		put16(ip + 2, end - ip);
+		put16(ip + 10, ~sum16(0, ip, header));
+		pseudo = sum_pseudo(ip + 12, 8, p->proto, end - l4);
+	} else {
+		put32(ip, 0x60012345);
+		ip[7] = ttl;
+		memcpy(ip + 8, src.addr, 16);
+		memcpy(ip + 24, dst.addr, 16);
+		l4 = packet_build_ext(ip + 40, p->ext, ip + 6, p->proto);
+		end = packet_build_l4(l4, p, &src, &dst);
+		put16(ip + 4, end - ip - 40);
+		pseudo = sum_pseudo(ip + 8, 32, p->proto, end - l4);
+	}
+	if ((p->proto == PROTO_TCP || p->proto == PROTO_UDP) && !p->no_checksum)
+		packet_checksum(l4, end - l4, p->proto, pseudo);
+	if (p->poke_at)
+		ip[p->poke_at] = p->poke;
+	memset(end, 0xaa, p->padding);
+	f->len = end - f->data + p->padding - p->cut;
+}
+
+/* dmac, smac: of the Ethernet header; NULL: the frame begins with the IP header. */
+static inline void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac,
+				const __u8 *smac)
+{
+	memset(f, 0, sizeof(*f));
+	if (dmac) {
+		memcpy(f->data, dmac, 6);
+		memcpy(f->data + 6, smac, 6);
+		put16(f->data + 12,
+		      p->ether_type ? p->ether_type : (p->way[0] == '[' ? 0x86dd : 0x0800));
+		f->len = ETHER_LEN;
+	}
+	packet_build_ip(f, p);
+}
+
+/*
+ * What is wrong with the IP packet of `len` bytes (lengths, checksums), or NULL. It finds the
+ * transport header by itself; link padding must be cut off before.
+ */
+static inline const char *packet_wrong(const __u8 *ip, size_t len)
+{
+	size_t off, addr_len;
+	const __u8 *addrs;
+	__u8 proto;
+
+	if (len < 20)
+		return "shorter than an IP header";
+	if (ip[0] >> 4 == 4) {
+		off = (ip[0] & 15) * 4;
+		if (get16(ip + 2) != len)
+			return "total length";
+		if (sum16(0, ip, off) != 0xffff)
+			return "IPv4 header checksum";
+		proto = ip[9];
+		addrs = ip + 12;
+		addr_len = 8;
+	} else {
+		if (len < 40 || get16(ip + 4) + 40 != len)
+			return "payload length";
+		off = 40;
+		for (proto = ip[6]; (proto == 0 || proto == 60) && off + 8 <= len;) {
+			proto = ip[off];
+			off += (ip[off + 1] + 1) * 8;
+		}
+		addrs = ip + 8;
+		addr_len = 32;
+	}
+	if (off + 8 > len)
+		return "no transport header";
+	if (proto == PROTO_UDP && get16(ip + off + 4) != len - off)
+		return "UDP length";
+	if (proto == PROTO_UDP && !get16(ip + off + 6))
+		return addr_len == 8 ? NULL : "UDP over IPv6 without a checksum";
+	if (sum16(sum_pseudo(addrs, addr_len, proto, len - off), ip + off, len - off) != 0xffff)
+		return "transport checksum";
+	return NULL;
+}
+
+/* The first place in which two frames differ, said in words; NULL: none. */
+static inline const char *frame_difference(const __u8 *got, size_t got_len, const __u8 *want,
+					   size_t want_len)
+{
+	static char text[160];
+	size_t i;
+
+	if (got_len != want_len) {
+		snprintf(text, sizeof(text), "%zu bytes instead of %zu", got_len, want_len);
+		return text;
+	}
+	for (i = 0; i < got_len && got[i] == want[i]; i++)
+		;
+	if (i == got_len)
+		return NULL;
+	snprintf(text, sizeof(text), "byte %zu is %02x instead of %02x", i, got[i], want[i]);
+	return text;
+}
+
+#endif
