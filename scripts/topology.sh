@@ -87,14 +87,14 @@ topo_spawn() {
 
 # Ends the processes listed in a file of "pid start-time".
 topo_kill() {
-	local pid started signal tries
+	local pid started signal _
 	[ -f "$1" ] || return 0
 	for signal in TERM KILL; do
 		while read -r pid started; do
 			[ -n "$started" ] && [ "$(topo_started_at "$pid")" = "$started" ] &&
 				kill -"$signal" "$pid" 2>/dev/null
 		done <"$1"
-		for tries in {1..50}; do
+		for _ in {1..50}; do
 			while read -r pid started; do
 				# A zombie has ended; whoever started it will collect it.
 				[ -n "$started" ] && [ "$(topo_started_at "$pid")" = "$started" ] &&
@@ -170,7 +170,8 @@ topo_wireguard() {
 		[ -c /dev/net/tun ] ||
 			{ echo "no WireGuard: wireguard-go needs /dev/net/tun" >&2; return 1; }
 		topo_spawn "$host" "wireguard-$host" wireguard-go -f "$name"
-		topo_wait 5 wg show "$name" ||
+		# Not by asking `wg`: that removes a socket that is bound and does not listen yet.
+		topo_wait 10 topo_in "$host" grep -q " 00010000 .*/$name.sock" /proc/net/unix ||
 			{ echo "wireguard-go did not start:" >&2; cat "$TOPO_DIR/wireguard-$host.err" >&2; return 1; }
 		topo_in "$host" ip link set "$name" name wg0
 	fi
