@@ -219,11 +219,12 @@ static void check_forwarding(const struct fwd_rule *rules, const struct args *ar
 
 	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
 		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_V6;
-	for (int i = 0; i < args->count; i++) {
-		iface_check_forwarding(args->word[i], FWD_FAMILY_V4);
-		if (v6)
-			iface_check_forwarding(args->word[i], FWD_FAMILY_V6);
-	}
+	for (int i = 0; i < args->count; i++)
+		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_V4))
+			break;
+	for (int i = 0; v6 && i < args->count; i++)
+		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_V6))
+			break;
 }
 
 static enum fwd_exit check_words(const struct args *args)

@@ -14,14 +14,16 @@
 /* What validation of the words alone can't see. */
 static enum fwd_exit check_target(const struct fwd_rule *rule)
 {
-	char target[FWD_ENDPOINT_TEXT], name[IF_NAMESIZE];
-	bool broadcast;
+	char target[FWD_ADDR_TEXT], name[IF_NAMESIZE];
 
-	if (!iface_of_address(&rule->target, &broadcast, name))
-		return FWD_DONE;
-	return fwd_err("\"%s\": is %s of this host (%s): a map leads to another host",
-		       rule_target_text(rule, target),
-		       broadcast ? "a broadcast address" : "an address", name);
+	addr_format(&rule->target, target);
+	if (iface_of_address(&rule->target, name))
+		return fwd_err(
+		    "\"%s\": is an address of this host (%s): a map leads to another host", target,
+		    name);
+	if (iface_is_broadcast(&rule->target))
+		return fwd_err("\"%s\": is a broadcast address", target);
+	return FWD_DONE;
 }
 
 /* False: there is no route to the target now. */
@@ -40,7 +42,8 @@ static void check_forwarding(const struct instance *in, const struct fwd_rule *r
 	if (devices_read(in, &list))
 		return;
 	for (size_t i = 0; i < list.count; i++)
-		iface_check_forwarding(list.device[i].entry.name, rule->family);
+		if (!iface_check_forwarding(list.device[i].entry.name, rule->family))
+			break;
 }
 
 enum fwd_exit cmd_map_add(const struct args *args)
@@ -80,6 +83,19 @@ out:
 	return ret;
 }
 
+static enum fwd_exit no_such_map(const struct fwd_rule *rules, __u8 proto,
+				 const struct fwd_endpoint *listen, const char *text)
+{
+	char other[FWD_RULE_TEXT];
+
+	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
+		if (rules[i].state == FWD_RULE_ACTIVE && rule_touches(&rules[i], proto, listen))
+			return fwd_err("\"%s\": no map has this LISTEN, but it touches the map %s",
+				       text, rule_text(&rules[i], other));
+	return fwd_err("\"%s\": there is no such map for %s: fwdctl map list shows them all", text,
+		       proto_name(proto));
+}
+
 /* Marks the maps that `map del` means: the active one, or else those that still drain. */
 static enum fwd_exit choose_maps(const struct fwd_rule *rules, __u8 proto,
 				 const struct fwd_endpoint *listen, const char *text, bool *gone)
@@ -98,20 +114,7 @@ static enum fwd_exit choose_maps(const struct fwd_rule *rules, __u8 proto,
 				       "0.0.0.0%s or [::]%s",
 				       text, text, text);
 	}
-	return found ? FWD_DONE : FWD_NOT_DONE;
-}
-
-static enum fwd_exit no_such_map(const struct fwd_rule *rules, __u8 proto,
-				 const struct fwd_endpoint *listen, const char *text)
-{
-	char other[FWD_RULE_TEXT];
-
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		if (rules[i].state == FWD_RULE_ACTIVE && rule_touches(&rules[i], proto, listen))
-			return fwd_err("\"%s\": no map has this LISTEN, but it touches the map %s",
-				       text, rule_text(&rules[i], other));
-	return fwd_err("\"%s\": there is no such map for %s: fwdctl map list shows them all", text,
-		       proto_name(proto));
+	return found ? FWD_DONE : no_such_map(rules, proto, listen, text);
 }
 
 enum fwd_exit cmd_map_del(const struct args *args)
@@ -131,14 +134,9 @@ enum fwd_exit cmd_map_del(const struct args *args)
 	if (instance_open(&in, args->pin_dir, INSTANCE_CHANGE))
 		goto out;
 	rules = rules_open(&in);
-	if (!rules)
+	if (!rules || choose_maps(rules, proto, &listen, text, gone))
 		goto out;
-	if (choose_maps(rules, proto, &listen, text, gone))
-		goto none;
 	ret = rules_remove(&in, rules, gone, keep ? FWD_REMOVE_KEEP : FWD_REMOVE_END);
-	goto out;
-none:
-	no_such_map(rules, proto, &listen, text);
 out:
 	free(rules);
 	instance_close(&in);

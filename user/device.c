@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "device.h"
@@ -10,6 +11,12 @@ void device_set_name(struct device *device, const char *name)
 {
 	memset(device->entry.name, 0, sizeof(device->entry.name));
 	memcpy(device->entry.name, name, strnlen(name, sizeof(device->entry.name) - 1));
+}
+
+static int by_place(const void *a, const void *b)
+{
+	return (int)((const struct device *)a)->entry.index -
+	       (int)((const struct device *)b)->entry.index;
 }
 
 enum fwd_exit devices_read(const struct instance *in, struct device_list *list)
@@ -31,6 +38,7 @@ enum fwd_exit devices_read(const struct instance *in, struct device_list *list)
 		else
 			return devices_read(in, list);
 	}
+	qsort(list->device, list->count, sizeof(list->device[0]), by_place);
 	return FWD_DONE;
 }
 

@@ -20,14 +20,12 @@ static const struct {
 };
 
 static const struct command commands[] = {
-    {"attach", "DEV...",
-     "Forward on these devices: those visitors come in by, those targets are behind", 1, -1,
+    {"attach", "DEV...", "Forward on these devices (all that packets come in or go out by)", 1, -1,
      OPT_BIT(MODE) | OPT_BIT(CONNECTIONS) | OPT_BIT(HALF_OPEN),
      "A second attach of the same device puts this version's programs in place, without losing\n"
      "a packet, and chooses the source addresses of `--snat auto` maps anew.\n",
      cmd_attach},
-    {"detach", "[DEV...]",
-     "Forward no more on these devices, or on all of them; maps and settings stay", 0, -1, 0, NULL,
+    {"detach", "[DEV...]", "Forward no more on these devices, or on all; maps stay", 0, -1, 0, NULL,
      cmd_detach},
     {"map add", "PROTO LISTEN TARGET", "Make a map: what arrives at LISTEN goes to TARGET", 3, 3,
      OPT_BIT(SNAT) | OPT_BIT(NAME),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>
@@ -57,14 +58,7 @@ enum fwd_exit iface_link(const char *name, enum fwd_link *link)
 	return link_of_type(name, request.ifr_hwaddr.sa_family, link);
 }
 
-static bool is_address(const struct sockaddr *sockaddr, const struct fwd_addr *addr)
-{
-	struct fwd_addr other;
-
-	return sockaddr && addr_from_sockaddr(sockaddr, &other) && addr_equal(&other, addr);
-}
-
-bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name)
+bool iface_of_address(const struct fwd_addr *addr, char *name)
 {
 	struct ifaddrs *list;
 	bool found = false;
@@ -72,8 +66,10 @@ bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name)
 	if (getifaddrs(&list))
 		return false;
 	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
-		*broadcast = (i->ifa_flags & IFF_BROADCAST) && is_address(i->ifa_broadaddr, addr);
-		found = *broadcast || is_address(i->ifa_addr, addr);
+		struct fwd_addr own;
+
+		found =
+		    i->ifa_addr && addr_from_sockaddr(i->ifa_addr, &own) && addr_equal(&own, addr);
 		if (found)
 			snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
 	}
@@ -81,18 +77,48 @@ bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name)
 	return found;
 }
 
+/* Connecting UDP sends nothing, but looks up the route and binds to its source address. Returns the
+ * socket or a negative errno. */
+static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast)
+{
+	struct sockaddr_storage to;
+	socklen_t size = addr_to_sockaddr(target, port, &to);
+	int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = broadcast, ret;
+
+	if (sock < 0)
+		return -errno;
+	setsockopt(sock, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+	if (!connect(sock, (struct sockaddr *)&to, size))
+		return sock;
+	ret = -errno;
+	close(sock);
+	return ret;
+}
+
+/* The kernel lets only those connect to it who ask for broadcasts. */
+bool iface_is_broadcast(const struct fwd_addr *addr)
+{
+	int sock = connect_udp(addr, 1, false);
+	bool refused = sock == -EACCES;
+
+	/* So are routes of type prohibit, but those whoever asks. */
+	if (refused)
+		sock = connect_udp(addr, 1, true);
+	if (sock >= 0)
+		close(sock);
+	return refused && sock >= 0;
+}
+
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source)
 {
-	struct sockaddr_storage to, from = {};
-	socklen_t size = addr_to_sockaddr(target, port, &to), from_size = sizeof(from);
-	int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage from = {};
+	socklen_t size = sizeof(from);
+	int sock = connect_udp(target, port, false);
 	bool found;
 
 	if (sock < 0)
 		return false;
-	/* Connecting UDP sends nothing, but looks up the route and binds to its source address. */
-	found = !connect(sock, (struct sockaddr *)&to, size) &&
-		!getsockname(sock, (struct sockaddr *)&from, &from_size) &&
+	found = !getsockname(sock, (struct sockaddr *)&from, &size) &&
 		addr_from_sockaddr((struct sockaddr *)&from, source) &&
 		!addr_why_not_unicast(source);
 	close(sock);
@@ -113,24 +139,25 @@ static bool setting_is_on(const char *path)
 	return value;
 }
 
-void iface_check_forwarding(const char *name, enum fwd_family family)
+bool iface_check_forwarding(const char *name, enum fwd_family family)
 {
-	const char *ip = family == FWD_FAMILY_V4 ? "ipv4" : "ipv6";
-	const char *all =
-	    family == FWD_FAMILY_V4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
+	bool v4 = family == FWD_FAMILY_V4;
+	const char *ip = v4 ? "ipv4" : "ipv6";
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip, name);
 	if (setting_is_on(path))
-		return;
+		return true;
+	if (!setting_is_on(v4 ? "/proc/sys/net/ipv4/ip_forward"
+			      : "/proc/sys/net/ipv6/conf/all/forwarding")) {
+		fwd_note("IPv%d forwarding is off on this host, so nothing is forwarded: sysctl -w "
+			 "%s=1",
+			 family, v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+		return false;
+	}
 	/* With slashes, since a device's name may hold dots. */
-	if (!setting_is_on(family == FWD_FAMILY_V4 ? "/proc/sys/net/ipv4/ip_forward"
-						   : "/proc/sys/net/ipv6/conf/all/forwarding"))
-		fwd_note("%s: IPv%d forwarding is off, so nothing is forwarded: sysctl -w %s=1",
-			 name, family, all);
-	else
-		fwd_note(
-		    "%s: IPv%d forwarding is off on this device, so nothing that comes in by it "
-		    "is forwarded: sysctl -w net/%s/conf/%s/forwarding=1",
-		    name, family, ip, name);
+	fwd_note("%s: IPv%d forwarding is off on this device, so nothing that comes in by it is "
+		 "forwarded: sysctl -w net/%s/conf/%s/forwarding=1",
+		 name, family, ip, name);
+	return true;
 }

@@ -12,15 +12,18 @@
  * such device. */
 enum fwd_exit iface_link(const char *name, enum fwd_link *link);
 
-/* The device that has the address, or whose broadcast address it is: "eth0", in name[IF_NAMESIZE].
- * False: it is nobody's here. */
-bool iface_of_address(const struct fwd_addr *addr, bool *broadcast, char *name);
+/* The device that has the address, in name[IF_NAMESIZE]. False: it is nobody's here. */
+bool iface_of_address(const struct fwd_addr *addr, char *name);
+
+/* Whether the routes have it as the broadcast address of a network. */
+bool iface_is_broadcast(const struct fwd_addr *addr);
 
 /* The address that the kernel would send from. Port in host order. False: no route. */
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source);
 
 /* Warns, with the mend, if packets that come in by the device are not forwarded: bpf_fib_lookup()
- * finds no way for them then. */
-void iface_check_forwarding(const char *name, enum fwd_family family);
+ * finds no way for them then. False if that is so for every device, so that no more need be asked.
+ */
+bool iface_check_forwarding(const char *name, enum fwd_family family);
 
 #endif

@@ -213,6 +213,9 @@ static enum fwd_exit check_conflicts(const struct fwd_rule *rules, const struct 
 	for (const struct fwd_rule *r = rules; r < rules + FWD_RULES_MAX; r++) {
 		if (r->state != FWD_RULE_ACTIVE)
 			continue;
+		if (rule_overlap(r, rule) && !strcmp(own, rule_listen_text(r, listen)))
+			return fwd_err("\"%s\": is mapped to %s already: fwdctl map del %s %s", own,
+				       rule_target_text(r, text), proto_name(r->proto), listen);
 		if (rule_overlap(r, rule))
 			return fwd_err("\"%s\": overlaps the map %s: fwdctl map del %s %s", own,
 				       rule_text(r, text), proto_name(r->proto),
