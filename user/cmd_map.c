@@ -35,15 +35,21 @@ static bool choose_source(struct fwd_rule *rule)
 	return rule->snat_count;
 }
 
-static void check_forwarding(const struct instance *in, const struct fwd_rule *rule)
+/* Attach has told about IPv4; IPv6 it looks at only once there are maps of it. */
+static void check_forwarding(const struct device_list *list, const struct fwd_rule *rule)
 {
-	struct device_list list;
-
-	if (devices_read(in, &list))
-		return;
-	for (size_t i = 0; i < list.count; i++)
-		if (!iface_check_forwarding(list.device[i].entry.name, rule->family))
+	for (size_t i = 0; rule->family == FWD_FAMILY_V6 && i < list->count; i++)
+		if (!iface_check_forwarding(list->device[i].entry.name, rule->family))
 			break;
+}
+
+/* The source address that was just chosen would be another namespace's. */
+static enum fwd_exit check_netns(const struct instance *in, const struct device_list *list,
+				 const struct fwd_rule *rule)
+{
+	bool foreign;
+
+	return rule->snat == FWD_SNAT_AUTO ? devices_check_netns(in, list, &foreign) : FWD_DONE;
 }
 
 enum fwd_exit cmd_map_add(const struct args *args)
@@ -57,6 +63,7 @@ enum fwd_exit cmd_map_add(const struct args *args)
 	};
 	struct fwd_rule rule, *rules = NULL;
 	enum fwd_exit ret = rule_parse(&words, &rule);
+	struct device_list list;
 	struct instance in;
 	bool found;
 
@@ -69,13 +76,14 @@ enum fwd_exit cmd_map_add(const struct args *args)
 	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
 		goto out;
 	rules = rules_open(&in);
-	if (!rules || rules_add(&in, rules, &rule))
+	if (!rules || devices_read(&in, &list) || check_netns(&in, &list, &rule) ||
+	    rules_add(&in, rules, &rule))
 		goto out;
 	if (!found)
 		fwd_note(
 		    "\"%s\": no route to it now: its source address is chosen at the next attach",
 		    words.target);
-	check_forwarding(&in, &rule);
+	check_forwarding(&list, &rule);
 	ret = FWD_DONE;
 out:
 	free(rules);
