@@ -80,22 +80,21 @@ static int tcx_attach(const struct instance *in, const struct device *device, en
 	return ret;
 }
 
-static struct bpf_tc_hook clsact_hook(const struct device *device, enum hook_dir dir)
+/* libbpf wants padding to be zero too, which neither initializers nor struct copies promise. */
+static void clsact_hook(const struct device *device, enum hook_dir dir, struct bpf_tc_hook *hook)
 {
-	struct bpf_tc_hook hook = {
-	    .sz = sizeof(hook),
-	    .ifindex = device->ifindex,
-	    .attach_point = dir == HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
-	};
-
-	return hook;
+	memset(hook, 0, sizeof(*hook));
+	hook->sz = sizeof(*hook);
+	hook->ifindex = device->ifindex;
+	hook->attach_point = dir == HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
 static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
 {
-	struct bpf_tc_hook hook = clsact_hook(device, dir);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	struct bpf_tc_hook hook;
 
+	clsact_hook(device, dir, &hook);
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
 }
 
@@ -128,13 +127,13 @@ static __u32 clsact_query(const struct instance *in, const struct device *device
 static int clsact_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
 			 int prog_fd)
 {
-	struct bpf_tc_hook hook = clsact_hook(device, dir), both = hook;
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
 		    .prog_fd = prog_fd);
+	struct bpf_tc_hook hook;
 	int ret;
 
-	both.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	ret = bpf_tc_hook_create(&both);
+	clsact_hook(device, dir, &hook);
+	ret = bpf_tc_hook_create(&hook); /* one qdisc serves both directions */
 	if (ret && ret != -EEXIST)
 		return ret;
 	if (clsact_query(in, device, dir))
@@ -174,12 +173,13 @@ enum fwd_exit hook_attach(const struct instance *in, const struct device *device
 
 enum fwd_exit hook_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
 {
-	struct bpf_tc_hook hook = clsact_hook(device, dir);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	struct bpf_tc_hook hook;
 	char path[PATH_MAX];
 	int ret = 0;
 
 	if (device->entry.hook == FWD_HOOK_CLSACT) {
+		clsact_hook(device, dir, &hook);
 		if (clsact_query(in, device, dir))
 			ret = bpf_tc_detach(&hook, &opts);
 	} else if (unlink(pin_path(in, device, dir, path)) && errno != ENOENT) {

@@ -51,13 +51,39 @@ static enum fwd_exit check_privileges(void)
 	return fwd_err("must be root (or have CAP_BPF and CAP_NET_ADMIN)");
 }
 
-/* `ip netns exec` gives its command a mount namespace of its own, with a fresh /sys. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64];
+	int parent = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* A name with a ")" in it ends the search, at worst. */
+	if (fscanf(file, "%*d (%*[^)]%*[)] %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(file);
+	return parent;
+}
+
+/* `ip netns exec` gives its command a mount namespace of its own, with a fresh /sys: then some
+ * process that we descend from is in another one. */
 static bool mounts_are_private(void)
 {
-	struct stat own, first;
+	struct stat own, other;
+	char path[64];
 
-	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first) &&
-	       (own.st_dev != first.st_dev || own.st_ino != first.st_ino);
+	if (stat("/proc/self/ns/mnt", &own))
+		return false;
+	for (pid_t pid = getppid(); pid > 0; pid = parent_of(pid)) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+		if (!stat(path, &other) &&
+		    (own.st_dev != other.st_dev || own.st_ino != other.st_ino))
+			return true;
+	}
+	return false;
 }
 
 static bool is_bpffs(const char *path)
