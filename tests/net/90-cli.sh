@@ -160,7 +160,11 @@ test_help_and_version() {
 	done
 	fwd help attach | grep -q connections || fail "help attach does not explain --connections"
 	fwd help map | grep -q snat || fwd help map add | grep -q snat || fail "help map does not explain --snat"
-	rejects 2 'usage|command|fwdctl' fwd
+	local status=0
+	fwd >"$TOPO_DIR/out" 2>"$TOPO_DIR/usage" || status=$?
+	is "$status" 2 "the exit status without a command"
+	is "$(cat "$TOPO_DIR/out")" "" "standard output without a command"
+	grep -q attach "$TOPO_DIR/usage" || fail "no usage without a command"
 	# What a script would do with the output: a full disk is an error.
 	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk goes unnoticed"
 }
