@@ -47,7 +47,7 @@ struct packet {
 	__u16 ether_type;  /* 0: as the addresses say */
 	const char *to;    /* destination MAC address, if not the device's */
 	int poke_at, poke; /* at last, the byte at this offset from the IP header is changed */
-	int gso_segs;
+	unsigned int gso_segs;
 };
 
 #define TCP(way_, flags_, ...) \

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is held against the programs: a packet's fate, the counters, and the table's own order.
+ */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "gateway.h"
+
+static const char *const reason_names[FWD_REASON_MAX] = {
+#define X(symbol, name, class, text) [FWD_##symbol] = name,
+    FWD_REASONS(X)
+#undef X
+};
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+static inline void percpu_sum(int fd, __u32 key, size_t words, __u64 *sum)
+{
+	int cpus = libbpf_num_possible_cpus();
+	__u64 values[cpus * words];
+
+	cr_assert(!bpf_map_lookup_elem(fd, &key, values));
+	memset(sum, 0, words * sizeof(*sum));
+	for (int cpu = 0; cpu < cpus; cpu++)
+		for (size_t i = 0; i < words; i++)
+			sum[i] += values[cpu * words + i];
+}
+
+static inline struct fwd_counters counters_read(void)
+{
+	struct fwd_counters c;
+
+	percpu_sum(MAP_FD(counters), 0, sizeof(c) / sizeof(__u64), (__u64 *)&c);
+	return c;
+}
+
+static inline struct fwd_rule_stats rule_stats_read(__u32 index)
+{
+	struct fwd_rule_stats s;
+
+	percpu_sum(MAP_FD(rule_stats), index, sizeof(s) / sizeof(__u64), (__u64 *)&s);
+	return s;
+}
+
+static inline void reasons_read(__u64 *reasons)
+{
+	for (__u32 i = 0; i < FWD_REASON_MAX; i++)
+		percpu_sum(MAP_FD(reasons), i, 1, &reasons[i]);
+}
+
+static inline __u64 device_packets(enum fwd_link link)
+{
+	__u64 packets;
+
+	percpu_sum(MAP_FD(device_stats), link, 1, &packets);
+	return packets;
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static inline bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static inline bool entry_get(const struct fwd_tuple *key, struct fwd_conn *conn)
+{
+	return !bpf_map_lookup_elem(MAP_FD(conns), key, conn);
+}
+
+/* The entry of packets that go this way. */
+static inline bool conn_get(const char *way, __u8 proto, struct fwd_conn *conn)
+{
+	struct fwd_tuple key = tuple_of(way, proto);
+
+	return entry_get(&key, conn);
+}
+
+static inline bool conn_exists(const char *way, __u8 proto)
+{
+	struct fwd_conn conn;
+
+	return conn_get(way, proto, &conn);
+}
+
+/* What packets of this entry look like when they leave. */
+static inline struct fwd_tuple conn_outside(const struct fwd_conn *c, __u8 proto)
+{
+	struct fwd_tuple t = {.saddr = c->saddr,
+			      .daddr = c->daddr,
+			      .sport = c->sport,
+			      .dport = c->dport,
+			      .proto = proto};
+
+	return t;
+}
+
+static inline struct fwd_slot slot_read(__u32 index)
+{
+	struct fwd_slot slot;
+
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(slots), &index, &slot), "slot %u", index);
+	return slot;
+}
+
+/* As in bpf/maps.h, the timer included. */
+struct sweeper {
+	__u64 timer[2];
+	__u64 ring_head;
+	__u32 high_water;
+	__u32 confirmed;
+	__u32 cursor;
+	__u32 sweep_all_seen;
+	__u32 all;
+	__u32 pad;
+};
+
+static inline struct sweeper sweeper_read(void)
+{
+	struct sweeper s;
+	__u32 zero = 0;
+
+	cr_assert(bpf_map__value_size(gw.maps->maps.sweeper) == sizeof(s));
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(sweeper), &zero, &s));
+	return s;
+}
+
+static inline void check_entry(const struct fwd_tuple *key, const struct fwd_conn *conn)
+{
+	struct fwd_tuple outside = conn_outside(conn, key->proto), twin_key, back;
+	struct fwd_conn twin;
+	struct fwd_slot slot;
+
+	for (size_t i = 0; i < sizeof(key->pad); i++)
+		cr_expect(!key->pad[i], "garbage in a key");
+	twin_key = tuple_turned(outside);
+	if (!entry_get(&twin_key, &twin)) {
+		cr_expect_fail("orphan: a %s entry without its twin",
+			       conn->dir == FWD_DIR_FORWARD ? "FORWARD" : "REPLY");
+		return;
+	}
+	outside = conn_outside(&twin, key->proto);
+	back = tuple_turned(outside);
+	cr_expect(tuple_same(&back, key), "the twin's twin is somebody else");
+	cr_expect(conn->dir != twin.dir, "two entries of one direction");
+	cr_expect(conn->track == twin.track, "track %x and %x", conn->track, twin.track);
+	cr_expect(conn->kind == twin.kind && conn->rule == twin.rule &&
+		      conn->rule_gen == twin.rule_gen,
+		  "the twins are of two connections");
+	if (conn->dir != FWD_DIR_FORWARD)
+		return;
+	slot = slot_read(conn->slot);
+	cr_expect(slot.used == 1, "slot %u isn't in use", conn->slot);
+	cr_expect(tuple_same(&slot.forward, key), "slot %u is somebody else's", conn->slot);
+}
+
+static inline void check_slots(void)
+{
+	struct sweeper s = sweeper_read();
+	__u32 confirmed = 0;
+
+	for (__u32 i = gw.half_open; i < gw.half_open + s.high_water; i++) {
+		struct fwd_slot slot = slot_read(i);
+		struct fwd_conn conn;
+
+		if (!slot.used)
+			continue;
+		confirmed++;
+		cr_expect(entry_get(&slot.forward, &conn) && conn.slot == i,
+			  "slot %u holds nobody and is lost", i);
+	}
+	cr_expect(confirmed == s.confirmed, "%u confirmed slots in use, %u counted", confirmed,
+		  s.confirmed);
+	cr_expect(s.high_water <= gw.connections, "high water %u", s.high_water);
+}
+
+/* At rest, each entry has its twin and each connection its place. Returns their number. */
+static inline __u32 check_table(void)
+{
+	struct fwd_tuple key, *at = NULL;
+	struct fwd_counters c = counters_read();
+	__u32 entries = 0, forward = 0;
+
+	while (!bpf_map_get_next_key(MAP_FD(conns), at, &key)) {
+		struct fwd_conn conn;
+
+		at = &key;
+		cr_assert(entry_get(&key, &conn));
+		check_entry(&key, &conn);
+		entries++;
+		forward += conn.dir == FWD_DIR_FORWARD;
+	}
+	cr_expect(entries == 2 * forward, "%u entries, %u of them FORWARD", entries, forward);
+	cr_expect(c.created - c.ended == forward, "created %llu, ended %llu, but %u there",
+		  c.created, c.ended, forward);
+	check_slots();
+	return forward;
+}
+
+/* Ends all connections, the way fwdctl does. */
+static inline void table_flush(void)
+{
+	struct fwd_tuple key, next, *at = NULL;
+	bool more = !bpf_map_get_next_key(MAP_FD(conns), NULL, &key);
+
+	while (more) {
+		struct fwd_conn conn;
+
+		more = !bpf_map_get_next_key(MAP_FD(conns), &key, &next);
+		if (entry_get(&key, &conn) && conn.dir == FWD_DIR_FORWARD) {
+			cr_expect(control(FWD_REQUEST_END_CONNECTION, &key) == 0);
+			at = NULL;
+			more = !bpf_map_get_next_key(MAP_FD(conns), at, &next);
+		}
+		key = next;
+	}
+	cr_expect(check_table() == 0, "connections outlive their end");
+}
+
+/* ---- a packet's fate ----------------------------------------------------------------------- */
+
+enum fate_type {
+	FATE_LEAVES,    /* translated, by another device */
+	FATE_STAYS,     /* translated, on the device where it is */
+	FATE_UNTOUCHED, /* the stack's, or the wire's: not a byte has changed */
+	FATE_DROPPED,
+};
+
+struct fate {
+	enum fate_type type;
+	enum device out;
+	const char *way;    /* that it goes then; NULL: some way, see fate_way() */
+	const char *reason; /* the one counter that moves */
+};
+
+/* "The packet ..." */
+#define LEAVES_BY(out_, way_) ((struct fate){FATE_LEAVES, out_, way_, NULL})
+#define GOES_ON_AS(way_)      ((struct fate){FATE_STAYS, 0, way_, NULL})
+#define IS_LEFT_ALONE         ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
+#define IS_PASSED(reason_)    ((struct fate){FATE_UNTOUCHED, 0, NULL, reason_})
+#define IS_DROPPED(reason_)   ((struct fate){FATE_DROPPED, 0, NULL, reason_})
+
+static inline const char *verdict_name(int verdict)
+{
+	return verdict == TC_ACT_REDIRECT ? "redirect"
+	       : verdict == TC_ACT_UNSPEC ? "pass"
+	       : verdict == TC_ACT_SHOT   ? "drop"
+					  : "nonsense";
+}
+
+/* Where the IP packet begins in what came out. */
+static inline size_t fate_l3(enum device in, const struct fate *fate)
+{
+	if (devices[in].link == FWD_LINK_ETHERNET)
+		return ETHER_LEN;
+	return fate->type == FATE_LEAVES && devices[fate->out].link == FWD_LINK_ETHERNET ? ETHER_LEN
+											 : 0;
+}
+
+static inline void endpoint_text(char *text, size_t size, bool v6, const __u8 *addr, int port)
+{
+	if (v6)
+		snprintf(text, size, "[%x:%x:%x:%x:%x:%x:%x:%x]:%d", get16(addr), get16(addr + 2),
+			 get16(addr + 4), get16(addr + 6), get16(addr + 8), get16(addr + 10),
+			 get16(addr + 12), get16(addr + 14), port);
+	else
+		snprintf(text, size, "%d.%d.%d.%d:%d", addr[0], addr[1], addr[2], addr[3], port);
+}
+
+/* The way of a packet without options, in words. */
+static inline const char *frame_way(const struct frame *f, size_t l3)
+{
+	static char text[200];
+	const __u8 *ip = f->data + l3;
+	bool v6 = ip[0] >> 4 == 6;
+	char src[80], dst[80];
+
+	endpoint_text(src, sizeof(src), v6, ip + (v6 ? 8 : 12), get16(ip + (v6 ? 40 : 20)));
+	endpoint_text(dst, sizeof(dst), v6, ip + (v6 ? 24 : 16), get16(ip + (v6 ? 42 : 22)));
+	snprintf(text, sizeof(text), "%s > %s", src, dst);
+	return text;
+}
+
+/* What must come out, made from what went in: other addresses and ports, TTL, link header. */
+static inline void fate_frame(struct frame *want, enum device in, const struct packet *p,
+			      const struct fate *fate, const struct frame *before)
+{
+	struct packet out = *p;
+	int ttl = p->ttl ? p->ttl : TTL_NORMAL;
+	bool ethernet_out = devices[fate->out].link == FWD_LINK_ETHERNET;
+
+	out.way = fate->way;
+	if (fate->type == FATE_LEAVES)
+		out.ttl = ttl - 1;
+	if (fate->type == FATE_LEAVES && ethernet_out) {
+		packet_build(want, &out, devices[fate->out].peer, devices[fate->out].mac);
+	} else if (devices[in].link == FWD_LINK_ETHERNET) {
+		/* bpf_redirect() takes it off. */
+		packet_build(want, &out, before->data, before->data + 6);
+	} else {
+		packet_build(want, &out, NULL, NULL);
+	}
+}
+
+static inline void check_bytes(const char *what, enum device in, const struct packet *p,
+			       const struct fate *fate, const struct result *r)
+{
+	size_t l3 = fate_l3(in, fate);
+	struct fate known = *fate;
+	const char *wrong;
+	struct frame want;
+
+	if (fate->type == FATE_UNTOUCHED) {
+		wrong = frame_difference(r->out.data, r->out.len, r->in.data, r->in.len);
+		cr_expect(!wrong, "%s: changed a packet that isn't its own: %s", what, wrong);
+		return;
+	}
+	if (fate->type == FATE_DROPPED)
+		return;
+	/* Any port will do: then all but that must be as the packet itself says. */
+	if (!fate->way)
+		known.way = frame_way(&r->out, l3);
+	fate_frame(&want, in, p, &known, &r->in);
+	wrong = frame_difference(r->out.data, r->out.len, want.data, want.len);
+	cr_expect(!wrong, "%s: not %s: %s", what, known.way, wrong);
+	wrong = packet_wrong(r->out.data + l3, r->out.len - l3 - p->padding);
+	cr_expect(!wrong, "%s: %s", what, wrong);
+}
+
+static inline void check_way(const char *what, const struct packet *p, const struct fate *fate)
+{
+	struct fwd_conn conn;
+
+	if (!conn_get(p->way, p->proto, &conn)) {
+		cr_expect_fail("%s: no connection", what);
+		return;
+	}
+	cr_expect(conn.way.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
+		  conn.way.ifindex);
+	cr_expect(conn.way.link == devices[fate->out].link, "%s: kind of link", what);
+}
+
+static inline void check_reasons(const char *what, const __u64 *before, const char *reason)
+{
+	__u64 after[FWD_REASON_MAX];
+
+	reasons_read(after);
+	for (int i = 0; i < FWD_REASON_MAX; i++) {
+		__u64 want = reason && !strcmp(reason, reason_names[i]);
+
+		cr_expect(after[i] - before[i] == want, "%s: \"%s\" moved by %llu instead of %llu",
+			  what, reason_names[i], after[i] - before[i], want);
+	}
+}
+
+/*
+ * One packet, and all that can be seen of its fate. The result is there for the next step:
+ * frame_way(&result->out, ...).
+ */
+static inline const struct result *packet_at(const char *what, enum device in, enum hook hook,
+					     struct packet p, struct fate fate)
+{
+	static const int verdicts[] = {
+	    [FATE_LEAVES] = TC_ACT_REDIRECT,
+	    [FATE_STAYS] = TC_ACT_UNSPEC,
+	    [FATE_UNTOUCHED] = TC_ACT_UNSPEC,
+	    [FATE_DROPPED] = TC_ACT_SHOT,
+	};
+	static struct result r;
+	__u64 reasons[FWD_REASON_MAX], packets = device_packets(devices[in].link);
+
+	reasons_read(reasons);
+	run(in, hook, &p, &r);
+	if (r.verdict != verdicts[fate.type]) {
+		cr_expect_fail("%s: %s instead of %s", what, verdict_name(r.verdict),
+			       verdict_name(verdicts[fate.type]));
+		check_reasons(what, reasons, fate.reason);
+		return &r;
+	}
+	check_bytes(what, in, &p, &fate, &r);
+	if (fate.type == FATE_LEAVES)
+		check_way(what, &p, &fate);
+	check_reasons(what, reasons, fate.reason);
+	if (hook == INGRESS)
+		cr_expect(device_packets(devices[in].link) - packets ==
+			      (__u64)(p.gso_segs ? p.gso_segs : 1),
+			  "%s: packets of the device", what);
+	return &r;
+}
+
+/* A packet that arrives. */
+static inline const struct result *arrives(const char *what, enum device in, struct packet p,
+					   struct fate fate)
+{
+	return packet_at(what, in, INGRESS, p, fate);
+}
+
+/* The way of the packet that came out, without options. */
+static inline const char *way_out(const struct result *r, enum device in, enum device out)
+{
+	struct fate fate = LEAVES_BY(out, NULL);
+
+	return frame_way(&r->out, fate_l3(in, &fate));
+}
+
+/* The same way back. */
+static inline const char *way_back(const char *way)
+{
+	static char text[4][200];
+	static int next;
+	const char *arrow = strstr(way, " > ");
+	char *back = text[next++ % 4];
+
+	snprintf(back, sizeof(text[0]), "%s > %.*s", arrow + 3, (int)(arrow - way), way);
+	return back;
+}
+
+static inline void expect_state(const char *what, const char *way, __u8 proto, const char *want)
+{
+	static const char *const names[] = {
+#define X(symbol, name, timeout) [FWD_STATE_##symbol] = name,
+	    FWD_STATES(X)
+#undef X
+	};
+	struct fwd_conn conn;
+	const char *state =
+	    conn_get(way, proto, &conn) ? names[fwd_state(proto, conn.track)] : "gone";
+
+	cr_expect(!strcmp(state, want), "%s: %s instead of %s", what, state, want);
+}
+
+#endif

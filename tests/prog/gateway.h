@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A gateway to run the programs on: the devices and routes of the story in a network namespace of
+ * this process (which takes them along when it ends), the maps, and the loaded object, once for
+ * Ethernet and once for devices without. Packets go in by BPF_PROG_RUN; the FIB, the neighbour
+ * table and the sockets that the programs ask are the kernel's own.
+ *
+ *   eth0  93.184.216.34/24      2001:db8:93::34/64    the world, default route
+ *   wg0   10.172.16.1/24        fd10:172:16::1/64     no Ethernet header
+ *   eth1  192.168.7.1/24        fd07::1/64            a LAN behind the gateway
+ *   eth2  192.168.8.1/24                              fwdctl is not attached to it
+ */
+#ifndef GATEWAY_H
+#define GATEWAY_H
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "fwd_abi.h"
+#include "fwd_reason.h"
+#include "fwd_track.h"
+#include "fwd_tc.skel.h"
+#include "packet.h"
+
+enum device {
+	ETH0,
+	WG0,
+	ETH1,
+	ETH2,
+	DEVICES,
+};
+
+static const struct {
+	const char *name;
+	enum fwd_link link;
+	__u8 mac[6];  /* its own */
+	__u8 peer[6]; /* of who is behind it: router, target */
+} devices[DEVICES] = {
+    [ETH0] = {"eth0", FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
+    [WG0] = {"wg0", FWD_LINK_IP},
+    [ETH1] = {"eth1", FWD_LINK_ETHERNET, {2, 0, 0, 0, 7, 1}, {2, 0, 0, 0, 7, 2}},
+    [ETH2] = {"eth2", FWD_LINK_ETHERNET, {2, 0, 0, 0, 8, 1}, {2, 0, 0, 0, 8, 2}},
+};
+
+static struct gateway {
+	struct fwd_tc *object[FWD_LINK_MAX];
+	struct fwd_tc *maps; /* one of them, for the maps */
+	int ifindex[DEVICES];
+	__u32 half_open, connections;
+	__u32 verified_insns[FWD_LINK_MAX];
+} gw;
+
+static inline void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	cr_assert(fd >= 0 && write(fd, text, strlen(text)) > 0, "%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static inline void ip_batch(const char *commands)
+{
+	FILE *ip = popen("ip -batch -", "w");
+
+	cr_assert(ip);
+	fputs(commands, ip);
+	cr_assert(pclose(ip) == 0, "ip -batch");
+}
+
+static inline void tun_open(const char *name)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	cr_assert(fd >= 0, "/dev/net/tun: %s", strerror(errno));
+	strcpy(ifr.ifr_name, name);
+	cr_assert(!ioctl(fd, TUNSETIFF, &ifr), "TUNSETIFF: %s", strerror(errno));
+}
+
+static inline int ifindex_of(const char *name)
+{
+	struct ifreq ifr = {};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(ifr.ifr_name, name);
+	cr_assert(!ioctl(fd, 0x8933 /* SIOCGIFINDEX */, &ifr), "%s: %s", name, strerror(errno));
+	close(fd);
+	return ifr.ifr_ifindex;
+}
+
+static inline void forwarding_set(bool on)
+{
+	write_file("/proc/sys/net/ipv4/ip_forward", on ? "1" : "0");
+	write_file("/proc/sys/net/ipv6/conf/all/forwarding", on ? "1" : "0");
+}
+
+static inline void devices_make(void)
+{
+	cr_assert(!unshare(CLONE_NEWNET), "unshare: %s (not root?)", strerror(errno));
+	tun_open("wg0");
+	ip_batch("link set lo up\n"
+		 "link add eth0 address 02:00:00:00:00:01 type veth peer name eth0p\n"
+		 "link add eth1 address 02:00:00:00:07:01 type veth peer name eth1p\n"
+		 "link add eth2 address 02:00:00:00:08:01 type veth peer name eth2p\n"
+		 "link set eth0 up\n"
+		 "link set eth0p up\n"
+		 "link set eth1 up\n"
+		 "link set eth1p up\n"
+		 "link set eth2 up\n"
+		 "link set eth2p up\n"
+		 "link set wg0 up\n"
+		 "addr add 93.184.216.34/24 dev eth0\n"
+		 "addr add 2001:db8:93::34/64 dev eth0 nodad\n"
+		 "addr add 10.172.16.1/24 dev wg0\n"
+		 "addr add 10.172.16.11/24 dev wg0\n"
+		 "addr add fd10:172:16::1/64 dev wg0 nodad\n"
+		 "addr add 192.168.7.1/24 dev eth1\n"
+		 "addr add fd07::1/64 dev eth1 nodad\n"
+		 "addr add 192.168.8.1/24 dev eth2\n"
+		 "neigh add 93.184.216.1 lladdr 02:00:00:00:00:fe nud permanent dev eth0\n"
+		 "neigh add 2001:db8:93::1 lladdr 02:00:00:00:00:fe nud permanent dev eth0\n"
+		 "neigh add 192.168.7.2 lladdr 02:00:00:00:07:02 nud permanent dev eth1\n"
+		 "neigh add fd07::2 lladdr 02:00:00:00:07:02 nud permanent dev eth1\n"
+		 "neigh add 192.168.8.2 lladdr 02:00:00:00:08:02 nud permanent dev eth2\n"
+		 "route add default via 93.184.216.1\n"
+		 "route add default via 2001:db8:93::1\n"
+		 "route add blackhole 10.99.0.0/24\n"
+		 "route add unreachable 10.99.1.0/24\n"
+		 "route add prohibit 10.99.2.0/24\n"
+		 "route add throw 10.99.3.0/24\n"
+		 "route add blackhole fd99::/64\n");
+	forwarding_set(true);
+	for (int i = 0; i < DEVICES; i++)
+		gw.ifindex[i] = ifindex_of(devices[i].name);
+}
+
+static inline void object_size(struct fwd_tc *o)
+{
+	bpf_map__set_max_entries(o->maps.conns, 2 * (gw.half_open + gw.connections));
+	bpf_map__set_max_entries(o->maps.slots, gw.half_open + gw.connections);
+	bpf_map__set_max_entries(o->maps.free_slots, gw.connections);
+}
+
+/* All maps but those of one program alone. */
+static inline void object_share(struct fwd_tc *o, struct fwd_tc *with)
+{
+	struct bpf_map *map, *theirs;
+
+	bpf_object__for_each_map(map, o->obj)
+	{
+		const char *name = bpf_map__name(map);
+
+		if (!strcmp(name, "scratch") || strchr(name, '.'))
+			continue;
+		theirs = bpf_object__find_map_by_name(with->obj, name);
+		cr_assert(!bpf_map__reuse_fd(map, bpf_map__fd(theirs)), "%s", name);
+	}
+}
+
+static inline void object_load(enum fwd_link link)
+{
+	struct fwd_tc *o = fwd_tc__open();
+
+	cr_assert(o);
+	o->rodata->fwd_link = link;
+	o->rodata->fwd_device_index = link;
+	o->rodata->fwd_half_open = gw.half_open;
+	o->rodata->fwd_connections = gw.connections;
+	object_size(o);
+	if (gw.maps)
+		object_share(o, gw.maps);
+	cr_assert(!fwd_tc__load(o), "load: %s", strerror(errno));
+	gw.object[link] = o;
+	if (!gw.maps)
+		gw.maps = o;
+}
+
+#define MAP_FD(name) bpf_map__fd(gw.maps->maps.name)
+
+static inline void map_put(int fd, const void *key, const void *value)
+{
+	cr_assert(!bpf_map_update_elem(fd, key, value, BPF_ANY), "map: %s", strerror(errno));
+}
+
+static inline struct fwd_config config_read(void)
+{
+	struct fwd_config c;
+	__u32 zero = 0;
+
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(config), &zero, &c));
+	return c;
+}
+
+static inline void config_write(const struct fwd_config *c)
+{
+	__u32 zero = 0;
+
+	map_put(MAP_FD(config), &zero, c);
+}
+
+/* The clock of the tables goes on by that many seconds at once. */
+static inline void clock_advance(unsigned int seconds)
+{
+	struct fwd_config c = config_read();
+
+	c.clock_offset += FWD_TICKS(seconds);
+	config_write(&c);
+}
+
+static inline int control(enum fwd_request_type type, const struct fwd_tuple *forward)
+{
+	__u8 packet[ETHER_LEN + sizeof(struct fwd_request)] = {};
+	struct fwd_request request = {.type = type};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = 1);
+
+	if (forward)
+		request.forward = *forward;
+	memcpy(packet + ETHER_LEN, &request, sizeof(request));
+	cr_assert(!bpf_prog_test_run_opts(bpf_program__fd(gw.maps->progs.fwd_control), &opts));
+	return (int)opts.retval;
+}
+
+/* ---- the maps of the user ("rules") -------------------------------------------------------- */
+
+static inline struct fwd_addr addr_of(const struct endpoint *e)
+{
+	struct fwd_addr addr = {};
+
+	if (e->family == 4) {
+		((__u8 *)&addr)[10] = 0xff;
+		((__u8 *)&addr)[11] = 0xff;
+		memcpy(&addr.w[3], e->addr, 4);
+	} else {
+		memcpy(addr.w, e->addr, 16);
+	}
+	return addr;
+}
+
+static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
+{
+	struct endpoint src, dst;
+	struct fwd_tuple t = {.proto = proto};
+
+	way_parse(way, &src, &dst);
+	t.saddr = addr_of(&src);
+	t.daddr = addr_of(&dst);
+	t.sport = __builtin_bswap16(src.port);
+	t.dport = __builtin_bswap16(dst.port);
+	return t;
+}
+
+static inline struct fwd_tuple tuple_turned(struct fwd_tuple t)
+{
+	struct fwd_tuple turned = {.saddr = t.daddr,
+				   .daddr = t.saddr,
+				   .sport = t.dport,
+				   .dport = t.sport,
+				   .proto = t.proto};
+
+	return turned;
+}
+
+static inline void port_mark(enum fwd_ports which, __u16 port)
+{
+	static struct fwd_port_set set;
+	__u32 key = which;
+
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(ports), &key, &set));
+	set.bits[port / 64] |= 1ULL << port % 64;
+	map_put(MAP_FD(ports), &key, &set);
+}
+
+/* The prefixes that make up [low, high]. */
+static inline void rule_index_put(const struct fwd_rule *r, __u32 index)
+{
+	__u32 at = r->listen_low;
+
+	while (at <= r->listen_high) {
+		struct fwd_rule_key key = {.addr = r->listen, .port = at, .proto = r->proto};
+		struct fwd_config c = config_read();
+		int bits = 0;
+
+		while (bits < 16 && !(at & 1 << bits) && at + (2U << bits) - 1 <= r->listen_high)
+			bits++;
+		key.plen = 16 - bits;
+		c.plens |= 1U << key.plen;
+		config_write(&c);
+		map_put(MAP_FD(rule_index), &key, &index);
+		at += 1U << bits;
+	}
+}
+
+/* A map in words; see rule_put(). */
+struct rule {
+	__u8 proto;
+	const char
+	    *listen; /* "ADDR:PORT", "ADDR:LOW" with `last`; 0.0.0.0 and [::] are wildcards */
+	const char *target; /* "ADDR:PORT" */
+	const char *source; /* "ADDR,ADDR"; NULL: the visitor's address stays */
+	__u16 last;         /* of a range */
+	enum fwd_rule_state state;
+};
+
+static inline void rule_read(__u32 index, struct fwd_rule *r)
+{
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(rules), &index, r));
+}
+
+static inline void rule_write(__u32 index, const struct fwd_rule *r)
+{
+	map_put(MAP_FD(rules), &index, r);
+}
+
+static inline void rule_pool(struct fwd_rule *r, const char *source, bool v6)
+{
+	char copy[256], *addr, *rest = NULL;
+
+	r->snat = source ? FWD_SNAT_LIST : FWD_SNAT_NONE;
+	if (!source)
+		return;
+	strcpy(copy, source);
+	for (addr = strtok_r(copy, ",", &rest); addr; addr = strtok_r(NULL, ",", &rest)) {
+		struct endpoint e = {.family = v6 ? 6 : 4};
+
+		cr_assert(inet_pton(v6 ? AF_INET6 : AF_INET, addr, e.addr) == 1);
+		r->pool[r->snat_count++] = addr_of(&e);
+	}
+	/* One address, or none yet: as `--snat auto` is stored. */
+	if (r->snat_count < 2)
+		r->snat = FWD_SNAT_AUTO;
+}
+
+/* What `fwdctl map add` does. */
+static inline void rule_put(__u32 index, const struct rule *rule)
+{
+	struct endpoint listen = endpoint_parse(rule->listen, strlen(rule->listen));
+	struct endpoint target = endpoint_parse(rule->target, strlen(rule->target));
+	bool udp = rule->proto == PROTO_UDP;
+	struct fwd_rule r = {
+	    .gen = 1,
+	    .state = rule->state ? rule->state : FWD_RULE_ACTIVE,
+	    .listen = addr_of(&listen),
+	    .target = addr_of(&target),
+	    .listen_low = listen.port,
+	    .listen_high = rule->last ? rule->last : listen.port,
+	    .target_low = target.port,
+	    .proto = rule->proto,
+	    .family = listen.family,
+	};
+
+	r.any_listen = !r.listen.w[0] && !r.listen.w[3];
+	rule_pool(&r, rule->source, target.family == 6);
+	rule_write(index, &r);
+	rule_index_put(&r, index);
+	for (__u32 i = 0; i <= (__u32)(r.listen_high - r.listen_low); i++) {
+		port_mark(FWD_PORTS_LISTEN_TCP + udp, r.listen_low + i);
+		port_mark(FWD_PORTS_TARGET_TCP + udp, r.target_low + i);
+	}
+}
+
+/* What `fwdctl map del` does to the place. */
+static inline void rule_give_up(__u32 index)
+{
+	struct fwd_rule r;
+
+	rule_read(index, &r);
+	r.gen++;
+	r.state = FWD_RULE_FREE;
+	rule_write(index, &r);
+}
+
+/* ---- starting ------------------------------------------------------------------------------ */
+
+static inline void devices_register(void)
+{
+	for (int i = 0; i < ETH2; i++) {
+		struct fwd_device d = {.link = devices[i].link, .index = devices[i].link};
+		__u32 ifindex = gw.ifindex[i];
+
+		strcpy(d.name, devices[i].name);
+		map_put(MAP_FD(devices), &ifindex, &d);
+	}
+}
+
+static inline void config_start(void)
+{
+	struct fwd_config c = {
+	    .timeout =
+		{
+#define X(symbol, name, seconds) [FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds),
+		    FWD_TIMEOUTS(X)
+#undef X
+		},
+	};
+
+	c.csum_ipv6 = control(FWD_REQUEST_PROBE_CSUM_IPV6, NULL) == 0;
+	config_write(&c);
+}
+
+static inline void gateway_start(__u32 connections, __u32 half_open)
+{
+	gw.connections = connections;
+	gw.half_open = half_open;
+	devices_make();
+	object_load(FWD_LINK_ETHERNET);
+	object_load(FWD_LINK_IP);
+	config_start();
+	devices_register();
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+enum hook {
+	INGRESS,
+	EGRESS,
+	EGRESS_FORWARDED, /* of a packet that came in by another device */
+};
+
+struct result {
+	int verdict;
+	struct frame in, out;
+};
+
+/* May be called by several threads. */
+static inline void run_frame(enum device dev, enum hook hook, int gso_segs, struct result *r)
+{
+	struct fwd_tc *o = gw.object[devices[dev].link];
+	struct bpf_program *prog = hook == INGRESS ? o->progs.fwd_ingress : o->progs.fwd_egress;
+	struct __sk_buff ctx = {.ifindex = gw.ifindex[dev], .gso_segs = gso_segs};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len,
+		    .data_out = r->out.data, .data_size_out = sizeof(r->out.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	if (hook != EGRESS)
+		ctx.ingress_ifindex = hook == INGRESS ? gw.ifindex[dev] : gw.ifindex[WG0];
+	if (gso_segs)
+		ctx.gso_size = 1000;
+	cr_assert(!bpf_prog_test_run_opts(bpf_program__fd(prog), &opts), "BPF_PROG_RUN: %s",
+		  strerror(errno));
+	r->verdict = (int)opts.retval;
+	r->out.len = opts.data_size_out;
+}
+
+static inline void run(enum device dev, enum hook hook, const struct packet *p, struct result *r)
+{
+	__u8 to[6];
+
+	memcpy(to, hook == INGRESS ? devices[dev].mac : devices[dev].peer, 6);
+	if (p->to)
+		cr_assert(sscanf(p->to, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &to[0], &to[1], &to[2],
+				 &to[3], &to[4], &to[5]) == 6);
+	packet_build(&r->in, p, devices[dev].link == FWD_LINK_ETHERNET ? to : NULL,
+		     hook == INGRESS ? devices[dev].peer : devices[dev].mac);
+	run_frame(dev, hook, p->gso_segs, r);
+}
+
+#endif
