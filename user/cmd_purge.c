@@ -108,6 +108,21 @@ static bool look(struct instance *in)
 		in->meta.abi == FWD_ABI_VERSION);
 }
 
+/* Pinned links end from anywhere, but a filter can only be taken off in its own namespace. */
+static enum fwd_exit check_filters(struct instance *in)
+{
+	struct device_list list;
+	bool foreign;
+
+	in->exists = true;
+	if (devices_read(in, &list))
+		return FWD_NOT_DONE;
+	for (size_t i = 0; i < list.count; i++)
+		if (list.device[i].entry.hook == FWD_HOOK_CLSACT)
+			return devices_check_netns(in, &list, &foreign);
+	return FWD_DONE;
+}
+
 static enum fwd_exit purge(struct instance *in)
 {
 	/* Another version's maps may have names that we don't know. */
@@ -115,6 +130,9 @@ static enum fwd_exit purge(struct instance *in)
 	enum fwd_exit ret = FWD_DONE;
 	int filters;
 
+	if (known && in->maps.fd[FWD_MAP_META] >= 0 && in->maps.fd[FWD_MAP_DEVICES] >= 0 &&
+	    check_filters(in))
+		return FWD_NOT_DONE;
 	filters = devices_sweep_clsact(in);
 	if (filters)
 		fwd_say("%d filters removed", filters);

@@ -140,9 +140,11 @@ enum fwd_exit devices_check_netns(const struct instance *in, const struct device
 		const struct device *device = &list->device[i];
 
 		/* A filter can't be seen from outside its namespace. */
-		if (device->entry.hook == FWD_HOOK_CLSACT || device_is_alive(in, device))
+		if (device->entry.hook == FWD_HOOK_CLSACT ? hook_programs_exist(in)
+							  : device_is_alive(in, device))
 			return fwd_err("this instance belongs to another network namespace, where "
-				       "\"%s\" is attached: use --pin-dir for one of its own",
+				       "\"%s\" is attached: nsenter --net=/run/netns/NAME, or use "
+				       "--pin-dir for one of its own",
 				       device->entry.name);
 	}
 	return FWD_DONE;

@@ -2,9 +2,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "hook.h"
 
@@ -98,7 +101,7 @@ static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
 }
 
-/* Anybody may put a filter there: ours is the one that uses our maps. */
+/* Anybody may put a filter there, under any name: ours is the one that uses our maps. */
 static bool program_is_ours(const struct instance *in, __u32 prog_id)
 {
 	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
@@ -122,6 +125,63 @@ static __u32 clsact_query(const struct instance *in, const struct device *device
 	__u32 id = clsact_program_id(device, dir);
 
 	return id && program_is_ours(in, id) ? id : 0;
+}
+
+/* Whether a dump of the filters at one side of the qdisc comes back empty; false if that can't be
+ * known. */
+static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
+{
+	struct {
+		struct nlmsghdr head;
+		struct tcmsg body;
+	} request = {
+	    .head = {.nlmsg_len = sizeof(request),
+		     .nlmsg_type = RTM_GETTFILTER,
+		     .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	    .body = {.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = parent},
+	};
+	union {
+		struct nlmsghdr head;
+		char bytes[32768];
+	} reply;
+	ssize_t size;
+
+	if (send(sock, &request, sizeof(request), 0) != sizeof(request))
+		return false;
+	size = recv(sock, &reply, sizeof(reply), 0);
+	return size >= (ssize_t)sizeof(reply.head) && reply.head.nlmsg_type == NLMSG_DONE;
+}
+
+/* The qdisc goes with the last filter in it, whoever made it: empty it does nothing. Others'
+ * filters are theirs. */
+static void clsact_tidy(const struct device *device)
+{
+	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct bpf_tc_hook hook;
+
+	if (sock < 0)
+		return;
+	clsact_hook(device, HOOK_INGRESS, &hook);
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	if (clsact_side_is_empty(sock, device->ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) &&
+	    clsact_side_is_empty(sock, device->ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
+		bpf_tc_hook_destroy(&hook);
+	close(sock);
+}
+
+static int clsact_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	struct bpf_tc_hook hook;
+	int ret;
+
+	clsact_hook(device, dir, &hook);
+	if (!clsact_query(in, device, dir))
+		return 0;
+	ret = bpf_tc_detach(&hook, &opts);
+	if (!ret)
+		clsact_tidy(device);
+	return ret;
 }
 
 static int clsact_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
@@ -173,18 +233,13 @@ enum fwd_exit hook_attach(const struct instance *in, const struct device *device
 
 enum fwd_exit hook_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
 {
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
-	struct bpf_tc_hook hook;
 	char path[PATH_MAX];
 	int ret = 0;
 
-	if (device->entry.hook == FWD_HOOK_CLSACT) {
-		clsact_hook(device, dir, &hook);
-		if (clsact_query(in, device, dir))
-			ret = bpf_tc_detach(&hook, &opts);
-	} else if (unlink(pin_path(in, device, dir, path)) && errno != ENOENT) {
+	if (device->entry.hook == FWD_HOOK_CLSACT)
+		ret = clsact_detach(in, device, dir);
+	else if (unlink(pin_path(in, device, dir, path)) && errno != ENOENT)
 		ret = -errno;
-	}
 	return ret ? fwd_err("\"%s\": can't detach from tc %s: %s", device->entry.name,
 			     dir_names[dir], strerror(-ret))
 		   : FWD_DONE;
@@ -222,4 +277,24 @@ int hook_program(const struct instance *in, const struct device *device, enum ho
 	__u32 id = hook_query(in, device, dir);
 
 	return id ? bpf_prog_get_fd_by_id(id) : -1;
+}
+
+bool hook_programs_exist(const struct instance *in)
+{
+	__u32 id = 0;
+
+	while (!bpf_prog_get_next_id(id, &id)) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+		int fd = bpf_prog_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &size))
+			info.name[0] = '\0';
+		close(fd);
+		if (!strcmp(info.name, "fwd_ingress") && program_is_ours(in, id))
+			return true;
+	}
+	return false;
 }

@@ -32,6 +32,10 @@ int hook_rename(const struct instance *in, const struct device *device, enum hoo
 
 bool hook_is_alive(const struct instance *in, const struct device *device, enum hook_dir dir);
 
+/* Whether any ingress program of this instance is loaded: all that can be known of filters in other
+ * network namespaces. */
+bool hook_programs_exist(const struct instance *in);
+
 /* The program that is there; a file descriptor to close, or -1. */
 int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir);
 
