@@ -6,9 +6,14 @@
 
 enum fwd_exit output_check(void)
 {
+	static bool told;
+
 	if (!fflush(stdout) && !ferror(stdout))
 		return FWD_DONE;
-	return fwd_err("standard output: %m");
+	if (!told)
+		fwd_err("standard output: %m");
+	told = true;
+	return FWD_NOT_DONE;
 }
 
 static enum fwd_exit json_dump(json_t *value)
