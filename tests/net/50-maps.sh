@@ -53,9 +53,11 @@ test_removal_while_home_sends() {
 	topology
 	maps_and_services
 	fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
-	start_peer ends client get $MAP4 --size $((1 << 30)) --timeout 2
-	start_peer stays client get $GATEWAY:9000 --size $((30 << 20)) --timeout 5
-	sleep 0.3
+	start_peer ends client get $MAP4 --size $((200 << 20)) --timeout 5
+	# It is well under way: 1000 packets.
+	start flows client tcpdump -i eth0 -nn -c 1000 --immediate-mode src port 8000
+	finish flows >/dev/null
+	start_peer stays client get $GATEWAY:9000 --size $((10 << 20)) --timeout 5
 	fwd map del tcp $MAP4
 	finish stays
 	sleep 0.2
