@@ -170,14 +170,14 @@ Test(parallel, one_client)
 	cr_expect(counters_read().created == CLIENTS);
 }
 
+#define REOPENED 4
+#define ROUNDS   20000
+
 static void open_and_reset(struct worker *w)
 {
-	for (int i = 0; i < 3 * CLIENTS; i++) {
-		int client = i % 16;
-
-		if (i % 64 == 0)
-			turn(i / 64);
-		send_from_client(w, client, PROTO_TCP, i / 16 & 1 ? RST : SYN);
+	for (int i = 0; i < ROUNDS * 2 * REOPENED; i++) {
+		turn(i);
+		send_from_client(w, i % REOPENED, PROTO_TCP, i / REOPENED & 1 ? SYN : RST);
 	}
 }
 
@@ -188,8 +188,8 @@ Test(parallel, reopened)
 
 	start_with(1024, 4096);
 	in_parallel(open_and_reset, w);
-	cr_expect(check_outsides(4096) == 16);
-	cr_expect(check_table() == 16);
+	cr_expect(check_outsides(4096) == REOPENED);
+	cr_expect(check_table() == REOPENED);
 }
 
 #define RING 256
