@@ -111,6 +111,21 @@ static __always_inline struct fwd_conn *conn_lookup(const struct fwd_pkt *pkt)
 	return conn;
 }
 
+/*
+ * The entry that an ICMP error goes by, or NULL. It quotes a packet that this host had sent on, so
+ * it travels like an answer to that packet. It neither refreshes the connection nor ends it: anybody
+ * can send one (RFC 5508 REQ-6, RFC 5927).
+ */
+static __always_inline struct fwd_conn *conn_of_error(const struct fwd_pkt *pkt)
+{
+	struct fwd_tuple answer;
+	struct fwd_conn *conn;
+
+	tuple_swap(&answer, &pkt->quote.tuple);
+	conn = bpf_map_lookup_elem(&conns, &answer);
+	return conn && !conn_is_dead(conn) ? conn : NULL;
+}
+
 static __always_inline __u32 conn_timeout(__u8 proto, __u32 track)
 {
 	const struct fwd_config *c = config_get();

@@ -25,8 +25,18 @@ enum fwd_family {
 	FWD_FAMILY_IPV6 = 6,
 };
 
-struct fwd_pkt {
+/* The packet that an ICMP error is about, as far as the error quotes it. */
+struct fwd_quote {
 	struct fwd_tuple tuple;
+	__u8 l3_off; /* from the start of the frame, as in struct fwd_pkt */
+	__u8 l4_off;
+	__u8 l4_len; /* how much of the transport header is there: 8 to 20 */
+	__u8 pad;
+};
+
+struct fwd_pkt {
+	struct fwd_tuple tuple; /* of an ICMP error: the outer addresses, no ports */
+	struct fwd_quote quote; /* of an ICMP error */
 	__u32 now;      /* ticks */
 	__u32 bytes;    /* from the IP header to the end */
 	__u32 segments; /* 1, or what a GSO packet stands for */
@@ -38,7 +48,8 @@ struct fwd_pkt {
 	__u8 ttl; /* or hop limit */
 	__u8 tos; /* or traffic class */
 	__u8 tcp_flags;
-	__u8 pad[2];
+	__u8 is_error; /* ICMP error: quote is valid */
+	__u8 pad;
 	struct fwd_next_hop {
 		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
 		__u8 family;
@@ -52,6 +63,11 @@ struct fwd_pkt {
 #define PARSE_L4_OFF_MAX      200
 
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments | offset */
+#define IPV4_OFFSET_MASK   0x1fff
+
+#define PARSE_ICMP_LEN      8 /* type, code, checksum and four bytes that depend on the type */
+#define PARSE_QUOTE_LEN_MIN 8 /* of the quoted transport header; more is optional (RFC 792) */
+#define PARSE_QUOTE_OFF_MAX 230
 
 struct ipv6_ext {
 	__u8 next;
@@ -88,9 +104,19 @@ static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *
 	return FWD_FAMILY_OTHER;
 }
 
-static __always_inline bool parse_is_ours(__u8 proto)
+static __always_inline bool parse_is_transport(__u8 proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+static __always_inline bool parse_is_icmp(__u8 family, __u8 proto)
+{
+	return proto == (family == FWD_FAMILY_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
+static __always_inline bool parse_is_ours(__u8 family, __u8 proto)
+{
+	return parse_is_transport(proto) || parse_is_icmp(family, proto);
 }
 
 /* l3_end: where the IP packet ends by its own length field; what follows is link padding. */
@@ -128,16 +154,133 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	return FWD_FORWARDED;
 }
 
+/* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
+ * transport header's place. */
+static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < PARSE_EXT_HEADERS_MAX; i++) {
+		struct ipv6_ext *ext;
+
+		if (parse_is_ours(FWD_FAMILY_IPV6, *next))
+			return FWD_FORWARDED;
+		if (*next == IPPROTO_FRAGMENT)
+			return FWD_FRAGMENT;
+		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
+			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
+		ext = ctx_at(ctx, *off, sizeof(*ext));
+		if (!ext)
+			return FWD_MALFORMED;
+		*next = ext->next;
+		*off += (ext->len + 1) * 8;
+		if (*off > PARSE_L4_OFF_MAX)
+			return FWD_EXTENSION_HEADER;
+	}
+	return parse_is_ours(FWD_FAMILY_IPV6, *next) ? FWD_FORWARDED : FWD_EXTENSION_HEADER;
+}
+
+/* The errors of RFC 792 and RFC 4443, which quote the packet that they are about. Not by the kernel's
+ * headers: theirs pull in the C library's, which the BPF target hasn't. */
+enum icmp_type {
+	ICMP_TYPE_DEST_UNREACH = 3,
+	ICMP_TYPE_TIME_EXCEEDED = 11,
+	ICMP_TYPE_PARAMETER_PROBLEM = 12,
+};
+
+enum icmpv6_type {
+	ICMPV6_TYPE_DEST_UNREACH = 1,
+	ICMPV6_TYPE_PACKET_TOO_BIG = 2,
+	ICMPV6_TYPE_TIME_EXCEEDED = 3,
+	ICMPV6_TYPE_PARAMETER_PROBLEM = 4,
+};
+
+static __always_inline bool parse_is_icmp_error(__u8 family, __u8 type)
+{
+	if (family == FWD_FAMILY_IPV4)
+		return type == ICMP_TYPE_DEST_UNREACH || type == ICMP_TYPE_TIME_EXCEEDED ||
+		       type == ICMP_TYPE_PARAMETER_PROBLEM;
+	return type >= ICMPV6_TYPE_DEST_UNREACH && type <= ICMPV6_TYPE_PARAMETER_PROBLEM;
+}
+
+/* The quoted IP header. FWD_FORWARDED: *off is where its transport header is. Lengths are not
+ * checked: the quote may be cut anywhere, and routers write what they like into its length field. */
+static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_pkt *pkt,
+						       __u32 *off)
+{
+	struct fwd_quote *quote = &pkt->quote;
+	__u8 next;
+
+	if (pkt->family == FWD_FAMILY_IPV4) {
+		struct iphdr *ip = ctx_at(ctx, *off, sizeof(*ip));
+
+		/* Of a fragment only the first has ports. */
+		if (!ip || ip->version != 4 || ip->ihl < 5 ||
+		    (ip->frag_off & __constant_htons(IPV4_OFFSET_MASK)))
+			return FWD_NOT_OURS;
+		addr_from_v4(&quote->tuple.saddr, ip->saddr);
+		addr_from_v4(&quote->tuple.daddr, ip->daddr);
+		quote->tuple.proto = ip->protocol;
+		*off += ip->ihl * 4;
+	} else {
+		struct ipv6hdr *ip = ctx_at(ctx, *off, sizeof(*ip));
+
+		if (!ip || ip->version != 6)
+			return FWD_NOT_OURS;
+		addr_from_v6(&quote->tuple.saddr, &ip->saddr);
+		addr_from_v6(&quote->tuple.daddr, &ip->daddr);
+		next = ip->nexthdr;
+		*off += sizeof(*ip);
+		if (parse_ipv6_ext(ctx, &next, off) != FWD_FORWARDED)
+			return FWD_NOT_OURS;
+		quote->tuple.proto = next;
+	}
+	return parse_is_transport(quote->tuple.proto) ? FWD_FORWARDED : FWD_NOT_OURS;
+}
+
+/*
+ * An ICMP message. Only errors concern us, and of those only the ones that came to the sender of the
+ * packet they quote (the others are nobody's, or forged).
+ */
+static __always_inline enum fwd_reason parse_icmp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
+						  __u32 l3_end)
+{
+	__u8 *icmp = ctx_at(ctx, l4_off, PARSE_ICMP_LEN);
+	__u32 off = l4_off + PARSE_ICMP_LEN;
+	struct fwd_quote *quote = &pkt->quote;
+	__be16 *ports;
+
+	if (!icmp || !parse_is_icmp_error(pkt->family, icmp[0]))
+		return FWD_NOT_OURS;
+	__builtin_memset(quote, 0, sizeof(*quote));
+	quote->l3_off = off;
+	if (parse_quoted_ip(ctx, pkt, &off) != FWD_FORWARDED || off > PARSE_QUOTE_OFF_MAX ||
+	    off + PARSE_QUOTE_LEN_MIN > l3_end)
+		return FWD_NOT_OURS;
+	quote->l4_off = off;
+	quote->l4_len = l3_end - off < sizeof(struct tcphdr) ? l3_end - off : sizeof(struct tcphdr);
+	ports = ctx_at(ctx, off, PARSE_QUOTE_LEN_MIN);
+	if (!ports || !addr_equal(&quote->tuple.saddr, &pkt->tuple.daddr))
+		return FWD_NOT_OURS;
+	quote->tuple.sport = ports[0];
+	quote->tuple.dport = ports[1];
+	pkt->tuple.sport = 0;
+	pkt->tuple.dport = 0;
+	pkt->is_error = 1;
+	return FWD_FORWARDED;
+}
+
 static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
 						__u32 l3_end)
 {
-	/* A port of 0 is nobody's: neither a map's nor a socket's. */
-	enum fwd_reason reason = pkt->tuple.proto == IPPROTO_TCP
-					 ? parse_tcp(ctx, pkt, l4_off, l3_end)
-					 : parse_udp(ctx, pkt, l4_off, l3_end);
-
 	pkt->l4_off = l4_off;
-	return reason;
+	pkt->is_error = 0;
+	if (pkt->tuple.proto == IPPROTO_TCP)
+		return parse_tcp(ctx, pkt, l4_off, l3_end);
+	if (pkt->tuple.proto == IPPROTO_UDP)
+		return parse_udp(ctx, pkt, l4_off, l3_end);
+	return parse_icmp(ctx, pkt, l4_off, l3_end);
 }
 
 static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *pkt)
@@ -148,7 +291,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 
 	if (!ip)
 		return FWD_MALFORMED;
-	if (!parse_is_ours(ip->protocol))
+	if (!parse_is_ours(FWD_FAMILY_IPV4, ip->protocol))
 		return FWD_NOT_OURS;
 	header_len = ip->ihl * 4;
 	total_len = __builtin_bswap16(ip->tot_len);
@@ -168,33 +311,6 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	pkt->tos = ip->tos;
 	pkt->bytes = total_len;
 	return parse_l4(ctx, pkt, off + header_len, off + total_len);
-}
-
-/* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
- * transport header's place. */
-static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off)
-{
-	int i;
-
-#pragma unroll
-	for (i = 0; i < PARSE_EXT_HEADERS_MAX; i++) {
-		struct ipv6_ext *ext;
-
-		if (parse_is_ours(*next))
-			return FWD_FORWARDED;
-		if (*next == IPPROTO_FRAGMENT)
-			return FWD_FRAGMENT;
-		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
-			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
-		ext = ctx_at(ctx, *off, sizeof(*ext));
-		if (!ext)
-			return FWD_MALFORMED;
-		*next = ext->next;
-		*off += (ext->len + 1) * 8;
-		if (*off > PARSE_L4_OFF_MAX)
-			return FWD_EXTENSION_HEADER;
-	}
-	return parse_is_ours(*next) ? FWD_FORWARDED : FWD_EXTENSION_HEADER;
 }
 
 static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *pkt)

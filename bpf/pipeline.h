@@ -10,6 +10,7 @@
 #define FWD_PIPELINE_H
 
 #include "open.h"
+#include "translate_icmp.h"
 #include "verdict.h"
 
 /* What is too large for 512 bytes of stack; no packet interrupts another on its CPU. */
@@ -45,6 +46,8 @@ static __always_inline void count_device(const fwd_ctx *ctx)
 static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					     struct fwd_conn *conn, enum fwd_ttl ttl)
 {
+	if (pkt->is_error)
+		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);
 	return translate(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
@@ -65,7 +68,9 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		return reason;
 	pkt->now = clock_now();
 
-	conn = conn_lookup(pkt);
+	conn = pkt->is_error ? conn_of_error(pkt) : conn_lookup(pkt);
+	if (!conn && pkt->is_error)
+		return FWD_NOT_OURS;
 	if (!conn) {
 		reason = rule_lookup(ctx, pkt, &rule);
 		if (reason != FWD_FORWARDED)
@@ -110,7 +115,7 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 
 	if (!ctx_is_from_host(ctx))
 		return FWD_NOT_OURS;
-	if (parse(ctx, pkt) != FWD_FORWARDED ||
+	if (parse(ctx, pkt) != FWD_FORWARDED || pkt->is_error ||
 	    !port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();

@@ -35,6 +35,11 @@ static __always_inline bool addr_is_v4(const struct fwd_addr *addr)
 	return addr->w[0] == 0 && addr->w[1] == 0 && addr->w[2] == ADDR_V4_PREFIX;
 }
 
+static __always_inline bool addr_equal(const struct fwd_addr *a, const struct fwd_addr *b)
+{
+	return a->w[0] == b->w[0] && a->w[1] == b->w[1] && a->w[2] == b->w[2] && a->w[3] == b->w[3];
+}
+
 /* Can a host have it? False: unspecified, loopback, multicast, broadcast, reserved (RFC 6890). */
 static __always_inline bool addr_is_unicast(const struct fwd_addr *addr)
 {
