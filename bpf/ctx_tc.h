@@ -98,6 +98,18 @@ static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 	return at;
 }
 
+/* Copies len bytes (at least 1) at off. */
+static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
+{
+	return bpf_skb_load_bytes(ctx, off, to, len) == 0;
+}
+
+/* The payload of each segment of a GSO packet; 0: it isn't one. */
+static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
+{
+	return ctx->gso_size;
+}
+
 static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 {
 	return ctx->gso_segs ? ctx->gso_segs : 1;

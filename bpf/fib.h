@@ -19,15 +19,15 @@
  * The ports and the TOS are there for `ip rule`s that look at them. A tot_len of 1 makes the kernel
  * look up the route's MTU, which it returns in its place, and never be in the way.
  */
-static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
-				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
-				       const struct fwd_addr *daddr)
+static __always_inline long fib_lookup_len(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+					   const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+					   const struct fwd_addr *daddr, __u16 len)
 {
 	fib->ifindex = ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
 	fib->sport = pkt->tuple.sport;
 	fib->dport = pkt->tuple.dport;
-	fib->tot_len = 1;
+	fib->tot_len = len;
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		fib->family = FIB_AF_INET;
 		fib->tos = pkt->tos;
@@ -39,6 +39,27 @@ static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 		__builtin_memcpy(fib->ipv6_dst, daddr, sizeof(*daddr));
 	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+				       const struct fwd_addr *daddr)
+{
+	return fib_lookup_len(ctx, fib, pkt, saddr, daddr, 1);
+}
+
+/* The MTU of the route alone; 0: no route. A packet as long as can be is too long for any route, and
+ * the answer to that comes before the neighbour is looked for (a device without Ethernet header has
+ * none, and then fib_lookup() doesn't tell the MTU). */
+static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				const struct fwd_addr *saddr, const struct fwd_addr *daddr)
+{
+	struct bpf_fib_lookup fib = {};
+	long ret = fib_lookup_len(ctx, &fib, pkt, saddr, daddr, 0xffff);
+
+	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return fib.mtu_result;
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ? 0xffff : 0;
 }
 
 static __always_inline enum fwd_reason fib_reason(long ret)

@@ -16,7 +16,6 @@ static __always_inline void way_set(struct fwd_way *way, const struct bpf_fib_lo
 {
 	way->ifindex = fib->ifindex;
 	way->link = device->link;
-	way->mtu = has_neighbour ? fib->mtu_result : 0;
 	if (has_neighbour) {
 		__builtin_memcpy(way->dmac, fib->dmac, ETH_ALEN);
 		__builtin_memcpy(way->smac, fib->smac, ETH_ALEN);
@@ -58,6 +57,8 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 		return FWD_NOT_ATTACHED;
 	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;
 	way_set(&conn->way, &fib, device, has_neighbour);
+	conn->way.mtu = has_neighbour ? fib.mtu_result
+				      : fib_mtu(ctx, pkt, &conn->saddr, &conn->daddr);
 	if (device->link == FWD_LINK_ETHERNET)
 		next_hop_set(&pkt->next_hop, &fib);
 	/* 0 can come up as a time, too; then this is done once more. */

@@ -7,6 +7,7 @@
 
 #include "conntrack.h"
 #include "forward.h"
+#include "mtu.h"
 #include "portalloc.h"
 #include "rule.h"
 
@@ -155,6 +156,7 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	reason = way_refresh(ctx, pkt, &open->forward);
 	if (reason != FWD_FORWARDED)
 		return reason;
+	open->forward.mss = mtu_choose_mss(ctx, pkt, &open->forward, rule->mss);
 	reason = open_enter(ctx, pkt, open);
 	if (reason != FWD_FORWARDED)
 		open_count(&open->forward, reason);

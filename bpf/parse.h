@@ -48,8 +48,10 @@ struct fwd_pkt {
 	__u8 ttl; /* or hop limit */
 	__u8 tos; /* or traffic class */
 	__u8 tcp_flags;
-	__u8 is_error; /* ICMP error: quote is valid */
-	__u8 pad;
+	__u8 l4_len;        /* of the transport header */
+	__u8 is_error;      /* ICMP error: quote is valid */
+	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
+	__u8 pad[3];
 	struct fwd_next_hop {
 		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
 		__u8 family;
@@ -62,6 +64,7 @@ struct fwd_pkt {
 #define PARSE_EXT_HEADERS_MAX 4
 #define PARSE_L4_OFF_MAX      200
 
+#define IPV4_DONT_FRAGMENT 0x4000
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments | offset */
 #define IPV4_OFFSET_MASK   0x1fff
 
@@ -134,6 +137,7 @@ static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *p
 	pkt->seq = __builtin_bswap32(tcp->seq);
 	pkt->ack = __builtin_bswap32(tcp->ack_seq);
 	pkt->tcp_flags = ((__u8 *)tcp)[13];
+	pkt->l4_len = tcp->doff * 4;
 	return FWD_FORWARDED;
 }
 
@@ -151,6 +155,7 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	pkt->tuple.sport = udp->source;
 	pkt->tuple.dport = udp->dest;
 	pkt->tcp_flags = 0;
+	pkt->l4_len = sizeof(*udp);
 	return FWD_FORWARDED;
 }
 
@@ -268,6 +273,8 @@ static __always_inline enum fwd_reason parse_icmp(fwd_ctx *ctx, struct fwd_pkt *
 	pkt->tuple.sport = 0;
 	pkt->tuple.dport = 0;
 	pkt->is_error = 1;
+	pkt->tcp_flags = 0;
+	pkt->l4_len = PARSE_ICMP_LEN;
 	return FWD_FORWARDED;
 }
 
@@ -309,6 +316,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	pkt->tuple.proto = ip->protocol;
 	pkt->ttl = ip->ttl;
 	pkt->tos = ip->tos;
+	pkt->dont_fragment = !!(ip->frag_off & __constant_htons(IPV4_DONT_FRAGMENT));
 	pkt->bytes = total_len;
 	return parse_l4(ctx, pkt, off + header_len, off + total_len);
 }
@@ -328,6 +336,7 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	addr_from_v6(&pkt->tuple.saddr, &ip->saddr);
 	addr_from_v6(&pkt->tuple.daddr, &ip->daddr);
 	pkt->ttl = ip->hop_limit;
+	pkt->dont_fragment = 1;
 	pkt->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
 	pkt->bytes = __builtin_bswap16(ip->payload_len) + sizeof(*ip);
 	/* A jumbogram's length is in a hop-by-hop option (RFC 2675). */

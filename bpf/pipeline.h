@@ -50,6 +50,8 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);
+	if ((pkt->tcp_flags & FWD_TCP_SYN) && conn->mss && !mtu_clamp_mss(ctx, pkt, conn->mss))
+		return FWD_TRANSLATE;
 	return translate(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 }
 

@@ -91,7 +91,7 @@ struct fwd_conn {
 			    target's SYN (host order) */
 	__u8 dir;        /* enum fwd_dir */
 	__u8 kind;       /* enum fwd_conn_kind */
-	__u8 pad[2];
+	__u16 mss;       /* TCP: larger MSS options are lowered to it; 0: left as they are */
 	struct fwd_way way;
 };
 
@@ -113,6 +113,12 @@ enum fwd_snat {
 	FWD_SNAT_AUTO, /* the address the kernel uses towards the target, resolved by fwdctl */
 	FWD_SNAT_NONE, /* the visitor's own address stays */
 	FWD_SNAT_LIST, /* the addresses given */
+};
+
+/* fwd_rule.mss: how large a segment the ends may offer each other; or a number of bytes. */
+enum fwd_mss {
+	FWD_MSS_AUTO = 0,     /* what fits the smaller of both ways out */
+	FWD_MSS_OFF = 0xffff, /* as they like */
 };
 
 enum fwd_rule_state {
@@ -140,6 +146,8 @@ struct fwd_rule {
 	__u8 snat;       /* enum fwd_snat */
 	__u8 snat_count; /* addresses in pool; 0 with FWD_SNAT_AUTO: not resolved yet */
 	__u8 pad;
+	__u16 mss; /* enum fwd_mss, or bytes */
+	__u16 pad2;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX];
 	char name[FWD_NAME_LEN];
 };
@@ -262,7 +270,7 @@ _Static_assert(sizeof(struct fwd_tuple) == 40, "ABI");
 _Static_assert(sizeof(struct fwd_way) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_conn) == 104, "ABI");
 _Static_assert(sizeof(struct fwd_slot) == 48, "ABI");
-_Static_assert(sizeof(struct fwd_rule) == 340, "ABI");
+_Static_assert(sizeof(struct fwd_rule) == 344, "ABI");
 _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");

@@ -26,6 +26,7 @@
 	X(NOT_ATTACHED, "not_attached", PASS, "the way out is a device fwdctl isn't attached to")  \
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
 	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
+	X(TOO_BIG, "too_big", DROP, "larger than the way's MTU: its sender was told")              \
 	X(NO_PORT, "no_port", DROP, "no free source port towards the target")                      \
 	X(TABLE_FULL, "table_full", DROP, "as many confirmed connections as --connections allows") \
 	X(TRANSLATE, "translate", DROP, "the kernel refused to rewrite the packet")

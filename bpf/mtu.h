@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Packets that are too large for the way out. TCP is kept from sending such by its MSS option; whoever
+ * sends one nevertheless, and forbids to fragment it, is told the size that fits (RFC 1191, RFC 8201).
+ */
+#ifndef FWD_MTU_H
+#define FWD_MTU_H
+
+#include "forward.h"
+#include "maps.h"
+
+#define MTU_TCP_OPTIONS_MAX 40
+#define MTU_OPT_END         0
+#define MTU_OPT_NOP         1
+#define MTU_OPT_MSS         2
+#define MTU_OPT_MSS_LEN     4
+
+/* The MSS that fits the MTU: what is left behind the headers without options (RFC 6691). */
+static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
+{
+	__u16 headers = (family == FWD_FAMILY_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+			sizeof(struct tcphdr);
+
+	return mtu > headers ? mtu - headers : 0;
+}
+
+/* What to lower the MSS to in both directions of a connection that is being opened: *forward is its
+ * plan and knows its way. 0: nothing. */
+static __always_inline __u16 mtu_choose_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					    const struct fwd_conn *forward, __u16 wanted)
+{
+	__u16 mtu = forward->way.mtu, back;
+
+	if (pkt->tuple.proto != IPPROTO_TCP || wanted == FWD_MSS_OFF)
+		return 0;
+	if (wanted != FWD_MSS_AUTO)
+		return wanted;
+	back = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
+	if (back && (!mtu || back < mtu))
+		mtu = back;
+	return mtu_to_mss(pkt->family, mtu);
+}
+
+/* Where the MSS option's value is, from the start of the options; 0: there is none. */
+static __always_inline __u32 mtu_find_mss(const __u8 *options, __u32 len)
+{
+	__u32 i = 0, turn;
+
+	for (turn = 0; turn < MTU_TCP_OPTIONS_MAX; turn++) {
+		__u8 kind, size;
+
+		if (i + 1 >= len || i + 1 >= MTU_TCP_OPTIONS_MAX)
+			return 0;
+		kind = options[i];
+		size = options[i + 1];
+		if (kind == MTU_OPT_END)
+			return 0;
+		if (kind == MTU_OPT_NOP) {
+			i++;
+			continue;
+		}
+		if (kind == MTU_OPT_MSS)
+			return size == MTU_OPT_MSS_LEN && i + MTU_OPT_MSS_LEN <= len ? i + 2 : 0;
+		if (size < 2)
+			return 0;
+		i += size;
+	}
+	return 0;
+}
+
+/* Lowers the MSS option of a SYN. Before translate(), and like it: false if the packet can't be
+ * written to. A global function: the verifier is done with the options' loop once. */
+__noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss)
+{
+	__u8 options[MTU_TCP_OPTIONS_MAX] = {};
+	__u32 off, len, at, delta;
+	__u16 offered;
+	__u8 *value;
+
+	if (!pkt)
+		return false;
+	off = pkt->l4_off + sizeof(struct tcphdr);
+	len = pkt->l4_len - sizeof(struct tcphdr);
+	if (len == 0 || len > sizeof(options) || !ctx_load(ctx, off, options, len))
+		return true;
+	at = mtu_find_mss(options, len);
+	if (!at)
+		return true;
+	value = ctx_at(ctx, off + at, 2);
+	if (!value)
+		return false;
+	offered = value[0] << 8 | value[1];
+	if (offered <= mss)
+		return true;
+	value[0] = mss >> 8;
+	value[1] = mss;
+	delta = csum_delta(__builtin_bswap16(offered), __builtin_bswap16(mss));
+	/* At an odd place the two bytes are halves of two words of the sum. */
+	if (at & 1)
+		delta = csum_delta(offered, mss);
+	return ctx_csum_l4(ctx, pkt->l4_off + TCP_CHECK_OFF, IPPROTO_TCP, pkt->family,
+			   CSUM_NO_CHANGE, delta);
+}
+
+/* The IP length of what goes out: of one segment, where the kernel or the NIC will cut a GSO packet. */
+static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	__u32 gso = ctx_gso_size(ctx);
+
+	return gso ? pkt->l4_off - pkt->l3_off + pkt->l4_len + gso : pkt->bytes;
+}
+
+/* Too large for the way, and not to be fragmented? (What may be fragmented is WireGuard's to cut: it
+ * fragments the encrypted packet.) */
+static __always_inline bool mtu_is_too_big(const fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					   const struct fwd_way *way)
+{
+	return way->mtu && pkt->dont_fragment && mtu_packet_len(ctx, pkt) > way->mtu;
+}
+
+#endif
