@@ -155,6 +155,48 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	return port_delta == CSUM_NO_CHANGE || !bpf_l4_csum_replace(ctx, off, 0, port_delta, flags);
 }
 
+/*
+ * Does the transport checksum at off wait for the NIC (CHECKSUM_PARTIAL)? A program isn't told, but
+ * without BPF_F_PSEUDO_HDR bpf_l4_csum_replace() leaves such a field alone, and any other not.
+ */
+static __always_inline bool ctx_csum_is_partial(fwd_ctx *ctx, __u32 off)
+{
+	__u16 before, after;
+
+	if (bpf_skb_load_bytes(ctx, off, &before, sizeof(before)) ||
+	    bpf_l4_csum_replace(ctx, off, 0, 1, 0) ||
+	    bpf_skb_load_bytes(ctx, off, &after, sizeof(after)))
+		return false;
+	if (after == before)
+		return true;
+	bpf_skb_store_bytes(ctx, off, &before, sizeof(before), 0);
+	return false;
+}
+
+static __always_inline bool ctx_store(fwd_ctx *ctx, __u32 off, const void *from, __u32 len)
+{
+	return bpf_skb_store_bytes(ctx, off, from, len, 0) == 0;
+}
+
+/* Cuts the packet to len bytes, headers included; one of several segments becomes a plain one. */
+static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+{
+	return bpf_skb_change_tail(ctx, len, 0) == 0;
+}
+
+/* Room for another header in front of the IP header, behind the Ethernet header if there is one. Not
+ * bpf_skb_change_head(), which doesn't tell the kernel where the network header is now. */
+static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
+{
+	return bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, 0) == 0;
+}
+
+/* Back out by the device that it came in by. */
+static __always_inline int ctx_return(fwd_ctx *ctx)
+{
+	return bpf_redirect(ctx->ifindex, 0);
+}
+
 /* In front of a packet that came without one: an Ethernet header, still to be filled in.
  * bpf_redirect_neigh() wants it too: it drops packets whose MAC header isn't before the IP header. */
 static __always_inline bool ctx_push_ethernet(fwd_ctx *ctx)

@@ -115,7 +115,7 @@ static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd
 static __always_inline bool mtu_is_too_big(const fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					   const struct fwd_way *way)
 {
-	return way->mtu && pkt->dont_fragment && mtu_packet_len(ctx, pkt) > way->mtu;
+	return way->mtu && pkt->dont_fragment && !pkt->is_error && mtu_packet_len(ctx, pkt) > way->mtu;
 }
 
 #endif

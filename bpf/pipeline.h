@@ -9,6 +9,7 @@
 #ifndef FWD_PIPELINE_H
 #define FWD_PIPELINE_H
 
+#include "answer.h"
 #include "open.h"
 #include "translate_icmp.h"
 #include "verdict.h"
@@ -97,6 +98,8 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		if (reason != FWD_FORWARDED)
 			return reason;
 	}
+	if (mtu_is_too_big(ctx, pkt, &conn->way))
+		return answer_too_big(ctx, pkt, conn->way.mtu, action);
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
 	return reason == FWD_FORWARDED ? forward(ctx, pkt, &conn->way, action) : reason;
 }

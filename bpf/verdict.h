@@ -32,6 +32,8 @@ static __always_inline int verdict(enum fwd_reason reason, int action)
 	count = bpf_map_lookup_elem(&reasons, &key);
 	if (count)
 		(*count)++;
+	if (class == FWD_CLASS_ANSWER)
+		return action;
 	return class == FWD_CLASS_DROP ? ctx_drop() : ctx_pass();
 }
 

@@ -11,6 +11,7 @@
  *   SILENT  not counted: forwarded, or never ours
  *   PASS    handed to the stack though it looked like ours
  *   DROP    dropped
+ *   ANSWER  dropped, and its sender got an ICMP error; users see it among the drops
  */
 #define FWD_REASONS(X)                                                                             \
 	X(FORWARDED, "forwarded", SILENT, "translated and sent on")                                \
@@ -26,7 +27,7 @@
 	X(NOT_ATTACHED, "not_attached", PASS, "the way out is a device fwdctl isn't attached to")  \
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
 	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
-	X(TOO_BIG, "too_big", DROP, "larger than the way's MTU: its sender was told")              \
+	X(TOO_BIG, "too_big", ANSWER, "larger than the way's MTU: its sender was told")              \
 	X(NO_PORT, "no_port", DROP, "no free source port towards the target")                      \
 	X(TABLE_FULL, "table_full", DROP, "as many confirmed connections as --connections allows") \
 	X(TRANSLATE, "translate", DROP, "the kernel refused to rewrite the packet")
@@ -42,6 +43,7 @@ enum fwd_reason_class {
 	FWD_CLASS_SILENT,
 	FWD_CLASS_PASS,
 	FWD_CLASS_DROP,
+	FWD_CLASS_ANSWER,
 };
 
 #endif
