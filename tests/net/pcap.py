@@ -82,6 +82,8 @@ def parse(packet):
         while at < len(options) and options[at]:
             if options[at] == 8:
                 info["tsval"], info["tsecr"] = struct.unpack("!II", options[at + 2 : at + 10])
+            if options[at] == 2:
+                info["mss"] = int.from_bytes(options[at + 2 : at + 4], "big")
             at += 1 if options[at] == 1 else max(options[at + 1], 2)
         if ones_sum(pseudo + l4) != 0xFFFF:
             wrong.append("TCP")
@@ -98,8 +100,26 @@ def parse(packet):
         info["type"], info["code"] = l4[0], l4[1]
         if ones_sum(pseudo + l4) != 0xFFFF:
             wrong.append("ICMPv6")
+    error = {1: (3, 11, 12), 58: (1, 2, 3, 4)}.get(proto, ())
+    if not fragment & 0x3FFF and info.get("type") in error:
+        info["mtu"] = int.from_bytes(l4[4:8], "big")
+        info["quote"] = quoted(l4[8:])
+        wrong += info["quote"].pop("wrong")
     info["wrong"] = wrong
     return info
+
+
+def quoted(packet):
+    """What an ICMP error quotes. Its checksums count as far as they are covered by what is quoted."""
+    header = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
+    total = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else 40 + int.from_bytes(packet[4:6], "big")
+    if len(packet) >= total:
+        return parse(packet)
+    wrong = ["quoted IPv4 header"] if header != 40 and ones_sum(packet[:header]) != 0xFFFF else []
+    addresses = (packet[12:16], packet[16:20]) if packet[0] >> 4 == 4 else (packet[8:24], packet[24:40])
+    src, dst = (str(ipaddress.ip_address(address)) for address in addresses)
+    sport, dport = struct.unpack("!HH", packet[header : header + 4])
+    return {"src": src, "dst": dst, "sport": sport, "dport": dport, "cut": len(packet), "wrong": wrong}
 
 
 def one_hop_less(packet):

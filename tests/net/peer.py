@@ -17,6 +17,7 @@ All other commands are callers. They exit 0 if everything they asked for came, a
 """
 import argparse
 import asyncio
+import errno
 import hashlib
 import os
 import random
@@ -360,6 +361,59 @@ def silent(args):
     fail("somebody answered")
 
 
+def too_big(sock, size, timeout):
+    """Sends datagrams of `size` that must not be fragmented until the kernel has learnt that they are too large
+    for the way: then it refuses them. Returns the path MTU that it knows."""
+    ipv6 = sock.family == socket.AF_INET6
+    level = socket.IPPROTO_IPV6 if ipv6 else socket.IPPROTO_IP
+    discover, mtu = (23, 24) if ipv6 else (10, 14)  # IPV6_MTU_DISCOVER, IPV6_MTU; IP_MTU_DISCOVER, IP_MTU
+    sock.setsockopt(level, discover, 2)  # PMTUDISC_DO
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            sock.send(bytes(size))
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            return sock.getsockopt(level, mtu)
+        time.sleep(0.05)
+    fail("nobody said that it was too big")
+
+
+def big(args):
+    """Sends DF datagrams of SIZE; somebody must say that they are too big."""
+    say("mtu", too_big(call(args, kind=socket.SOCK_DGRAM), args.size, args.timeout))
+
+
+def answer_big(args):
+    """Waits at BIND for a datagram, and answers it with DF datagrams of SIZE that must turn out too big."""
+    sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
+    sock.settimeout(args.timeout)
+    sock.bind(endpoint(args.to))
+    say("ready")
+    sock.connect(sock.recvfrom(65536)[1][:2])
+    say("mtu", too_big(sock, args.size, args.timeout))
+
+
+def answer_short(args):
+    """Answers one datagram at TO by one whose TTL or hop limit is COUNT."""
+    sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
+    sock.settimeout(args.timeout)
+    sock.bind(endpoint(args.to))
+    say("ready")
+    caller = sock.recvfrom(65536)[1]
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, 16, args.count)  # IPV6_UNICAST_HOPS
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, args.count)
+    sock.sendto(b"short-lived", caller)
+
+
+def shout(args):
+    """One datagram, and gone before an answer comes."""
+    call(args, kind=socket.SOCK_DGRAM).send(b"anybody?")
+
+
 def syns(args):
     """COUNT half-open connections: SYNs by a raw socket from ports counting up. IPv4."""
     host, port = endpoint(args.to)
@@ -385,7 +439,7 @@ def main():
     command.add_argument("--tcp", nargs="*", default=[])
     command.add_argument("--udp", nargs="*", default=[])
     command.set_defaults(run=serve)
-    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns):
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns, big, answer_big, answer_short, shout):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
         command.add_argument("to", help="ADDR:PORT")
         command.add_argument("--bind", help="ADDR:PORT to call from")

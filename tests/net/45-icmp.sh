@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# ICMP errors about mapped connections, both ways, with the packet they quote turned back.
+
+errors="icmp or icmp6"
+is_error='.quote and (.quote.sport == 8000 or .quote.dport == 8000)'
+
+# error CAPTURE CONDITION: there must be such a packet, and every checksum right, the quoted ones included.
+error() {
+	[ "$(count "$1" "$is_error and ($2)")" -ge 1 ] ||
+		fail "no such error in $1: $2; but: $(packets "$1" "$is_error")"
+	checksums "$1"
+}
+
+# Home says that nobody listens on the UDP port; the visitor learns it, about the packet that it sent.
+test_refused_at_home() {
+	topology offload=off
+	attach eth0 wg0
+	fwd map add udp $MAP4 $HOME_WG:8000
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
+	capture heard client eth0 "$errors"
+	peer client refused $MAP4 --proto udp --bind $CLIENT:4711
+	peer client refused "$MAP6" --proto udp --bind "[$CLIENT6]:4711"
+	capture_end heard
+	error heard ".src == \"$GATEWAY\" and .type == 3 and .code == 3 and
+		.quote.src == \"$CLIENT\" and .quote.sport == 4711 and .quote.dst == \"$GATEWAY\""
+	error heard ".src == \"$GATEWAY6\" and .type == 1 and .code == 4 and
+		.quote.src == \"$CLIENT6\" and .quote.sport == 4711 and .quote.dst == \"$GATEWAY6\""
+	forward_untouched
+}
+
+# The visitor is gone when the answer comes, and says so; home learns it, about the answer that it sent.
+test_visitor_gone() {
+	topology offload=off
+	attach eth0 wg0
+	fwd map add udp $MAP4 $HOME_WG:8000
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
+	serve service home --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
+	capture heard home wg0 "$errors"
+	peer client shout $MAP4 --bind $CLIENT:4711
+	peer client shout "$MAP6" --bind "[$CLIENT6]:4711"
+	sleep 0.3
+	capture_end heard
+	error heard ".src == \"$GATEWAY_WG\" and .dst == \"$HOME_WG\" and .type == 3 and
+		.quote.src == \"$HOME_WG\" and .quote.dst == \"$GATEWAY_WG\" and .quote.dport == 4711"
+	error heard ".src == \"$GATEWAY_WG6\" and .dst == \"$HOME_WG6\" and .type == 1 and
+		.quote.src == \"$HOME_WG6\" and .quote.dst == \"$GATEWAY_WG6\" and .quote.dport == 4711"
+}
+
+# A router between gateway and visitor drops an answer whose TTL is used up.
+test_time_exceeded_on_the_way() {
+	local at
+	topology offload=off
+	attach eth0 wg0
+	fwd map add udp $MAP4 $HOME_WG:8000
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
+	for at in $HOME_WG:8000 "[$HOME_WG6]:8000"; do
+		start_peer service home answer-short "$at" --count 2
+		topo_wait 5 logged service '^ready'
+		capture heard home wg0 "$errors"
+		peer client shout "$([ "$at" = $HOME_WG:8000 ] && echo $MAP4 || echo "$MAP6")"
+		finish service
+		sleep 0.3
+		capture_end heard
+		error heard '.type == 11 or .type == 3'
+	done
+}
+
+# What quotes a stranger's packet is not ours, though its outer addresses fit; pings are the gateway's.
+test_not_ours() {
+	topology offload=off
+	maps_and_services
+	on gateway iptables -A INPUT -p icmp --icmp-type echo-request -j ACCEPT
+	on client ping -c2 -i0.1 -W1 $GATEWAY
+	is "$(count_icmp_reached_home)" 0 "ICMP packets that reached home"
+}
+
+count_icmp_reached_home() {
+	capture stray home wg0 icmp
+	on client ping -c2 -i0.1 -W1 $GATEWAY >&2
+	capture_end stray >&2
+	count stray
+}
