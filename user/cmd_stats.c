@@ -18,12 +18,20 @@ struct stats {
 	__u32 half_open;
 };
 
+/* Where users look for a reason; by the names of the classes in FWD_REASONS. */
+enum shown {
+	SHOWN_SILENT,
+	SHOWN_PASS,
+	SHOWN_DROP,
+	SHOWN_ANSWER = SHOWN_DROP, /* it is gone, too */
+};
+
 static const struct {
 	const char *name;
-	enum fwd_reason_class class;
+	enum shown shown;
 	const char *text;
 } reasons[] = {
-#define X(symbol, name, class, text) {name, FWD_CLASS_##class, text},
+#define X(symbol, name, class, text) {name, SHOWN_##class, text},
     FWD_REASONS(X)
 #undef X
 };
@@ -82,12 +90,12 @@ static __u64 active(const struct fwd_counters *c)
 	return c->created > c->ended ? c->created - c->ended : 0;
 }
 
-static json_t *reasons_json(const struct stats *stats, enum fwd_reason_class class)
+static json_t *reasons_json(const struct stats *stats, enum shown shown)
 {
 	json_t *object = json_object();
 
 	for (int i = 0; i < FWD_REASON_MAX; i++)
-		if (reasons[i].class == class)
+		if (reasons[i].shown == shown)
 			json_object_set_new(object, reasons[i].name,
 					    json_integer(stats->reasons[i]));
 	return object;
@@ -120,15 +128,15 @@ static enum fwd_exit print_json(const struct stats *stats)
 
 	return json_print(json_pack("{s:o,s:o,s:o,s:o}", "devices", devices_json(stats),
 				    "connections", connections, "drops",
-				    reasons_json(stats, FWD_CLASS_DROP), "passes",
-				    reasons_json(stats, FWD_CLASS_PASS)));
+				    reasons_json(stats, SHOWN_DROP), "passes",
+				    reasons_json(stats, SHOWN_PASS)));
 }
 
-static void print_reasons(const struct stats *stats, enum fwd_reason_class class, const char *title)
+static void print_reasons(const struct stats *stats, enum shown shown, const char *title)
 {
 	printf("%s\n", title);
 	for (int i = 0; i < FWD_REASON_MAX; i++)
-		if (reasons[i].class == class)
+		if (reasons[i].shown == shown)
 			printf("  %-18s %12llu  %s\n", reasons[i].name, stats->reasons[i],
 			       reasons[i].text);
 }
@@ -154,8 +162,8 @@ static void print_text(const struct stats *stats)
 	printf("  %-18s %12llu  ended by their timeout\n", "expired", c->expired);
 	printf("  %-18s %12llu  refused for want of a port or of room\n", "failed", c->failed);
 	printf("  %-18s %12llu  half-open, pushed out by newer ones\n", "evicted", c->evicted);
-	print_reasons(stats, FWD_CLASS_DROP, "dropped");
-	print_reasons(stats, FWD_CLASS_PASS, "passed to the stack");
+	print_reasons(stats, SHOWN_DROP, "dropped");
+	print_reasons(stats, SHOWN_PASS, "passed to the stack");
 }
 
 enum fwd_exit cmd_stats(const struct args *args)
