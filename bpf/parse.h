@@ -296,7 +296,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	struct iphdr *ip = ctx_at(ctx, off, sizeof(*ip));
 	__u32 header_len, total_len;
 
-	if (!ip)
+	if (!ip || ip->version != 4)
 		return FWD_MALFORMED;
 	if (!parse_is_ours(FWD_FAMILY_IPV4, ip->protocol))
 		return FWD_NOT_OURS;
@@ -305,7 +305,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	/* GSO packets of more than 64 KiB ("BIG TCP") have no length that fits the field. */
 	if (!total_len && ctx_len(ctx) - off > 0xffff)
 		total_len = ctx_len(ctx) - off;
-	if (ip->version != 4 || header_len < sizeof(*ip) || total_len < header_len ||
+	if (header_len < sizeof(*ip) || total_len < header_len ||
 	    off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
 	if (ip->frag_off & __constant_htons(IPV4_FRAGMENT_MASK))
@@ -328,9 +328,7 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	enum fwd_reason reason;
 	__u8 next;
 
-	if (!ip)
-		return FWD_MALFORMED;
-	if (ip->version != 6)
+	if (!ip || ip->version != 6)
 		return FWD_MALFORMED;
 	next = ip->nexthdr;
 	addr_from_v6(&pkt->tuple.saddr, &ip->saddr);

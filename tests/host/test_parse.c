@@ -169,7 +169,7 @@ Test(parse, link)
 	      {"PPPoE", UDP(V4, .data = 20, .ether_type = 0x8864), FWD_NOT_OURS},
 	      {"802.3 length", UDP(V4, .data = 20, .ether_type = 46), FWD_NOT_OURS},
 	      {"IPv4 said to be IPv6", TCP(V4, SYN, .ether_type = 0x86dd), FWD_MALFORMED},
-	      {"IPv6 said to be IPv4", {V6, 6, SYN, .ether_type = 0x0800}, FWD_NOT_OURS},
+	      {"IPv6 said to be IPv4", {V6, 6, SYN, .ether_type = 0x0800}, FWD_MALFORMED},
 	      /* einat's parsing bug: 6 is TCP, but not as an Ethernet type */
 	      {"protocol number as Ethernet type", TCP(V4, SYN, .ether_type = 6), FWD_NOT_OURS});
 }
