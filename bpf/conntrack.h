@@ -27,6 +27,18 @@ static __always_inline struct fwd_rule_stats *conn_rule_stats(const struct fwd_c
 	return index == FWD_RULE_NONE ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
+/* Its map was removed, or replaced by another in the same place. */
+static __always_inline bool conn_is_dead(const struct fwd_conn *conn)
+{
+	__u32 index = conn->rule;
+	const struct fwd_rule *rule;
+
+	if (index == FWD_RULE_NONE)
+		return false;
+	rule = bpf_map_lookup_elem(&rules, &index);
+	return !rule || rule->gen != conn->rule_gen;
+}
+
 static __always_inline void conn_count_end(struct fwd_rule_stats *stats, enum fwd_end how)
 {
 	struct fwd_counters *c = counters_get();
@@ -59,7 +71,8 @@ __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_en
 	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
 		return 0;
 	tuple_of_twin(&twin, conn, forward->proto);
-	stats = conn_rule_stats(conn);
+	/* The place of a map that is gone may be another's by now. */
+	stats = conn_is_dead(conn) ? NULL : conn_rule_stats(conn);
 	if (bpf_map_delete_elem(&conns, forward))
 		return 0;
 	bpf_map_delete_elem(&conns, &twin);
@@ -80,18 +93,6 @@ __noinline int conn_end_entry(const struct fwd_tuple *tuple, const struct fwd_co
 	tuple_of_twin(&forward, conn, tuple->proto);
 	conn = bpf_map_lookup_elem(&conns, &forward);
 	return conn ? conn_end(&forward, conn->slot, FWD_END_OTHER) : 0;
-}
-
-/* Its map was removed, or replaced by another in the same place. */
-static __always_inline bool conn_is_dead(const struct fwd_conn *conn)
-{
-	__u32 index = conn->rule;
-	const struct fwd_rule *rule;
-
-	if (index == FWD_RULE_NONE)
-		return false;
-	rule = bpf_map_lookup_elem(&rules, &index);
-	return !rule || rule->gen != conn->rule_gen;
 }
 
 /* The entry that the packet belongs to, or NULL. One lookup for a packet of a known connection. */

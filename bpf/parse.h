@@ -309,7 +309,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	    off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
 	if (ip->frag_off & __constant_htons(IPV4_FRAGMENT_MASK))
-		return FWD_FRAGMENT;
+		return parse_is_transport(ip->protocol) ? FWD_FRAGMENT : FWD_NOT_OURS;
 
 	addr_from_v4(&pkt->tuple.saddr, ip->saddr);
 	addr_from_v4(&pkt->tuple.daddr, ip->daddr);
