@@ -78,7 +78,7 @@ topo_remember() {
 topo_spawn() {
 	local host=$1 name=$2
 	shift 2
-	# A session of its own: a Ctrl-C at the terminal is for the caller, which ends this one in order.
+	# Away from the terminal: a Ctrl-C there is for the caller, which ends this one in its turn.
 	setsid nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@" \
 		</dev/null >"$TOPO_DIR/$name.log" 2>"$TOPO_DIR/$name.err" &
 	TOPO_PID=$!
