@@ -53,11 +53,27 @@ static __always_inline void conn_count_end(struct fwd_rule_stats *stats, enum fw
 }
 
 /*
+ * Makes the caller the only one who ends the connection. False: somebody else is at it.
+ *
+ * Between a lookup and what is done with it, another CPU may end the connection and open one anew
+ * under the same key, or the memory may become another entry. So: mark first, then look whether what
+ * is marked is still what the key leads to, and only then read what it says.
+ */
+static __always_inline bool conn_own_end(const struct fwd_tuple *forward, struct fwd_conn *conn)
+{
+	if (__sync_fetch_and_or(&conn->track, FWD_TRACK_ENDING) & FWD_TRACK_ENDING)
+		return false;
+	if (bpf_map_lookup_elem(&conns, forward) == conn)
+		return true;
+	__sync_fetch_and_and(&conn->track, ~FWD_TRACK_ENDING);
+	return false;
+}
+
+/*
  * Ends the connection of this FORWARD tuple, if it still holds this slot. Returns 1 if it did.
  *
- * Several may try at once: sweeper, packets, a command. bpf_map_delete_elem() succeeds for one of
- * them, and that one does the rest. FORWARD goes first: without it no packet from the client gets
- * through, and answers only for the moment until the twin is gone too.
+ * Several may try at once: sweeper, packets, a command. FORWARD goes first: without it no packet from
+ * the client gets through, and while its twin is there nobody else gets its source port.
  */
 __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_end how)
 {
@@ -70,11 +86,15 @@ __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_en
 	conn = bpf_map_lookup_elem(&conns, forward);
 	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
 		return 0;
+	if (!conn_own_end(forward, conn))
+		return 0;
 	tuple_of_twin(&twin, conn, forward->proto);
 	/* The place of a map that is gone may be another's by now. */
 	stats = conn_is_dead(conn) ? NULL : conn_rule_stats(conn);
-	if (bpf_map_delete_elem(&conns, forward))
+	if (bpf_map_delete_elem(&conns, forward)) {
+		__sync_fetch_and_and(&conn->track, ~FWD_TRACK_ENDING);
 		return 0;
+	}
 	bpf_map_delete_elem(&conns, &twin);
 	slot_release(slot);
 	conn_count_end(stats, how);

@@ -24,7 +24,7 @@ static __always_inline void slot_fill(struct fwd_slot *slot, const struct fwd_tu
 {
 	slot->forward = *forward;
 	slot->check_at = check_at;
-	__sync_lock_test_and_set(&slot->used, 1);
+	__sync_lock_test_and_set(&slot->used, FWD_SLOT_USED);
 }
 
 /* The sweeper is to look no later than at `at`. */
@@ -42,7 +42,7 @@ static __always_inline void slot_release(__u32 index)
 	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
 	struct fwd_sweeper *s = sweeper_get();
 
-	if (!slot || !s || !__sync_lock_test_and_set(&slot->used, 0) || !slot_is_confirmed(index))
+	if (!slot || !s || !__sync_lock_test_and_set(&slot->used, FWD_SLOT_FREE) || !slot_is_confirmed(index))
 		return;
 	__sync_fetch_and_add(&s->confirmed, -1);
 	bpf_map_push_elem(&free_slots, &index, 0);

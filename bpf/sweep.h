@@ -15,6 +15,8 @@
 #define SWEEP_CHUNKS    256 /* of them in one run of the timer: 16,384 slots, some 80 us */
 #define SWEEP_LOOKS_MAX 512 /* connections looked at in one run, some 0.3 us each */
 
+#define SWEEP_LOST_WAIT FWD_TICKS(2)
+
 #define SWEEP_CLOCK      1 /* CLOCK_MONOTONIC; time.h is not for this target */
 #define SWEEP_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
 #define SWEEP_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
@@ -37,6 +39,19 @@ static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struc
 	return !clock_is_due(now, *until);
 }
 
+/* The slot's connection isn't there. From the ring it has moved away. A slot of the confirmed class is
+ * given back by who ends the connection, which may be half-way just now; if not, it was confirmed in
+ * the very moment it ended. */
+static __always_inline void sweep_lost(struct fwd_slot *slot, __u32 index, __u32 now)
+{
+	if (!slot_is_confirmed(index) || slot->used == FWD_SLOT_LOST) {
+		slot_release(index);
+		return;
+	}
+	slot->check_at = now + SWEEP_LOST_WAIT;
+	__sync_val_compare_and_swap(&slot->used, FWD_SLOT_USED, FWD_SLOT_LOST);
+}
+
 /* Looks at the connection of one slot. */
 __noinline int sweep_slot(__u32 index, __u32 now)
 {
@@ -50,10 +65,7 @@ __noinline int sweep_slot(__u32 index, __u32 now)
 	key = slot->forward;
 	conn = bpf_map_lookup_elem(&conns, &key);
 	if (!conn || conn->slot != index) {
-		/* Moved away from the ring. A confirmed slot is given back by who ends the
-		 * connection, which may be half-way just now. */
-		if (!slot_is_confirmed(index))
-			slot_release(index);
+		sweep_lost(slot, index, now);
 		return 0;
 	}
 	if (sweep_lives(&key, conn, now, &until))

@@ -97,6 +97,12 @@ struct fwd_conn {
 
 #define FWD_RULE_NONE 0xffffffffU
 
+enum fwd_slot_use {
+	FWD_SLOT_FREE,
+	FWD_SLOT_USED,
+	FWD_SLOT_LOST, /* of the confirmed class, and its connection wasn't there: look once more */
+};
+
 /*
  * A place in the table's two classes. [0, half_open) is a ring that unconfirmed connections take in
  * turn, each pushing out whichever is there and still unconfirmed: so a flood displaces only its own
@@ -106,7 +112,7 @@ struct fwd_conn {
 struct fwd_slot {
 	struct fwd_tuple forward; /* key of the FORWARD entry */
 	__u32 check_at;           /* ticks; not worth a look before */
-	__u32 used;               /* 0 or 1; whoever swaps 1 for 0 owns the freeing */
+	__u32 used;               /* enum fwd_slot_use; whoever swaps it for FREE owns the freeing */
 };
 
 enum fwd_snat {

@@ -20,6 +20,8 @@
 #define FWD_TRACK_RST(d)       (1U << (8 + (d)))
 /* Both ends have shown that they talk to each other: nf_conntrack's ASSURED. */
 #define FWD_TRACK_CONFIRMED (1U << 10)
+/* Somebody is about to remove it; FORWARD entry only. */
+#define FWD_TRACK_ENDING (1U << 31)
 
 /* TCP flags as in the 14th byte of the header (RFC 9293 3.1). */
 #define FWD_TCP_FIN 0x01
