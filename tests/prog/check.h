@@ -371,7 +371,7 @@ static inline const struct result *packet_at(const char *what, enum device in, e
 	__u64 reasons[FWD_REASON_MAX], packets = device_packets(devices[in].link);
 
 	reasons_read(reasons);
-	run(in, hook, &p, &r);
+	run_summed(in, hook, &p, nic_can_sum(in, &p, fate.type != FATE_LEAVES), &r);
 	if (r.verdict != verdicts[fate.type]) {
 		cr_expect_fail("%s: %s instead of %s", what, verdict_name(r.verdict),
 			       verdict_name(verdicts[fate.type]));

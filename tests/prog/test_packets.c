@@ -271,7 +271,7 @@ static void check_cut(enum device in, struct packet p)
 
 		memcpy(r.in.data, whole.data, len);
 		r.in.len = len;
-		run_frame(in, INGRESS, 0, &r);
+		run_frame(in, INGRESS, 0, false, &r);
 		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.way, len,
 			  verdict_name(r.verdict));
 		difference = frame_difference(r.out.data, r.out.len, r.in.data, r.in.len);

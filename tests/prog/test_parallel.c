@@ -275,6 +275,7 @@ Test(parallel, own_packets)
 	struct worker w[CPUS_MAX];
 
 	start_with(1024, CPUS_MAX * CLIENTS);
+	program_fd(WG0, EGRESS); /* not by several threads at once */
 	in_parallel(own_and_visitors, w);
 	check_outsides(CPUS_MAX * CLIENTS);
 	check_table();

@@ -22,11 +22,14 @@ static void check_program(const struct bpf_program *prog, enum fwd_link link)
 
 Test(verifier, budget)
 {
-	struct bpf_program *prog;
+	static const char *const names[] = {"fwd_ingress", "fwd_egress", "fwd_control"};
 
 	gw.connections = gw.half_open = 64;
 	for (enum fwd_link link = FWD_LINK_IP; link < FWD_LINK_MAX; link++) {
-		object_load(link);
-		bpf_object__for_each_program(prog, gw.object[link]->obj) check_program(prog, link);
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			struct fwd_tc *o = object_load(link, names[i]);
+
+			check_program(bpf_object__find_program_by_name(o->obj, names[i]), link);
+		}
 	}
 }
