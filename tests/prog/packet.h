@@ -285,6 +285,49 @@ static inline void packet_build(struct frame *f, const struct packet *p, const _
 	packet_build_ip(f, p);
 }
 
+/* An ICMP error in words: which, from whom to whom, and about what packet. */
+struct error {
+	const char *way; /* with port 0 */
+	__u8 type, code;
+	__u32 info; /* the second word: an MTU, say */
+	struct packet quoted;
+	int quoted_len; /* of the quoted IP packet; 0: all of it */
+	int ttl;        /* 0: TTL_NORMAL */
+};
+
+static inline void error_build(struct frame *f, const struct error *e, const __u8 *dmac,
+			       const __u8 *smac)
+{
+	bool v6 = e->way[0] == '[';
+	struct packet p = {.way = e->way, .proto = v6 ? 58 : 1, .ttl = e->ttl};
+	size_t icmp, quote, header = v6 ? 40 : 20;
+	struct frame inner;
+	__u32 pseudo = 0;
+	__u8 *ip;
+
+	packet_build(&inner, &e->quoted, NULL, NULL);
+	quote = e->quoted_len ? (size_t)e->quoted_len : inner.len;
+	p.data = 4 + quote; /* packet_build_l4() puts 4 bytes of ports in front */
+	packet_build(f, &p, dmac, smac);
+	ip = f->data + (dmac ? ETHER_LEN : 0);
+	icmp = ip + header - f->data;
+	memset(f->data + icmp, 0, 8);
+	f->data[icmp] = e->type;
+	f->data[icmp + 1] = e->code;
+	put32(f->data + icmp + 4, e->info);
+	memcpy(f->data + icmp + 8, inner.data, quote);
+	f->len = icmp + 8 + quote;
+	if (v6) {
+		put16(ip + 4, 8 + quote);
+		pseudo = sum_pseudo(ip + 8, 32, 58, 8 + quote);
+	} else {
+		put16(ip + 2, header + 8 + quote);
+		put16(ip + 10, 0);
+		put16(ip + 10, ~sum16(0, ip, header));
+	}
+	put16(f->data + icmp + 2, ~sum16(pseudo, f->data + icmp, 8 + quote));
+}
+
 /*
  * What is wrong with the IP packet of `len` bytes (lengths, checksums), or NULL. It finds the
  * transport header by itself; link padding must be cut off before.
