@@ -42,6 +42,7 @@ USER_LIB_OBJS := $(filter-out $(B)/user/fwdctl.o,$(USER_OBJS))
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
 HOST_SOURCES_test_addr := user/addr.c
 HOST_SOURCES_test_rule := user/map_rule.c user/addr.c user/err.c
+HOST_SOURCES_test_settings := user/settings.c user/err.c
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 

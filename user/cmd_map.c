@@ -60,6 +60,7 @@ enum fwd_exit cmd_map_add(const struct args *args)
 	    .target = args->word[2],
 	    .snat = args->option[OPT_SNAT],
 	    .name = args->option[OPT_NAME],
+	    .mss = args->option[OPT_MSS],
 	};
 	struct fwd_rule rule, *rules = NULL;
 	enum fwd_exit ret = rule_parse(&words, &rule);
@@ -172,6 +173,13 @@ out:
 	return ret;
 }
 
+static json_t *mss_json(const struct fwd_rule *rule)
+{
+	if (rule->mss == FWD_MSS_AUTO)
+		return json_string("auto");
+	return rule->mss == FWD_MSS_OFF ? json_string("off") : json_integer(rule->mss);
+}
+
 static json_t *rule_json(const struct fwd_rule *rule, const struct fwd_rule_stats *stats)
 {
 	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT], snat[FWD_SNAT_TEXT];
@@ -182,16 +190,16 @@ static json_t *rule_json(const struct fwd_rule *rule, const struct fwd_rule_stat
 
 		json_array_append_new(source, json_string(addr_format(&rule->pool[i], text)));
 	}
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:I}", "name", rule->name,
-			 "proto", proto_name(rule->proto), "listen", rule_listen_text(rule, listen),
-			 "target", rule_target_text(rule, target), "snat",
-			 rule_snat_text(rule, snat), "source", source, "state",
-			 rule->state == FWD_RULE_ACTIVE ? "active" : "draining", "connections",
-			 (json_int_t)rule_stats_live(stats), "packets_in",
-			 (json_int_t)stats->packets[FWD_DIR_FORWARD], "bytes_in",
-			 (json_int_t)stats->bytes[FWD_DIR_FORWARD], "packets_out",
-			 (json_int_t)stats->packets[FWD_DIR_REPLY], "bytes_out",
-			 (json_int_t)stats->bytes[FWD_DIR_REPLY]);
+	return json_pack(
+	    "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:I,s:I,s:I,s:I,s:I}", "name", rule->name, "proto",
+	    proto_name(rule->proto), "listen", rule_listen_text(rule, listen), "target",
+	    rule_target_text(rule, target), "snat", rule_snat_text(rule, snat), "source", source,
+	    "mss", mss_json(rule), "state", rule->state == FWD_RULE_ACTIVE ? "active" : "draining",
+	    "connections", (json_int_t)rule_stats_live(stats), "packets_in",
+	    (json_int_t)stats->packets[FWD_DIR_FORWARD], "bytes_in",
+	    (json_int_t)stats->bytes[FWD_DIR_FORWARD], "packets_out",
+	    (json_int_t)stats->packets[FWD_DIR_REPLY], "bytes_out",
+	    (json_int_t)stats->bytes[FWD_DIR_REPLY]);
 }
 
 /* "10.172.16.1 (auto)" */

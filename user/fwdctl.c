@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fwd_abi.h"
+#include "fwd_track.h"
 #include "fwdctl.h"
 #include "instance.h"
 #include "loader.h"
@@ -19,6 +20,14 @@ static const struct {
 #undef X
 };
 
+static const char set_help[] =
+    "VALUE is a number of seconds, or default. Connections under way are held to it, too.\n"
+    "NAMEs and defaults:\n"
+#define X(symbol, name, seconds) "  " name " " #seconds "\n"
+    FWD_TIMEOUTS(X)
+#undef X
+    ;
+
 static const struct command commands[] = {
     {"attach", "DEV...", "Forward on these devices (all that packets come in or go out by)", 1, -1,
      OPT_BIT(MODE) | OPT_BIT(CONNECTIONS) | OPT_BIT(HALF_OPEN),
@@ -28,13 +37,15 @@ static const struct command commands[] = {
     {"detach", "[DEV...]", "Forward no more on these devices, or on all; maps stay", 0, -1, 0, NULL,
      cmd_detach},
     {"map add", "PROTO LISTEN TARGET", "Make a map: what arrives at LISTEN goes to TARGET", 3, 3,
-     OPT_BIT(SNAT) | OPT_BIT(NAME),
+     OPT_BIT(SNAT) | OPT_BIT(NAME) | OPT_BIT(MSS),
      "PROTO   tcp or udp\n"
      "LISTEN  ADDR:PORT, ADDR:LOW-HIGH, or without ADDR for every address of this host;\n"
      "        an IPv6 address in brackets: [ADDR]:PORT\n"
      "TARGET  ADDR:PORT, ADDR:LOW-HIGH (as many ports as LISTEN), ADDR (the same ports)\n"
      "--snat  auto: the address this host uses towards TARGET; none: the visitor's own stays;\n"
-     "        or up to 16 addresses that are used in turn\n",
+     "        or up to 16 addresses that are used in turn\n"
+     "--mss   TCP's maximum segment size is lowered in SYNs, both ways, to what fits the ways\n"
+     "        out (auto) or to N bytes, or left as the ends offer it (off)\n",
      cmd_map_add},
     {"map del", "PROTO LISTEN", "Remove a map and end its connections", 2, 2, OPT_BIT(KEEP), NULL,
      cmd_map_del},
@@ -46,6 +57,8 @@ static const struct command commands[] = {
     {"conn flush", "", "End connections", 0, 0, OPTS_FILTER, NULL, cmd_conn_flush},
     {"stats", "", "Show devices, and what became of packets", 0, 0, OPT_BIT(WATCH) | OPT_BIT(JSON),
      NULL, cmd_stats},
+    {"set", "NAME VALUE", "Change a timeout; it is kept with the maps", 2, 2, 0, set_help, cmd_set},
+    {"get", "[NAME]", "Show the timeouts, or one", 0, 1, OPT_BIT(JSON), NULL, cmd_get},
     {"purge", "", "Remove everything that fwdctl put on the host", 0, 0, 0, NULL, cmd_purge},
     {"help", "[COMMAND]", "Show this, or more about a command", 0, 2, 0, NULL, cmd_help},
     {"version", "", "Show the version", 0, 0, OPT_BIT(JSON), NULL, cmd_version},
@@ -204,7 +217,7 @@ static enum fwd_option find_option(const char *text, const char **value)
 
 static enum fwd_exit unknown_option(const char *text)
 {
-	static const char *const planned[] = {"--allow", "--mss"};
+	static const char *const planned[] = {"--allow"};
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
 		if (!strcmp(text, planned[i]) || (!strncmp(text, planned[i], strlen(planned[i])) &&

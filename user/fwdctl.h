@@ -16,6 +16,7 @@
 	X(HALF_OPEN, "--half-open", "N", "room for N connections yet unconfirmed (16384)")   \
 	X(SNAT, "--snat", "auto|none|ADDR[,ADDR...]", "the source address that TARGET sees") \
 	X(NAME, "--name", "NAME", "a name for the map")                                      \
+	X(MSS, "--mss", "auto|off|N", "the largest TCP segment that the ends offer")         \
 	X(KEEP, "--keep-connections", NULL, "let the map's connections go on to their end")  \
 	X(PROTO, "--proto", "tcp|udp", "only connections of this protocol")                  \
 	X(CLIENT, "--client", "ADDR[/N]", "only those from this address or network")         \
@@ -72,6 +73,8 @@ enum fwd_exit cmd_conn_list(const struct args *args);
 enum fwd_exit cmd_conn_count(const struct args *args);
 enum fwd_exit cmd_conn_flush(const struct args *args);
 enum fwd_exit cmd_stats(const struct args *args);
+enum fwd_exit cmd_set(const struct args *args);
+enum fwd_exit cmd_get(const struct args *args);
 enum fwd_exit cmd_purge(const struct args *args);
 enum fwd_exit cmd_help(const struct args *args);
 enum fwd_exit cmd_version(const struct args *args);

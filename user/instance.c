@@ -14,9 +14,9 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-#include "fwd_track.h"
 #include "instance.h"
 #include "loader.h"
+#include "settings.h"
 
 #define BPFFS    "/sys/fs/bpf"
 #define DIR_MODE 0700
@@ -190,14 +190,7 @@ int instance_pin(const struct instance *in, int fd, const char *sub, const char 
 
 static enum fwd_exit write_settings(struct instance *in)
 {
-	struct fwd_config config = {
-	    .timeout =
-		{
-#define X(symbol, name, seconds) [FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds),
-		    FWD_TIMEOUTS(X)
-#undef X
-		},
-	};
+	struct fwd_config config = settings_default();
 	int ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
 
 	if (!ret)

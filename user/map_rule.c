@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "map_rule.h"
 
@@ -125,6 +126,28 @@ static enum fwd_exit name_parse(const char *text, struct fwd_rule *rule)
 	return FWD_DONE;
 }
 
+static enum fwd_exit mss_parse(const char *text, struct fwd_rule *rule)
+{
+	unsigned long value;
+	char *end;
+
+	if (!text || !strcmp(text, "auto"))
+		return FWD_DONE;
+	if (rule->proto != IPPROTO_TCP)
+		return fwd_err("--mss: \"%s\": only TCP has segments: leave it out for %s", text,
+			       proto_name(rule->proto));
+	if (!strcmp(text, "off")) {
+		rule->mss = FWD_MSS_OFF;
+		return FWD_DONE;
+	}
+	value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || value < FWD_MSS_MIN || value > FWD_MSS_MAX)
+		return fwd_err("--mss: \"%s\": it is auto, off, or a number of bytes from %d to %d",
+			       text, FWD_MSS_MIN, FWD_MSS_MAX);
+	rule->mss = value;
+	return FWD_DONE;
+}
+
 enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule)
 {
 	struct fwd_endpoint listen;
@@ -146,7 +169,7 @@ enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *ru
 		return fwd_err(
 		    "\"%s\": TARGET is the address of LISTEN: a map leads to another host",
 		    words->target);
-	if (snat_parse(words->snat, rule))
+	if (snat_parse(words->snat, rule) || mss_parse(words->mss, rule))
 		return FWD_NOT_DONE;
 	return name_parse(words->name, rule);
 }

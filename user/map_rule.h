@@ -12,17 +12,23 @@
 #include "err.h"
 #include "fwd_abi.h"
 
-/* The words of `map add`; snat and name may be NULL. */
+/* The words of `map add`; snat, name and mss may be NULL. */
 struct fwd_rule_words {
 	const char *proto;
 	const char *listen;
 	const char *target;
 	const char *snat;
 	const char *name;
+	const char *mss;
 };
 
 /* No range of ports takes more prefixes: 15 from each of its two ends. */
 #define FWD_RULE_KEYS_MAX 30
+
+/* What `--mss` takes: no host has to accept less than 88 (Linux' TCP_MIN_MSS), and the rest of an
+ * IPv4 packet's 65,535 bytes is headers. */
+#define FWD_MSS_MIN 88
+#define FWD_MSS_MAX 65495
 
 #define FWD_SNAT_TEXT (FWD_SNAT_POOL_MAX * FWD_ADDR_TEXT)
 /* "tcp 1.2.3.4:80 -> 10.0.0.2:80" */

@@ -9,7 +9,7 @@
 static enum fwd_exit parse(struct fwd_rule *rule, const char *proto, const char *listen,
 			   const char *target, const char *snat)
 {
-	struct fwd_rule_words words = {proto, listen, target, snat, NULL};
+	struct fwd_rule_words words = {proto, listen, target, snat, NULL, NULL};
 
 	return rule_parse(&words, rule);
 }
@@ -103,9 +103,38 @@ Test(rule, snat)
 	cr_assert_str_eq(rule_snat_text(&rule, text), "none");
 }
 
+static enum fwd_exit parse_mss(struct fwd_rule *rule, const char *proto, const char *mss)
+{
+	struct fwd_rule_words words = {proto, ":80", "10.0.0.2", NULL, NULL, mss};
+
+	return rule_parse(&words, rule);
+}
+
+Test(rule, mss)
+{
+	static const char *const bad[] = {"",   "87", "65496", "65535", "-1",
+					  "+1", " 1", "1400x", "0",     "99999999999999999999"};
+	struct fwd_rule rule;
+
+	cr_assert_eq(good("tcp", ":80", "10.0.0.2").mss, FWD_MSS_AUTO);
+	cr_assert_eq(parse_mss(&rule, "tcp", "auto"), FWD_DONE);
+	cr_assert_eq(rule.mss, FWD_MSS_AUTO);
+	cr_assert_eq(parse_mss(&rule, "tcp", "off"), FWD_DONE);
+	cr_assert_eq(rule.mss, FWD_MSS_OFF);
+	cr_assert_eq(parse_mss(&rule, "tcp", "88"), FWD_DONE);
+	cr_assert_eq(rule.mss, 88);
+	cr_assert_eq(parse_mss(&rule, "tcp", "65495"), FWD_DONE);
+	cr_assert_eq(rule.mss, 65495);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_eq(parse_mss(&rule, "tcp", bad[i]), FWD_NOT_DONE, "%s", bad[i]);
+	cr_assert_eq(parse_mss(&rule, "udp", "auto"), FWD_DONE);
+	cr_assert_eq(parse_mss(&rule, "udp", "off"), FWD_NOT_DONE);
+	cr_assert_eq(parse_mss(&rule, "udp", "1400"), FWD_NOT_DONE);
+}
+
 Test(rule, names)
 {
-	struct fwd_rule_words words = {"tcp", ":80", "10.0.0.2", NULL, NULL};
+	struct fwd_rule_words words = {"tcp", ":80", "10.0.0.2", NULL, NULL, NULL};
 	static const char *const bad_names[] = {"", "a b", "a/b", "\xc3\xa4",
 						"12345678901234567890123456789012"};
 	struct fwd_rule rule;

@@ -33,6 +33,36 @@ test_mss() {
 	json '.drops.too_big == 0' stats
 }
 
+# Or as large as the map says, or as the ends like.
+test_mss_by_map() {
+	local at
+	topology offload=off
+	attach eth0 wg0
+	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
+	fwd map add tcp $MAP4 $HOME_WG:8000 --mss 1000
+	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000" --mss 1000
+	fwd map add tcp $GATEWAY:8001 $HOME_WG:8000 --mss off
+	fwd map add tcp "[$GATEWAY6]:8001" "[$HOME_WG6]:8000" --mss=off
+	fwd map add tcp $GATEWAY:8002 $HOME_WG:8000 --mss auto
+	json '[.[].mss] == [1000, 1000, "off", "off", "auto"]' map list
+	capture home home wg0 'tcp port 8000 or (ip6 and tcp)'
+	capture client client eth0 'tcp or (ip6 and tcp)'
+	for at in $MAP4 "$MAP6" $GATEWAY:8001 "[$GATEWAY6]:8001"; do
+		peer client put "$at" --size $((1 << 20))
+	done
+	capture_end home client
+	is "$(packets home '.flags == "S"' | jq .mss | xargs)" "1000 1000 1460 1440" "the MSS that home is offered"
+	is "$(packets client '.flags == "SA"' | jq .mss | xargs)" "1000 1000 1380 1360" \
+		"the MSS that the client is offered"
+	is "$(count home '.payload > 1000 and .src == "'$GATEWAY_WG'" and .sport == '"$(packets home '.flags == "S"' |
+		jq .sport | sed -n 1p)")" 0 "segments of more than 1000 bytes"
+	checksums home client
+	fwd map add udp $MAP4 $HOME_WG:8000 --mss auto
+	rejects 1 '--mss.*TCP' fwd map add udp $GATEWAY:8003 $HOME_WG:8000 --mss off
+	rejects 1 '--mss.*"70000"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss 70000
+	rejects 1 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
+}
+
 # The visitor's datagrams are too large for the tunnel and must not be fragmented: the gateway says so, from
 # the address that the visitor sent to.
 too_big_for_the_tunnel() {

@@ -16,7 +16,7 @@ no_connections() {
 test_udp_expires() {
 	topology
 	maps_and_services
-	timeout_of udp 2
+	fwd set udp 2
 	peer client udp-burst $MAP4 --size 10 --bind $CLIENT:4711
 	peer client udp-burst "$MAP6" --size 10 --bind "[$CLIENT6]:4711"
 	json 'length == 2 and all(.proto == "udp" and .expires_s <= 2)' conn list
@@ -32,8 +32,8 @@ test_udp_expires() {
 test_udp_stays_while_used() {
 	topology
 	maps_and_services
-	timeout_of udp 1
-	timeout_of udp_stream 1
+	fwd set udp 1
+	fwd set udp_stream 1
 	pulse udp client $MAP4 --proto udp --interval 0.2
 	local i
 	for i in {1..4}; do
@@ -49,8 +49,8 @@ test_udp_stays_while_used() {
 test_tcp_expires() {
 	topology
 	maps_and_services
-	timeout_of tcp_time_wait 2
-	timeout_of tcp_close 1
+	fwd set tcp_time_wait 2
+	fwd set tcp_close 1
 	pulse stays client $MAP4
 	peer client who $MAP4
 	peer client rst $MAP4 --bind $CLIENT:4711
@@ -73,8 +73,8 @@ test_half_open_expires() {
 	fwd map add tcp $GATEWAY:8009 $HOME_WG:8009
 	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
 	on client iptables -A OUTPUT -p tcp --tcp-flags RST RST -j DROP
-	timeout_of tcp_syn_sent 1
-	timeout_of tcp_syn_recv 1
+	fwd set tcp_syn_sent 1
+	fwd set tcp_syn_recv 1
 	peer client syns $GATEWAY:8009 --count 20 --bind $CLIENT:30000
 	peer client syns $MAP4 --count 20 --bind $CLIENT:31000
 	topo_wait 2 json 'length == 40' conn list || fail "$(fwd conn list)"
@@ -117,4 +117,47 @@ test_counters() {
 	peer client put $MAP4 --size $((4 << 20))
 	json '.[] | select(.proto == "tcp" and .listen == "'$MAP4'")
 		| .bytes_in > 4194304 and .bytes_in < 5000000 and .packets_in >= 2900' map list
+}
+
+# set and get: kept with the maps, and what is under way is held to it.
+test_settings() {
+	topology
+	# Nothing is there yet: the defaults, and looking leaves nothing behind.
+	is "$(fwd get | wc -l)" 10 "the number of settings"
+	is "$(fwd get tcp_established)" 432000 "tcp_established"
+	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "get left something"
+	fwd set udp 17
+	fwd set udp_stream 1000
+	is "$(fwd get udp)" 17 "udp"
+	fwd get | grep -qx 'udp 17 (default 30)' || fail "get does not show the default: $(fwd get)"
+	fwd get | grep -qx 'tcp_close 10' || fail "get: $(fwd get)"
+	json '. == {"tcp_syn_sent": 120, "tcp_syn_recv": 60, "tcp_established": 432000, "tcp_fin_wait": 120,
+		"tcp_close_wait": 60, "tcp_last_ack": 30, "tcp_time_wait": 120, "tcp_close": 10,
+		"udp": 17, "udp_stream": 1000}' get
+	json '. == {"udp": 17}' get udp
+	# Whatever else is kept beside it stays.
+	maps_and_services
+	json '.udp == 17 and .udp_stream == 1000' get
+	peer client udp-burst $MAP4 --size 10 --count 5
+	json 'length == 1 and .[0].state == "ASSURED" and .[0].expires_s > 900' conn list
+	fwd set udp_stream 1
+	json 'length == 0 or .[0].expires_s <= 1' conn list
+	topo_wait 5 no_connections || fail "still there: $(fwd conn list)"
+	peer client who $MAP4
+	fwd detach
+	fwd attach eth0 wg0
+	json '.udp == 17 and .udp_stream == 1' get
+	fwd set udp default
+	is "$(fwd get udp)" 30 "udp"
+	json 'length == 4' map list
+	fwd purge
+	is "$(fwd get udp_stream)" 120 "udp_stream"
+
+	rejects 2 '"frob".*tcp_syn_sent, .*udp_stream' fwd set frob 3
+	rejects 2 '"frob".*tcp_syn_sent, .*udp_stream' fwd get frob
+	rejects 2 'udp: "0".*1 to 1728000' fwd set udp 0
+	rejects 2 'udp: "1728001"' fwd set udp 1728001
+	rejects 2 'udp: "5m"' fwd set udp 5m
+	rejects 2 'NAME VALUE' fwd set udp
+	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "a wrong word left something"
 }

@@ -210,40 +210,20 @@ retransmitted() {
 	on "$1" nstat -asz TcpRetransSegs | awk '/TcpRetrans/ { print $2 }'
 }
 
-# timeout_of NAME SECONDS: as `fwdctl set` will; NAMEs in the order of include/fwd_track.h.
-timeout_of() {
-	local map=$FWDCTL_PIN_DIR/config names index=0 name
-	[ -e "$map" ] || map=$FWDCTL_PIN_DIR/maps/config
-	names=$(sed -n 's/^\tX([A-Z_]*, "\([a-z_]*\)", [0-9]*).*/\1/p' "$ROOT/include/fwd_track.h")
-	for name in $names; do
-		[ "$name" != "$1" ] || break
-		index=$((index + 1))
-	done
-	"$PYTHON" - "$map" $index "$2" <<-'END' || fail "could not set the timeout $1"
-		import json, struct, subprocess, sys
-		path, index, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-		at = ["bpftool", "map", "lookup", "pinned", path, "key", "0", "0", "0", "0"]
-		answer = json.loads(subprocess.check_output(["bpftool", "-j"] + at[1:]))
-		value = bytearray(int(byte, 16) for byte in answer["value"])
-		value[4 * index : 4 * index + 4] = struct.pack("=I", seconds * 10**9 >> 20)
-		at[2] = "update"
-		subprocess.check_call(at + ["value"] + [str(byte) for byte in value])
-	END
-}
-
 # attach DEV... and check that it did.
 attach() {
 	fwd attach "$@"
 }
 
-# one_map: what most tests need: everything attached, port 8000 and its own service.
+# maps_and_services [OPTION...]: what most tests need: everything attached, port 8000 and its own service.
+# The options are those of the TCP maps.
 MAP4=$GATEWAY:8000
 MAP6=[$GATEWAY6]:8000
 maps_and_services() {
 	attach eth0 wg0
-	fwd map add tcp $MAP4 $HOME_WG:8000
+	fwd map add tcp $MAP4 $HOME_WG:8000 "$@"
 	fwd map add udp $MAP4 $HOME_WG:8000
-	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000"
+	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000" "$@"
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 }
