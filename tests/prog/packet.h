@@ -37,6 +37,8 @@ struct packet {
 	__u32 seq, ack;
 	int ttl;           /* 0: TTL_NORMAL; -1: 0 */
 	int data;          /* bytes of payload */
+	__u16 mss;         /* TCP: this MSS option */
+	bool mss_odd;      /* and that at an odd place */
 	int options;       /* bytes of IPv4 options; a multiple of 4 */
 	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the
 			      same with 24 bytes, r routing, f fragment, a authentication */
@@ -193,17 +195,25 @@ static inline __u8 *packet_build_l4(__u8 *at, const struct packet *p, const stru
 	/* A timestamp option, so that what must not change has bytes to change. */
 	static const __u8 tcp_options[12] = {1, 1, 8, 10, 0x11, 0x22, 0x33, 0x44, 5, 6, 7, 8};
 
+	__u8 mss[8] = {1, 1, 2, 4, p->mss >> 8, p->mss, 1, 1};
+	int mss_len = p->mss ? sizeof(mss) : 0;
+
+	if (p->mss_odd) {
+		memmove(mss + 1, mss + 2, 4);
+		mss[5] = 1;
+	}
 	put16(at, src->port);
 	put16(at + 2, dst->port);
 	if (p->proto == PROTO_TCP) {
 		put32(at + 4, p->seq);
 		put32(at + 8, p->ack);
-		at[12] = (20 + sizeof(tcp_options)) / 4 << 4;
+		at[12] = (20 + mss_len + sizeof(tcp_options)) / 4 << 4;
 		at[13] = p->flags;
 		put16(at + 14, 0xfaf0);
 		put32(at + 16, 0);
-		memcpy(at + 20, tcp_options, sizeof(tcp_options));
-		at += 20 + sizeof(tcp_options);
+		memcpy(at + 20, mss, mss_len);
+		memcpy(at + 20 + mss_len, tcp_options, sizeof(tcp_options));
+		at += 20 + mss_len + sizeof(tcp_options);
 	} else if (p->proto == PROTO_UDP) {
 		put16(at + 4, 8 + p->data);
 		put16(at + 6, 0);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors through the programs, and those that fwdctl sends itself; the clamping of the MSS.
+ */
+#include "check.h"
+
+#define IN   "54.147.66.132:40000 > 93.184.216.34:8000"
+#define OUT  "10.172.16.1:40000 > 10.172.16.2:8000"
+#define IN6  "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000"
+#define OUT6 "[fd10:172:16::1]:40000 > [fd10:172:16::2]:8000"
+
+static const struct rule rules[] = {
+    {PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+    {PROTO_UDP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+    {PROTO_TCP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+    {PROTO_UDP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+};
+
+static void start(void)
+{
+	gateway_start(64, 64);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		rule_put(i, &rules[i]);
+}
+
+static void end(void)
+{
+	check_table();
+}
+
+TestSuite(errors, .init = start, .fini = end, .timeout = 30);
+
+/* The error `before` comes in by `in`; out comes `after` by `out`, or nothing has changed (NULL).
+ */
+static void check_error(const char *what, enum device in, const struct error *before,
+			enum device out, const struct error *after)
+{
+	bool ethernet_in = devices[in].link == FWD_LINK_ETHERNET;
+	__u64 reasons[FWD_REASON_MAX];
+	const char *difference;
+	struct frame want;
+	struct result r;
+
+	reasons_read(reasons);
+	error_build(&r.in, before, ethernet_in ? devices[in].mac : NULL, devices[in].peer);
+	run_frame(in, INGRESS, 0, false, &r);
+	want = r.in;
+	if (after && devices[out].link == FWD_LINK_ETHERNET)
+		error_build(&want, after, devices[out].peer, devices[out].mac);
+	else if (after)
+		error_build(&want, after, ethernet_in ? devices[in].mac : NULL, devices[in].peer);
+	cr_expect(r.verdict == (after ? TC_ACT_REDIRECT : TC_ACT_UNSPEC), "%s: %s", what,
+		  verdict_name(r.verdict));
+	difference = frame_difference(r.out.data, r.out.len, want.data, want.len);
+	cr_expect(!difference, "%s: %s", what, difference);
+	check_reasons(what, reasons, NULL);
+}
+
+Test(errors, from_the_side_of_the_target)
+{
+	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3,
+			       .quoted = UDP(OUT, .data = 9)};
+	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 3, 3,
+			      .quoted = UDP(IN, .data = 9), .ttl = 63};
+
+	check_error("of no connection", WG0, &before, 0, NULL);
+	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	check_error("port unreachable", WG0, &before, ETH0, &after);
+	before.quoted_len = after.quoted_len = 28;
+	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
+	before.way = "10.172.16.9:0 > 10.172.16.1:0";
+	check_error("from a router", WG0, &before, ETH0, &after);
+
+	arrives("TCP", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
+	before.quoted = TCP(OUT, SYN, .options = 8);
+	after.quoted = TCP(IN, SYN, .options = 8);
+	before.quoted_len = after.quoted_len = 0;
+	check_error("options in the quote", WG0, &before, ETH0, &after);
+	before.quoted_len = after.quoted_len = 36;
+	check_error("and 8 bytes", WG0, &before, ETH0, &after);
+}
+
+Test(errors, ipv6)
+{
+	struct error before = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280,
+			       .quoted = UDP(OUT6, .data = 9)};
+	struct error after = {"[2001:db8:93::34]:0 > [2001:db8:54::132]:0",
+			      2,
+			      0,
+			      1280,
+			      .quoted = UDP(IN6, .data = 9),
+			      .ttl = 63};
+
+	check_error("of no connection", WG0, &before, 0, NULL);
+	arrives("UDP", ETH0, UDP(IN6), LEAVES_BY(WG0, OUT6));
+	check_error("packet too big", WG0, &before, ETH0, &after);
+	before.quoted_len = after.quoted_len = 48;
+	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
+}
+
+Test(errors, from_the_side_of_the_client)
+{
+	const char *answer = "93.184.216.34:8000 > 54.147.66.132:40000";
+	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,
+			       .quoted = TCP(answer, ACK, .data = 20)};
+	struct error after = {"10.172.16.1:0 > 10.172.16.2:0",
+			      3,
+			      4,
+			      1400,
+			      .quoted =
+				  TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20),
+			      .ttl = 63};
+
+	check_error("of no connection", ETH0, &before, 0, NULL);
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
+	check_error("fragmentation needed", ETH0, &before, WG0, &after);
+	before.way = "192.0.2.77:0 > 93.184.216.34:0";
+	check_error("from a router far away", ETH0, &before, WG0, &after);
+	before.type = 8;
+	check_error("echo", ETH0, &before, 0, NULL);
+}
+
+/* An error must not keep a connection alive, nor count as its packet, nor begin one. */
+Test(errors, are_no_packets_of_the_connection)
+{
+	struct error e = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT)};
+	struct fwd_conn before, after;
+	struct result r;
+
+	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &before));
+	error_build(&r.in, &e, NULL, NULL);
+	clock_advance(5);
+	run_frame(WG0, INGRESS, 0, false, &r);
+	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &after));
+	cr_expect(after.packets == before.packets && after.last_seen == before.last_seen &&
+		  after.track == before.track);
+}
+
+/* ---- too big ------------------------------------------------------------------------------- */
+
+/* What fwdctl answers to p, which is larger than the way's MTU. */
+static void check_too_big(const char *what, const struct packet *p, __u32 mtu)
+{
+	bool v6 = p->way[0] == '[';
+	__u64 reasons[FWD_REASON_MAX];
+	const __u8 *ip, *icmp;
+	size_t header = v6 ? 40 : 20, len;
+	struct result r;
+
+	reasons_read(reasons);
+	run(ETH0, INGRESS, p, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
+	check_reasons(what, reasons, "too_big");
+	cr_expect(!memcmp(r.out.data, r.in.data + 6, 6) && !memcmp(r.out.data + 6, r.in.data, 6),
+		  "%s: back to where it came from", what);
+	ip = r.out.data + ETHER_LEN;
+	icmp = ip + header;
+	len = r.out.len - ETHER_LEN;
+	cr_expect(len == (v6 ? 1280 : 576) || len == r.in.len - ETHER_LEN + header + 8,
+		  "%s: %zu bytes", what, len);
+	if (v6) {
+		cr_expect(get16(ip + 4) == len - 40 && icmp[0] == 2 && icmp[1] == 0);
+		cr_expect(!memcmp(ip + 8, r.in.data + ETHER_LEN + 24, 16), "%s: source", what);
+		cr_expect(!memcmp(ip + 24, r.in.data + ETHER_LEN + 8, 16), "%s: to", what);
+		cr_expect(sum16(sum_pseudo(ip + 8, 32, 58, len - 40), icmp, len - 40) == 0xffff,
+			  "%s: ICMPv6 checksum", what);
+	} else {
+		cr_expect(get16(ip + 2) == len && icmp[0] == 3 && icmp[1] == 4);
+		cr_expect(!memcmp(ip + 12, r.in.data + ETHER_LEN + 16, 4), "%s: source", what);
+		cr_expect(!memcmp(ip + 16, r.in.data + ETHER_LEN + 12, 4), "%s: to", what);
+		cr_expect(sum16(0, ip, 20) == 0xffff, "%s: header checksum", what);
+		cr_expect(sum16(0, icmp, len - 20) == 0xffff, "%s: ICMP checksum", what);
+	}
+	cr_expect(get16(icmp + 6) == mtu, "%s: MTU %u", what, get16(icmp + 6));
+	cr_expect(!memcmp(icmp + 8, r.in.data + ETHER_LEN, len - header - 8), "%s: quote", what);
+}
+
+Test(errors, too_big)
+{
+	ip_batch("link set wg0 mtu 1380\n");
+	for (int odd = 0; odd < 2; odd++) {
+		check_too_big("UDP", &UDP(IN, .data = 1353 + odd), 1380);
+		check_too_big("TCP", &TCP(IN, SYN, .data = 1400 + odd), 1380);
+		check_too_big("options", &UDP(IN, .data = 1353 + odd, .options = 40), 1380);
+		check_too_big("UDP, IPv6", &UDP(IN6, .data = 1333 + odd), 1380);
+		check_too_big("TCP, IPv6", &TCP(IN6, SYN, .data = 1400 + odd), 1380);
+	}
+	arrives("fits", ETH0, UDP(IN, .data = 1352), LEAVES_BY(WG0, OUT));
+	arrives("fits, IPv6", ETH0, UDP(IN6, .data = 1332), LEAVES_BY(WG0, OUT6));
+	arrives("may be fragmented", ETH0, UDP(IN, .data = 1400, .fragment = 0x8000),
+		LEAVES_BY(WG0, OUT));
+	arrives("segments that fit", ETH0, UDP(IN, .data = 3000, .gso_segs = 3),
+		LEAVES_BY(WG0, OUT));
+}
+
+/* ---- the MSS ------------------------------------------------------------------------------- */
+
+/* A SYN that offers `offered` leaves with `want`, and no other byte is changed. */
+static void check_mss(const char *what, enum device in, struct packet p, __u16 want,
+		      enum device out, const char *way)
+{
+	struct packet after = p;
+	const char *difference;
+	struct frame f;
+	struct result r;
+
+	after.way = way;
+	after.ttl = TTL_NORMAL - 1;
+	after.mss = want;
+	for (int odd = 0; odd < 2; odd++) {
+		p.mss_odd = after.mss_odd = odd;
+		run(in, INGRESS, &p, &r);
+		cr_expect(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
+		if (devices[out].link == FWD_LINK_ETHERNET)
+			packet_build(&f, &after, devices[out].peer, devices[out].mac);
+		else
+			packet_build(&f, &after, devices[in].mac, devices[in].peer);
+		difference = frame_difference(r.out.data, r.out.len, f.data, f.len);
+		cr_expect(!difference, "%s, %s place: %s", what, odd ? "odd" : "even", difference);
+	}
+}
+
+static void rule_mss(__u32 index, __u16 mss)
+{
+	struct fwd_rule r;
+
+	rule_read(index, &r);
+	r.mss = mss;
+	rule_write(index, &r);
+	table_flush();
+}
+
+Test(errors, mss)
+{
+	ip_batch("link set wg0 mtu 1420\n");
+	check_mss("SYN", ETH0, TCP(IN, SYN, .mss = 1460), 1380, WG0, OUT);
+	check_mss("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .mss = 8960), 1380, ETH0,
+		  way_back(IN));
+	check_mss("just fits", ETH0, TCP(IN, SYN, .mss = 1380), 1380, WG0, OUT);
+	check_mss("one more", ETH0, TCP(IN, SYN, .mss = 1381), 1380, WG0, OUT);
+	check_mss("less", ETH0, TCP(IN, SYN, .mss = 536), 536, WG0, OUT);
+	check_mss("the most", ETH0, TCP(IN, SYN, .mss = 0xffff), 1380, WG0, OUT);
+	check_mss("behind options of IP", ETH0, TCP(IN, SYN, .mss = 1460, .options = 40), 1380, WG0,
+		  OUT);
+	check_mss("without a SYN", ETH0, TCP(IN, ACK, .mss = 1460), 1460, WG0, OUT);
+	check_mss("IPv6", ETH0, TCP(IN6, SYN, .mss = 1440), 1360, WG0, OUT6);
+	check_mss("IPv6, with extension headers", ETH0, TCP(IN6, SYN, .mss = 1440, .ext = "hd"),
+		  1360, WG0, OUT6);
+	rule_mss(0, FWD_MSS_OFF);
+	check_mss("off", ETH0, TCP(IN, SYN, .mss = 1460), 1460, WG0, OUT);
+	rule_mss(0, 1000);
+	check_mss("a number", ETH0, TCP(IN, SYN, .mss = 1460), 1000, WG0, OUT);
+}
