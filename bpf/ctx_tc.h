@@ -178,7 +178,14 @@ static __always_inline bool ctx_store(fwd_ctx *ctx, __u32 off, const void *from,
 	return bpf_skb_store_bytes(ctx, off, from, len, 0) == 0;
 }
 
-/* Cuts the packet to len bytes, headers included; one of several segments becomes a plain one. */
+/* Sends a copy of the packet as it is now. 0, or a negative errno. */
+static __always_inline long ctx_send_clone(fwd_ctx *ctx, __u32 ifindex)
+{
+	return bpf_clone_redirect(ctx, ifindex, 0);
+}
+
+/* Cuts the packet to len bytes, headers included, or pads it with zeros; one of several
+ * segments becomes a plain one. */
 static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
 {
 	return bpf_skb_change_tail(ctx, len, 0) == 0;

@@ -6,6 +6,7 @@
 #define FWD_FORWARD_H
 
 #include "fib.h"
+#include "fragment.h"
 #include "maps.h"
 #include "translate.h"
 
@@ -94,13 +95,20 @@ static __always_inline bool forward_ethernet(fwd_ctx *ctx, const struct fwd_pkt 
  * bpf_redirect() to a device without Ethernet header takes the header off by itself (net/core/
  * filter.c, __bpf_redirect_no_mac).
  */
-static __always_inline enum fwd_reason forward(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					       const struct fwd_way *way, int *action)
+static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt,
+					       struct fwd_conn *conn, int *action)
 {
+	const struct fwd_way *way = &conn->way;
 	struct bpf_redir_neigh neigh = {};
 
 	if (way->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, way))
 		return FWD_TRANSLATE;
+	if (pkt->fragment.part == FWD_PART_FIRST) {
+		if (way->link == FWD_LINK_ETHERNET)
+			pkt->l3_off = ETH_HLEN;
+		if (!fragment_release(ctx, pkt, conn))
+			return FWD_TRANSLATE;
+	}
 	if (!pkt->next_hop.valid) {
 		*action = bpf_redirect(way->ifindex, 0);
 		return FWD_FORWARDED;

@@ -34,6 +34,22 @@ struct fwd_quote {
 	__u8 pad;
 };
 
+enum fwd_part {
+	FWD_PART_WHOLE,  /* a whole datagram */
+	FWD_PART_FIRST, /* has the ports */
+	FWD_PART_LATER, /* has not */
+};
+
+struct fwd_fragment {
+	__u32 id;    /* the datagram's, as on the wire */
+	__u16 start; /* in units of 8 bytes of what is fragmented */
+	__u16 units; /* rounded up */
+	__u8 part;   /* enum fwd_part */
+	__u8 more;   /* it isn't the last */
+	__u8 tiny;   /* the first, and cut in the transport header */
+	__u8 pad;
+};
+
 struct fwd_pkt {
 	struct fwd_tuple tuple; /* of an ICMP error: the outer addresses, no ports */
 	struct fwd_quote quote; /* of an ICMP error */
@@ -52,6 +68,7 @@ struct fwd_pkt {
 	__u8 is_error;      /* ICMP error: quote is valid */
 	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
 	__u8 pad[3];
+	struct fwd_fragment fragment;
 	struct fwd_next_hop {
 		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
 		__u8 family;
@@ -65,12 +82,20 @@ struct fwd_pkt {
 #define PARSE_L4_OFF_MAX      200
 
 #define IPV4_DONT_FRAGMENT 0x4000
-#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments | offset */
+#define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_OFFSET_MASK   0x1fff
+#define IPV6_MORE_FRAGMENTS 1 /* the offset is in the upper 13 bits (RFC 8200 4.5) */
 
 #define PARSE_ICMP_LEN      8 /* type, code, checksum and four bytes that depend on the type */
 #define PARSE_QUOTE_LEN_MIN 8 /* of the quoted transport header; more is optional (RFC 792) */
 #define PARSE_QUOTE_OFF_MAX 230
+
+struct ipv6_fragment {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset; /* in bytes, and flags in the lower 3 bits */
+	__be32 id;
+};
 
 struct ipv6_ext {
 	__u8 next;
@@ -128,9 +153,9 @@ static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *p
 {
 	struct tcphdr *tcp = ctx_at(ctx, l4_off, sizeof(*tcp));
 
-	if (!tcp)
+	if (!tcp || tcp->doff < 5)
 		return FWD_MALFORMED;
-	if (tcp->doff < 5 || l4_off + tcp->doff * 4 > l3_end)
+	if (l4_off + tcp->doff * 4 > l3_end)
 		return FWD_MALFORMED;
 	pkt->tuple.sport = tcp->source;
 	pkt->tuple.dport = tcp->dest;
@@ -150,7 +175,10 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	if (!udp)
 		return FWD_MALFORMED;
 	len = __builtin_bswap16(udp->len);
-	if (len < sizeof(*udp) || l4_off + len > l3_end)
+	if (len < sizeof(*udp))
+		return FWD_MALFORMED;
+	/* The first fragment has the length of the whole. */
+	if (l4_off + len > l3_end && pkt->fragment.part == FWD_PART_WHOLE)
 		return FWD_MALFORMED;
 	pkt->tuple.sport = udp->source;
 	pkt->tuple.dport = udp->dest;
@@ -159,9 +187,34 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	return FWD_FORWARDED;
 }
 
+static __always_inline void parse_fragment_place(struct fwd_fragment *f, __u32 id, __u16 start,
+						 bool more)
+{
+	f->id = id;
+	f->start = start;
+	f->more = more;
+	f->part = start ? FWD_PART_LATER : more ? FWD_PART_FIRST : FWD_PART_WHOLE;
+}
+
+static __always_inline enum fwd_reason parse_ipv6_fragment(fwd_ctx *ctx, __u8 *next, __u32 *off,
+							   struct fwd_fragment *f)
+{
+	struct ipv6_fragment *header = ctx_at(ctx, *off, sizeof(*header));
+	__u16 offset;
+
+	if (!header)
+		return FWD_MALFORMED;
+	offset = __builtin_bswap16(header->offset);
+	parse_fragment_place(f, header->id, offset >> 3, offset & IPV6_MORE_FRAGMENTS);
+	*next = header->next;
+	*off += sizeof(*header);
+	return FWD_FORWARDED;
+}
+
 /* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
  * transport header's place. */
-static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off)
+static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off,
+						      struct fwd_fragment *f)
 {
 	int i;
 
@@ -171,8 +224,13 @@ static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, 
 
 		if (parse_is_ours(FWD_FAMILY_IPV6, *next))
 			return FWD_FORWARDED;
-		if (*next == IPPROTO_FRAGMENT)
-			return FWD_FRAGMENT;
+		if (*next == IPPROTO_FRAGMENT) {
+			if (parse_ipv6_fragment(ctx, next, off, f) != FWD_FORWARDED)
+				return FWD_MALFORMED;
+			continue;
+		}
+		if (f->part != FWD_PART_WHOLE)
+			return FWD_EXTENSION_HEADER; /* what follows may be in another fragment */
 		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
 			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
 		ext = ctx_at(ctx, *off, sizeof(*ext));
@@ -215,6 +273,7 @@ static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_
 						       __u32 *off)
 {
 	struct fwd_quote *quote = &pkt->quote;
+	struct fwd_fragment f = {};
 	__u8 next;
 
 	if (pkt->family == FWD_FAMILY_IPV4) {
@@ -237,7 +296,8 @@ static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_
 		addr_from_v6(&quote->tuple.daddr, &ip->daddr);
 		next = ip->nexthdr;
 		*off += sizeof(*ip);
-		if (parse_ipv6_ext(ctx, &next, off) != FWD_FORWARDED)
+		if (parse_ipv6_ext(ctx, &next, off, &f) != FWD_FORWARDED ||
+		    f.part == FWD_PART_LATER)
 			return FWD_NOT_OURS;
 		quote->tuple.proto = next;
 	}
@@ -278,11 +338,51 @@ static __always_inline enum fwd_reason parse_icmp(fwd_ctx *ctx, struct fwd_pkt *
 	return FWD_FORWARDED;
 }
 
+/* What is behind the headers of a fragment. Of a first one that is too short for its transport header
+ * (RFC 1858 3.2.1) only the ports are read, to see whose it is: eight bytes it must have. */
+static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_pkt *pkt,
+						      __u32 l4_off, __u32 l3_end)
+{
+	__u32 len = l3_end - l4_off;
+	struct fwd_fragment *f = &pkt->fragment;
+	__be16 *ports;
+
+	if (!parse_is_transport(pkt->tuple.proto))
+		return FWD_NOT_OURS;
+	if (len == 0 || (f->more && len % 8) || f->start * 8 + len > 0xffff)
+		return FWD_MALFORMED;
+	f->units = (len + 7) / 8;
+	f->tiny = 0;
+	pkt->tcp_flags = 0;
+	pkt->l4_len = 0;
+	if (f->part == FWD_PART_LATER) {
+		/* Behind 8 bytes TCP's flags would come (RFC 3128). */
+		f->tiny = pkt->tuple.proto == IPPROTO_TCP && f->start == 1;
+		return FWD_FORWARDED;
+	}
+	if (pkt->tuple.proto == IPPROTO_UDP || len >= sizeof(struct tcphdr))
+		return FWD_FORWARDED;
+	ports = ctx_at(ctx, l4_off, 2 * sizeof(*ports));
+	if (!ports)
+		return FWD_MALFORMED;
+	pkt->tuple.sport = ports[0];
+	pkt->tuple.dport = ports[1];
+	f->tiny = 1;
+	return FWD_FORWARDED;
+}
+
 static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
 						__u32 l3_end)
 {
 	pkt->l4_off = l4_off;
 	pkt->is_error = 0;
+	if (pkt->fragment.part != FWD_PART_WHOLE) {
+		enum fwd_reason reason = parse_fragment(ctx, pkt, l4_off, l3_end);
+
+		if (reason != FWD_FORWARDED || pkt->fragment.part == FWD_PART_LATER ||
+		    pkt->fragment.tiny)
+			return reason;
+	}
 	if (pkt->tuple.proto == IPPROTO_TCP)
 		return parse_tcp(ctx, pkt, l4_off, l3_end);
 	if (pkt->tuple.proto == IPPROTO_UDP)
@@ -308,9 +408,9 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	if (header_len < sizeof(*ip) || total_len < header_len ||
 	    off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
-	if (ip->frag_off & __constant_htons(IPV4_FRAGMENT_MASK))
-		return parse_is_transport(ip->protocol) ? FWD_FRAGMENT : FWD_NOT_OURS;
-
+	parse_fragment_place(&pkt->fragment, ip->id,
+			     __builtin_bswap16(ip->frag_off) & IPV4_OFFSET_MASK,
+			     ip->frag_off & __constant_htons(IPV4_MORE_FRAGMENTS));
 	addr_from_v4(&pkt->tuple.saddr, ip->saddr);
 	addr_from_v4(&pkt->tuple.daddr, ip->daddr);
 	pkt->tuple.proto = ip->protocol;
@@ -343,7 +443,8 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	l3_end = off + pkt->bytes;
 
 	off += sizeof(*ip);
-	reason = parse_ipv6_ext(ctx, &next, &off);
+	pkt->fragment.part = FWD_PART_WHOLE;
+	reason = parse_ipv6_ext(ctx, &next, &off, &pkt->fragment);
 	if (reason != FWD_FORWARDED)
 		return reason;
 	if (l3_end > ctx_len(ctx) || addr_is_v4(&pkt->tuple.saddr) || addr_is_v4(&pkt->tuple.daddr))

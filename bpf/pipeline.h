@@ -49,11 +49,31 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 {
 	if (pkt->is_error)
 		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+	if (pkt->fragment.part != FWD_PART_WHOLE && pkt->fragment.tiny)
+		return FWD_FRAGMENT_TINY;
+	if (pkt->fragment.part == FWD_PART_FIRST && !fragment_first(pkt, true))
+		return FWD_FRAGMENT_OVERLAP;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);
 	if ((pkt->tcp_flags & FWD_TCP_SYN) && conn->mss && !mtu_clamp_mss(ctx, pkt, conn->mss))
 		return FWD_TRANSLATE;
 	return translate(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+}
+
+/* The map of a packet of no known connection; FWD_FORWARDED if there is one. */
+static __always_inline enum fwd_reason rule_of_stranger(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+							__u32 *rule)
+{
+	enum fwd_reason reason;
+
+	if (pkt->is_error)
+		return FWD_NOT_OURS;
+	if (pkt->fragment.part == FWD_PART_LATER)
+		return FWD_NO_CONNECTION;
+	reason = rule_lookup(ctx, pkt, rule);
+	if (reason == FWD_NOT_OURS && pkt->fragment.part == FWD_PART_FIRST)
+		fragment_first(pkt, false);
+	return reason;
 }
 
 /* A packet that came in by an attached device. */
@@ -71,11 +91,15 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		return reason;
 	pkt->now = clock_now();
 
+	if (pkt->fragment.part == FWD_PART_LATER) {
+		reason = fragment_later(ctx, pkt);
+		if (reason != FWD_FORWARDED)
+			return reason;
+	}
+
 	conn = pkt->is_error ? conn_of_error(pkt) : conn_lookup(pkt);
-	if (!conn && pkt->is_error)
-		return FWD_NOT_OURS;
 	if (!conn) {
-		reason = rule_lookup(ctx, pkt, &rule);
+		reason = rule_of_stranger(ctx, pkt, &rule);
 		if (reason != FWD_FORWARDED)
 			return reason;
 	} else if (conn->kind == FWD_CONN_LOCAL) {
@@ -101,7 +125,7 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	if (mtu_is_too_big(ctx, pkt, &conn->way))
 		return answer_too_big(ctx, pkt, conn->way.mtu, action);
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
-	return reason == FWD_FORWARDED ? forward(ctx, pkt, &conn->way, action) : reason;
+	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, action) : reason;
 }
 
 /*

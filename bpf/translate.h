@@ -65,6 +65,8 @@ static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 
 	if (!translate_ip(ctx, pkt, to, pkt->ttl - (how == FWD_TTL_DECREMENT), addr_delta))
 		return false;
+	if (pkt->fragment.part == FWD_PART_LATER)
+		return true;
 	/* Both transport headers begin with the ports. */
 	ports = ctx_at(ctx, l4_off, 2 * sizeof(*ports));
 	if (!ports)

@@ -17,7 +17,8 @@
 	X(FORWARDED, "forwarded", SILENT, "translated and sent on")                                \
 	X(NOT_OURS, "not_ours", SILENT, "no map and no connection: the stack's")                   \
 	X(MALFORMED, "malformed", PASS, "a header that is cut short or contradicts itself")        \
-	X(FRAGMENT, "fragment", PASS, "an IP fragment")                                            \
+	X(FRAGMENT_EARLY, "fragment_early", PASS, "a fragment before its first: a copy is kept")   \
+	X(FRAGMENT_OVERFLOW, "fragment_overflow", PASS, "the same, and no room to keep it")        \
 	X(EXTENSION_HEADER, "extension_header", PASS, "IPv6 extension headers beyond reason")      \
 	X(MARTIAN, "martian", PASS, "a source address that nobody can have")                       \
 	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \
@@ -28,6 +29,8 @@
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
 	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
 	X(TOO_BIG, "too_big", ANSWER, "larger than the way's MTU: its sender was told")              \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP, "a fragment of what has come already")       \
+	X(FRAGMENT_TINY, "fragment_tiny", DROP, "a first fragment without the whole header")       \
 	X(NO_PORT, "no_port", DROP, "no free source port towards the target")                      \
 	X(TABLE_FULL, "table_full", DROP, "as many confirmed connections as --connections allows") \
 	X(TRANSLATE, "translate", DROP, "the kernel refused to rewrite the packet")
