@@ -317,12 +317,16 @@ def udp_burst(args):
     for number in range(args.count):
         content = data(args.size, args.seed + number)
         for attempt in range(3):
-            sock.send(content)
             try:
+                sock.send(content)
                 answer = sock.recv(65536)
                 break
             except TimeoutError:
                 say("no answer to", number)
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise
+                say("a smaller path MTU is known now")
         else:
             fail(f"datagram {number} was not answered")
         sender, port, got = answer.split(b" ", 2)
@@ -409,6 +413,65 @@ def answer_short(args):
     sock.sendto(b"short-lived", caller)
 
 
+def ones_complement(content):
+    total = sum(struct.unpack(f"!{len(content) // 2}H", content))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF or 0xFFFF
+
+
+def fragments_of(source, target, sport, port, content, size, identification):
+    """A datagram as IP packets of `size` bytes of payload each, in order, headers included."""
+    ipv6 = family(source) == socket.AF_INET6
+    src, dst = (socket.inet_pton(family(source), address) for address in (source, target))
+    length = 8 + len(content)
+    pseudo = src + dst + (struct.pack("!II", length, 17) if ipv6 else struct.pack("!HH", 17, length))
+    check = ones_complement(pseudo + struct.pack("!HHHH", sport, port, length, 0) + content + bytes(length % 2))
+    whole = struct.pack("!HHHH", sport, port, length, check) + content
+    for start in range(0, length, size):
+        part = whole[start : start + size]
+        more = start + size < length
+        if ipv6:
+            header = struct.pack("!IHBB", 6 << 28, 8 + len(part), 44, 64) + src + dst
+            yield header + struct.pack("!BBHI", 17, 0, start | more, identification) + part
+        else:  # The kernel fills in length and checksum.
+            flags = start >> 3 | more << 13
+            yield struct.pack("!BBHHHBBH", 0x45, 0, 0, identification, flags, 64, 17, 0) + src + dst + part
+
+
+def fragments(args):
+    """COUNT datagrams of SIZE, each cut by hand and sent in ORDER; answered whole, or with --lossy not at all."""
+    host, port = endpoint(args.to)
+    source, sport = endpoint(args.bind)
+    answers = call(args, kind=socket.SOCK_DGRAM)
+    raw = socket.socket(family(host), socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for number in range(args.count):
+        content = data(args.size, args.seed + number)
+        identification = random.randrange(1, 65536)
+        first, *later = parts = list(fragments_of(source, host, sport, port, content, args.part, identification))
+        if family(host) == socket.AF_INET6:
+            changed = later[0][:4] + struct.pack("!H", len(later[0]) - 48) + later[0][6:48] + bytes(len(later[0]) - 56)
+        else:
+            changed = later[0][:20] + bytes(len(later[0]) - 28)
+        order = {
+            "straight": parts, "reverse": parts[::-1], "first-last": [*later, first], "doubled": [first, first, *later, *later],
+            "overlap": [first, changed, *later], "alone": later,
+        }[args.order]
+        for part in order:
+            raw.sendto(part, (host, 0))
+        try:
+            got = answers.recv(65536).split(b" ", 2)[2]
+        except TimeoutError:
+            if args.lossy:
+                continue
+            fail(f"datagram {number} was not answered")
+        if args.lossy:
+            fail(f"datagram {number} was answered")
+        if got != content:
+            fail(f"the answer to datagram {number} is not what was sent")
+    say(args.order, args.count)
+
+
 def shout(args):
     """One datagram, and gone before an answer comes."""
     call(args, kind=socket.SOCK_DGRAM).send(b"anybody?")
@@ -439,7 +502,7 @@ def main():
     command.add_argument("--tcp", nargs="*", default=[])
     command.add_argument("--udp", nargs="*", default=[])
     command.set_defaults(run=serve)
-    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns, big, answer_big, answer_short, shout):
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns, big, answer_big, answer_short, fragments, shout):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
         command.add_argument("to", help="ADDR:PORT")
         command.add_argument("--bind", help="ADDR:PORT to call from")
@@ -449,6 +512,8 @@ def main():
         command.add_argument("--count", type=int, default=0 if run is pulse else 1)
         command.add_argument("--interval", type=float, default=0.02)
         command.add_argument("--proto", choices=("tcp", "udp"), default="tcp")
+        command.add_argument("--part", type=int, default=1000, help="payload of a fragment")
+        command.add_argument("--order", default="straight")
         command.add_argument("--tag", default="pulse")
         command.add_argument("--lossy", action="store_true")
         command.add_argument("--no-check", action="store_true")

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Datagrams in fragments.
+
+both_families() {
+	peer client "$1" $MAP4 "${@:2}"
+	peer client "$1" "$MAP6" "${@:2}"
+}
+
+# As the kernels cut them: the client's for its own device, home's for the tunnel.
+test_both_ways() {
+	topology offload=off
+	maps_and_services
+	CAPTURE_DIRECTION=in capture home home wg0 udp or ip proto 17 or ip6 proto 44
+	CAPTURE_DIRECTION=in capture client client eth0 udp or ip proto 17 or ip6 proto 44
+	local size
+	for size in 1600 4000 20000; do
+		both_families udp-burst --size $size --count 5
+	done
+	capture_end home client
+	checksums home client
+	[ "$(count home '.fragment')" -gt 50 ] || fail "home got no fragments"
+	[ "$(count client '.fragment')" -gt 50 ] || fail "the client got no fragments"
+	# The very first of IPv6 was too big for the tunnel; the client was told.
+	json '.drops.too_big <= 1 and .drops.fragment_overlap == 0 and .passes.fragment_early <= 1' stats
+	forward_untouched
+}
+
+# in_order ORDER [OPTION...]: cut by hand, sent in that order.
+in_order() {
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --count 4 --order "$@"
+	peer client fragments "$MAP6" --bind "[$CLIENT6]:4711" --size 2600 --count 4 --order "$@"
+}
+
+test_any_order() {
+	topology offload=off
+	maps_and_services
+	in_order straight
+	in_order reverse
+	in_order first-last
+	in_order doubled
+	# Of small pieces, as many as are kept.
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 900 --part 104 --count 4 --order first-last
+	json '.passes.fragment_early > 20 and .passes.fragment_overflow == 0 and .drops.fragment_overlap > 0' stats
+}
+
+# More of them before the first than are kept: that datagram is lost, and counted; the next is not.
+test_overflow() {
+	topology offload=off
+	maps_and_services
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 104 --order first-last --lossy --timeout 0.5
+	json '.passes.fragment_overflow > 10' stats
+	in_order first-last
+}
+
+test_overlap() {
+	topology offload=off
+	maps_and_services
+	capture home home wg0 ip proto 17 or ip6 proto 44
+	in_order overlap --lossy --timeout 0.3
+	json '.drops.fragment_overlap >= 8' stats
+	capture_end home
+	# The last fragment must never have come: nobody can put it together.
+	is "$(count home '.fragment and .len < 900')" 0 "last fragments that reached home"
+	in_order straight
+}
+
+# Nobody's fragments: no connection is opened by them, no copy is ever sent.
+test_alone() {
+	topology offload=off
+	maps_and_services
+	capture home home wg0 ip proto 17 or ip6 proto 44
+	in_order alone --lossy --timeout 0.3
+	capture_end home
+	is "$(count home)" 0 "packets that reached home"
+	json '.connections.created == 0' stats
+}
+
+# The kernel's answers are in many pieces, and the gateway is told of a smaller way out: IPv6 routers don't
+# fragment, so the client learns it and cuts smaller.
+test_narrow_tunnel() {
+	topology offload=off
+	on gateway ip link set wg0 mtu 1280
+	on home ip link set wg0 mtu 1280
+	maps_and_services
+	both_families udp-burst --size 4000 --count 5
+}
