@@ -55,10 +55,14 @@ Test(parse, ipv4)
 	      {"a TTL of 0 is parsed, too", TCP(V4, SYN, .ttl = -1), FWD_FORWARDED},
 	      {"don't fragment", TCP(V4, SYN, .fragment = 0x4000), FWD_FORWARDED},
 	      {"the evil bit", TCP(V4, SYN, .fragment = 0x8000), FWD_FORWARDED},
-	      {"first fragment", UDP(V4, .fragment = 0x2000), FWD_FRAGMENT},
-	      {"middle fragment", UDP(V4, .fragment = 0x2001), FWD_FRAGMENT},
-	      {"last fragment", UDP(V4, .fragment = 0x00b9), FWD_FRAGMENT},
-	      {"the largest offset", UDP(V4, .fragment = 0x1fff), FWD_FRAGMENT},
+	      {"first fragment", UDP(V4, .fragment = 0x2000), FWD_FORWARDED},
+	      {"middle fragment", UDP(V4, .fragment = 0x2001), FWD_FORWARDED},
+	      {"last fragment", UDP(V4, .fragment = 0x00b9), FWD_FORWARDED},
+	      {"the largest offset, and too much", UDP(V4, .fragment = 0x1fff), FWD_MALFORMED},
+	      {"not in units of 8", UDP(V4, .data = 1, .fragment = 0x2000), FWD_MALFORMED},
+	      {"the last may be", UDP(V4, .data = 1, .fragment = 0x0001), FWD_FORWARDED},
+	      {"a first one with the ports alone", TCP(V4, SYN, .data = 4, .fragment = 0x2000, .cut = 16),
+	       FWD_MALFORMED},
 	      {"ICMP", {V4, 1, .data = 8}, FWD_NOT_OURS},
 	      {"SCTP", {V4, 132, .data = 8}, FWD_NOT_OURS},
 	      {"UDP-Lite", {V4, 136, .data = 8}, FWD_NOT_OURS},
@@ -128,8 +132,8 @@ Test(parse, ipv6)
 	      {"as many as are walked", TCP(V6, SYN, .ext = "hdDd"), FWD_FORWARDED},
 	      {"one more", TCP(V6, SYN, .ext = "hdDdd"), FWD_EXTENSION_HEADER},
 	      {"too many before a fragment", UDP(V6, .ext = "ddddf"), FWD_EXTENSION_HEADER},
-	      {"a fragment", UDP(V6, .ext = "f"), FWD_FRAGMENT},
-	      {"a fragment behind options", UDP(V6, .ext = "hf"), FWD_FRAGMENT},
+	      {"a fragment", UDP(V6, .ext = "f"), FWD_FORWARDED},
+	      {"a fragment behind options", UDP(V6, .ext = "hf"), FWD_FORWARDED},
 	      {"routing header", UDP(V6, .ext = "r"), FWD_EXTENSION_HEADER},
 	      {"routing header behind options", UDP(V6, .ext = "hdr"), FWD_EXTENSION_HEADER},
 	      {"authentication header", UDP(V6, .ext = "a"), FWD_NOT_OURS},
@@ -317,7 +321,8 @@ Test(parse, any_bytes)
 		reason = parse(&ctx, &pkt);
 		cr_assert(reason < FWD_REASON_MAX);
 		if (reason == FWD_FORWARDED) {
-			cr_assert(pkt.l4_off + 8 <= (int)f.len);
+			cr_assert(pkt.l4_off + (pkt.fragment.part == FWD_PART_LATER ? 1 : 8) <=
+				  (int)f.len);
 			cr_assert(pkt.l3_off + pkt.bytes <= f.len);
 			cr_assert(pkt.tuple.proto == PROTO_TCP || pkt.tuple.proto == PROTO_UDP);
 			cr_assert(addr_is_v4(&pkt.tuple.saddr) == (pkt.family == 4));

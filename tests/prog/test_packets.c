@@ -216,16 +216,15 @@ Test(packets, no_connection)
 
 Test(packets, fragments)
 {
-	CHECK({"the first", ETH0, UDP(TO("8000"), .data = 64, .fragment = 0x2000),
-	       IS_PASSED("fragment")},
-	      {"another", ETH0, UDP(TO("8000"), .data = 64, .fragment = 0x2008),
-	       IS_PASSED("fragment")},
-	      {"the last", ETH0, UDP(TO("8000"), .data = 64, .fragment = 0x0010),
-	       IS_PASSED("fragment")},
-	      {"TCP's", ETH0, TCP(TO("8000"), SYN, .fragment = 0x2000), IS_PASSED("fragment")},
-	      {"IPv6", ETH0, UDP(TO6("8000"), .data = 64, .ext = "f"), IS_PASSED("fragment")},
-	      {"IPv6, behind options", WG0, UDP(TO6("8000"), .data = 64, .ext = "hf"),
-	       IS_PASSED("fragment")});
+	CHECK({"before the first", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2010),
+	       IS_PASSED("fragment_early")},
+	      {"a first of no map", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2000),
+	       IS_LEFT_ALONE},
+	      {"behind that", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x0009), IS_LEFT_ALONE},
+	      {"of TCP in mid-stream", ETH0, TCP(TO("8000"), ACK, .fragment = 0x2000),
+	       IS_PASSED("no_connection")},
+	      {"not in units of 8", ETH0, UDP(TO("8000"), .data = 63, .fragment = 0x2000),
+	       IS_PASSED("malformed")});
 }
 
 Test(packets, malformed)
