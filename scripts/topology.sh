@@ -22,7 +22,6 @@
 #                          client2       a second client
 #                          lan           a server behind the gateway's eth1
 #                          offload=off   checksum and segmentation offloads off on every device
-#                          snat-none     home routes its answers through the tunnel, whoever asked
 #   topo_in HOST CMD...  runs a command on a host
 #   topo_spawn HOST NAME CMD...  same in the background; output in TOPO_DIR/NAME.log
 #   topo_down            removes it all; also what a topo_up that was cut short left, also twice
@@ -185,31 +184,23 @@ topo_wg() {
 }
 
 topo_tunnel() {
-	local host home_allows=10.172.16.0/24,fd10:172:16::/64
+	local host
 	for host in gateway home; do
 		(umask 077 && wg genkey >"$TOPO_DIR/$host.key")
 		wg pubkey <"$TOPO_DIR/$host.key" >"$TOPO_DIR/$host.pub"
 		topo_wireguard "$host"
 	done
-	topo_option snat-none && home_allows=0.0.0.0/0,::/0
 	topo_wg gateway set listen-port $WG_PORT private-key "$TOPO_DIR/gateway.key" \
 		peer "$(cat "$TOPO_DIR/home.pub")" allowed-ips $HOME_WG/32,$HOME_WG6/128
 	topo_wg home set private-key "$TOPO_DIR/home.key" \
 		peer "$(cat "$TOPO_DIR/gateway.pub")" endpoint $GATEWAY:$WG_PORT \
-		persistent-keepalive 25 allowed-ips $home_allows
+		persistent-keepalive 25 allowed-ips 10.172.16.0/24,fd10:172:16::/64
 	topo_address gateway wg0 $GATEWAY_WG/24 $GATEWAY_WG6/64
 	topo_address home wg0 $HOME_WG/24 $HOME_WG6/64
 	for host in gateway home; do
 		topo_option offload=off && topo_offload $host wg0 off
 		topo_in $host ip link set wg0 mtu 1420 up
 	done
-	if topo_option snat-none; then
-		# wg-quick's `Table = off`, and a rule: what home's wg0 address says goes through wg0.
-		topo_in home ip rule add from $HOME_WG lookup 51913
-		topo_in home ip route add default dev wg0 table 51913
-		topo_in home ip -6 rule add from $HOME_WG6 lookup 51913
-		topo_in home ip -6 route add default dev wg0 table 51913
-	fi
 }
 
 # The firewall of product.md: nothing passes but ssh, WireGuard and what is said on wg0. No rule in

@@ -3,23 +3,101 @@
 #
 # Which address home sees.
 
-# none: the visitor's own. Home routes its answers back through the tunnel.
-test_snat_none() {
-	topology client2 snat-none
+# home_by_the_page [EDIT]: home's tunnel anew, made by wg-quick from the lines of docs/real-client-address.md,
+# as the sed command changes them.
+home_by_the_page() {
+	HOME_TUNNELS=$((${HOME_TUNNELS:-0} + 1))
+	HOME_DEV=${TOPO_PREFIX}q$HOME_TUNNELS
+	# As in topo_wireguard: without the kernel's module, a wireguard-go of which topo_down knows.
+	cat >"$TOPO_DIR/userspace" <<-END
+		#!/bin/bash
+		wireguard-go -f "\$1" </dev/null >"$TOPO_DIR/wireguard-quick.log" 2>&1 &
+		echo "\$! \$(awk '{ print \$22 }' /proc/\$!/stat)" >>"$TOPO_DIR/pids"
+		until grep -q " 00010000 .*/\$1.sock" /proc/net/unix; do sleep 0.05; done
+	END
+	chmod 755 "$TOPO_DIR/userspace"
+	sed -n '/^```ini$/,/^```$/ { /^```/d; p }' "$ROOT/docs/real-client-address.md" |
+		sed "s|HOME_PRIVATE_KEY|$(cat "$TOPO_DIR/home.key")|
+			s|GATEWAY_PUBLIC_KEY|$(cat "$TOPO_DIR/gateway.pub")|
+			${1:-}" >"$TOPO_DIR/$HOME_DEV.conf"
+	chmod 600 "$TOPO_DIR/$HOME_DEV.conf"
+	on home ip link del wg0 2>/dev/null || true
+	WG_QUICK_USERSPACE_IMPLEMENTATION=$TOPO_DIR/userspace on home timeout 20 wg-quick up "$TOPO_DIR/$HOME_DEV.conf"
+	topo_wait 10 on home ping -c1 -W1 $GATEWAY_WG || fail "no tunnel"
+}
+
+leave_the_page() {
+	on home wg-quick down "$TOPO_DIR/$HOME_DEV.conf"
+}
+
+# by_device SOURCE DESTINATION: the device that home sends such by.
+by_device() {
+	on home ip route get "$2" ${1:+from $1} | sed -n 's/.* dev \([^ ]*\) .*/\1/p'
+}
+
+none_maps() {
 	attach eth0 wg0
 	fwd map add tcp $MAP4 $HOME_WG:8000 --snat none
 	fwd map add udp $MAP4 $HOME_WG:8000 --snat none
 	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000" --snat none
-	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000" --snat none
+}
+
+# none: the visitor's own. Home routes its answers back through the tunnel, as docs/real-client-address.md says.
+test_snat_none() {
+	topology client2
+	command -v wg-quick >/dev/null || skip "no wg-quick here"
+	local rules
+	rules=$(on home ip -4 rule; on home ip -6 rule)
+	# rp_filter may be strict.
+	on home sysctl -qw net.ipv4.conf.all.rp_filter=1
+	home_by_the_page
+	none_maps
+	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$CLIENT 4711" "whom home sees"
 	is "$(peer client2 who $MAP4 --bind $CLIENT2:4711)" "$CLIENT2 4711" "whom home sees"
 	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711" "whom home sees"
+	is "$(peer client2 who "$MAP6" --bind "[$CLIENT2_6]:4711")" "$CLIENT2_6 4711" "whom home sees"
 	peer client udp-burst $MAP4 --count 10 --size 100
+	peer client2 udp-burst "$MAP6" --count 10 --size 100
 	peer client put $MAP4 --size $((4 << 20))
 	peer client2 get $MAP4 --size $((4 << 20))
+	peer client put "$MAP6" --size $((4 << 20))
+	peer client2 get "$MAP6" --size $((4 << 20))
 	forward_untouched
 	[ -n "${FWDCTL_STANDIN:-}" ] ||
 		json 'all(.snat == "none")' map list
+	# All else that home does goes its old way.
+	is "$(by_device $HOME_WG $CLIENT)" "$HOME_DEV" "the way of answers"
+	is "$(by_device $HOME_WG6 $CLIENT6)" "$HOME_DEV" "the way of answers"
+	is "$(by_device "" $CLIENT)" enp3s0 "home's own way"
+	on home ping -c1 -W2 $CLIENT2
+	leave_the_page
+	is "$(on home ip -4 rule; on home ip -6 rule)" "$rules" "home's rules afterwards"
+}
+
+# answers_come EDIT V4 V6: with the page's lines changed so, does the client get answers?
+answers_come() {
+	local got4=yes got6=yes
+	home_by_the_page "$1"
+	serve "$HOME_DEV" home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
+	peer client who $MAP4 --timeout 2 || got4=no
+	peer client who "$MAP6" --timeout 2 || got6=no
+	is "$got4 $got6" "$2 $3" "answers by IPv4 and IPv6 after \"$1\""
+	kill "${PID[$HOME_DEV]}"
+	leave_the_page
+}
+
+# Each of the page's lines is needed.
+test_snat_none_by_line() {
+	topology
+	command -v wg-quick >/dev/null || skip "no wg-quick here"
+	none_maps
+	answers_come '/^Post.* ip -4/d' no yes
+	answers_come '/^Post.* ip -6/d' yes no
+	answers_come 's|0.0.0.0/0|10.172.16.0/24|' no yes
+	answers_come 's|::/0|fd10:172:16::/64|' yes no
+	answers_come '' yes yes
 }
 
 # One address, that is not the one the kernel would take.
