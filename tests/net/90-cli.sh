@@ -179,3 +179,59 @@ test_names() {
 	rejects '1' 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
 	json 'length == 1' map list
 }
+
+# The commands' usage as the manual has it: "map del PROTO LISTEN [--keep-connections]".
+manual_usage() {
+	sed -n '/^\.Sh COMMANDS/,/^\.Sh OPTIONS/p' "$ROOT/docs/fwdctl.8" | awk '
+		/^\.It Xo Ic/ { sub(/^\.It Xo Ic /, ""); sub(/ Ar /, " "); usage = $0; next }
+		/^\.Op Fl -/ { sub(/^\.Op Fl -/, "--"); sub(/ Ar /, " "); usage = usage " [" $0 "]"; next }
+		/^\.Xc/ { print usage; usage = "" }
+		usage && !/^\.Op/ { print "strange: " $0 }' | sort
+}
+
+# manual_items SECTION MACRO: the items of a section's list, behind the macro that they begin with.
+manual_items() {
+	sed -n "/^\.Sh $1/,/^\.Sh/ { s/^\.It $2//p }" "$ROOT/docs/fwdctl.8"
+}
+
+# The tables that the command line is parsed with, what help says of them, and the manual: the same words.
+test_manual() {
+	topology
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no manual"
+	local commands command family
+	commands=$(sed -n 's/^    {"\([a-z ]*\)", ".*/\1/p' "$ROOT/user/fwdctl.c" | sort)
+	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/fwdctl.c"
+	while read -r command; do
+		# shellcheck disable=SC2086
+		fwd help $command | tee "$TOPO_DIR/help" | sed -n 's/^usage: fwdctl //p' >>"$TOPO_DIR/usages"
+		sed -n 's/^  \(--[a-z-]*\) *\([^ ]*\)  .*/\1 \2/p' "$TOPO_DIR/help" >>"$TOPO_DIR/options"
+		fwd help | grep -q "^  $command " || fail "fwdctl help does not name $command"
+		family=${command% *}
+		[ "$family" = "$command" ] || fwd help "$family" | grep -q "^  $command " || fail "help $family"
+	done <<<"$commands"
+	diff <(sort "$TOPO_DIR/usages") <(manual_usage) || fail "help (<) and the manual (>) differ in the commands"
+	diff <(sort -u "$TOPO_DIR/options" | sed 's/ $//') <(manual_items OPTIONS "Fl -" |
+		sed 's/^/--/; s/ Ar / /' | sort) || fail "help (<) and the manual (>) differ in the options"
+	diff <(sed -n 's/^\tX([A-Z_]*, "\(--[a-z-]*\)", .*/\1/p' "$ROOT/user/fwdctl.h" | sort) \
+		<(sort -u "$TOPO_DIR/options" | sed 's/ .*//') || fail "the table of options (<) and help (>) differ"
+	diff <(fwd get) <(manual_items SETTINGS "Ic " | sed 's/ Ta / /') ||
+		fail "get (<) and the manual (>) differ in the settings"
+}
+
+# Every key of the JSON that is printed, reasons apart, is in the manual.
+test_manual_json() {
+	topology
+	maps_and_services
+	peer client who $MAP4
+	local command key keys
+	for command in "map list" "conn list" "conn count" stats version; do
+		# shellcheck disable=SC2086
+		keys=$(fwd $command --json | jq -r 'del(.drops?, .passes?) | .. | objects | keys[]' | sort -u)
+		[ -n "$keys" ] || fail "$command --json has no keys"
+		for key in $keys; do
+			sed -n "/^\.Sh JSON/,/^\.Sh/p" "$ROOT/docs/fwdctl.8" |
+				sed -n "/^\.It Ic $command\$/,/^\.It/p" | grep -qw -- "$key" ||
+				fail "the manual does not name \"$key\" of $command --json"
+		done
+	done
+}
