@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The oracle: random sequences of packets through two gateways, until they differ. scripts/oracle makes
+ * the gateways and starts it.
+ *
+ *   model.c    what is sent       world.c    how it goes in and comes out
+ *   compare.c  what must be alike known.c    what may differ
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include "compare.h"
+
+#define SLOTS_TO_FLUSH 50 /* sequences, each with ports of its own (model.c, client_port) */
+#define FAILURES_MAX   30 /* that are told at length */
+
+enum result { ALIKE, KNOWN, DIFFERENT };
+
+static struct {
+	const char *maps;
+	double seconds;
+	unsigned long sequences;
+	uint64_t seed;
+	bool replay, fragments, show_known;
+	uint32_t actions;
+} options = {.seconds = 10, .actions = 0xffffffff};
+
+static struct sequence sequence;
+static struct run {
+	enum result result;
+	bool verbose;
+	unsigned steps;
+	char why[100];
+	char signature[500];
+	struct step last;
+	struct known *known; /* the last that was met */
+} run;
+static unsigned long total_steps;
+static unsigned slot;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static uint64_t next_seed(uint64_t seed, unsigned long n)
+{
+	uint64_t x = seed + n;
+
+	x = (x ^ (x >> 33)) * 0xff51afd7ed558ccd;
+	x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53;
+	/* The first is the seed itself, so that --replay and --seed mean the same. */
+	return n ? x ^ (x >> 33) : seed;
+}
+
+static void print_step(const struct step *step)
+{
+	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside", "inside "};
+	char text[700];
+	unsigned g, i;
+
+	packet_describe(step->packet.data, step->packet.len, text, sizeof(text));
+	printf("  %s, from the %s%s%s\n    sent    %s\n", step->what,
+	       step->side == INSIDE ? "inside" : "outside", step->mangled ? ", mangled" : "",
+	       step->to == TO_GATEWAY ? "" : ", to another MAC address", text);
+	if (step->mangled)
+		packet_dump(&step->packet, "            ");
+	if (step->invalid)
+		printf("    netfilter calls it invalid\n");
+	for (g = 0; g < GATEWAYS; g++)
+		for (i = 0; i < step->outs[g].count; i++) {
+			const struct out *out = &step->outs[g].out[i];
+
+			packet_describe(out->packet.data, out->packet.len, text, sizeof(text));
+			printf("    %s %s %s\n", gateways[g], sides[out->side], text);
+		}
+}
+
+static void print_bytes(const struct step *step)
+{
+	unsigned g, i;
+
+	packet_dump(&step->packet, "    sent   ");
+	for (g = 0; g < GATEWAYS; g++)
+		for (i = 0; i < step->outs[g].count; i++)
+			packet_dump(&step->outs[g].out[i].packet, g == NFT ? "    nft    " : "    fwdctl ");
+}
+
+static void sign(const struct step *step)
+{
+	char nft[120], fwd[120];
+	struct layout l;
+
+	packet_layout(step->packet.data, step->packet.len, &l);
+	compare_kinds(step, NFT, nft, sizeof(nft));
+	compare_kinds(step, FWD, fwd, sizeof(fwd));
+	snprintf(run.signature, sizeof(run.signature), "%s: v%u proto %u mangled %x%s%s: nft [%s] fwdctl [%s]",
+		 run.why, l.family, l.proto, step->mangled, step->invalid ? " invalid" : "",
+		 step->side == INSIDE ? " from inside" : "", nft, fwd);
+}
+
+static bool take(struct sequence *s, struct step *step)
+{
+	unsigned long invalid = world_invalid();
+	struct packet real;
+	struct known *k;
+	unsigned g;
+
+	for (g = 0; g < GATEWAYS; g++) {
+		compare_make_real(s, step, g, &real);
+		world_inject(g, step->side, &real, step->to);
+	}
+	for (g = 0; g < GATEWAYS; g++)
+		world_collect(g, &step->outs[g]);
+	step->invalid = world_invalid() - invalid;
+	run.steps++;
+	total_steps++;
+	if (compare_step(s, step, run.why, sizeof(run.why))) {
+		if (run.verbose)
+			print_step(step);
+		return true;
+	}
+	k = compare_known(s, step);
+	if (run.verbose)
+		print_step(step);
+	if (k) {
+		run.known = k;
+		k->count++;
+		if (run.verbose)
+			printf("    known: %s\n", k->name);
+		if (run.result == ALIKE)
+			run.result = KNOWN;
+		if (options.show_known && !k->shown && !run.verbose) {
+			k->shown = true;
+			printf("known: %s (seed %#lx)\n", k->name, (unsigned long)s->seed);
+			print_step(step);
+		}
+		return k->goes_on;
+	}
+	run.result = DIFFERENT;
+	run.last = *step;
+	sign(step);
+	return false;
+}
+
+static enum result play(uint64_t seed, uint32_t actions, bool flush, bool verbose)
+{
+	unsigned count = model_action_count(seed), i;
+
+	slot = (slot + 1) % 65000;
+	if (flush || slot % SLOTS_TO_FLUSH == 0 || model_wants_flush(seed))
+		world_flush();
+	model_begin(&sequence, seed, slot, options.fragments);
+	compare_begin();
+	run.result = ALIKE;
+	run.verbose = verbose;
+	run.steps = 0;
+	for (i = 0; i < count; i++)
+		if (actions >> i & 1 && !model_act(&sequence, i, take))
+			break;
+	return run.result;
+}
+
+/* Leaves out actions as long as the same difference is left. */
+static uint32_t minimise(uint64_t seed)
+{
+	uint32_t actions = (1ULL << model_action_count(seed)) - 1;
+	char signature[sizeof(run.signature)];
+	unsigned i;
+
+	memcpy(signature, run.signature, sizeof(signature));
+	for (i = 0; i < model_action_count(seed); i++) {
+		uint32_t fewer = actions & ~(1U << i);
+
+		if (play(seed, fewer, true, false) == DIFFERENT && !strcmp(run.signature, signature))
+			actions = fewer;
+	}
+	return actions;
+}
+
+static struct {
+	char signature[sizeof(run.signature)];
+	unsigned long count;
+} failures[FAILURES_MAX];
+static unsigned failure_count;
+
+/* Is it a failure that was told before? */
+static bool is_told(void)
+{
+	unsigned i;
+
+	for (i = 0; i < failure_count; i++)
+		if (!strcmp(failures[i].signature, run.signature)) {
+			failures[i].count++;
+			return true;
+		}
+	if (failure_count == FAILURES_MAX)
+		return true;
+	memcpy(failures[failure_count].signature, run.signature, sizeof(run.signature));
+	failures[failure_count++].count = 1;
+	return false;
+}
+
+/* Once more, alone: does it differ again? */
+static bool examine(uint64_t seed)
+{
+	uint32_t actions;
+	int tries;
+
+	for (tries = 0; tries < 3; tries++)
+		if (play(seed, 0xffffffff, true, false) == DIFFERENT)
+			break;
+	if (tries == 3)
+		return false;
+	if (is_told())
+		return true;
+	actions = minimise(seed);
+	printf("DIFFERENT: %s\n  scripts/oracle --replay %#lx --actions %#x\n", run.signature,
+	       (unsigned long)seed, actions);
+	play(seed, actions, true, true);
+	print_bytes(&run.last);
+	fflush(stdout);
+	return true;
+}
+
+static int report(unsigned long sequences, unsigned long different, unsigned long unrepeated, double took)
+{
+	unsigned i;
+
+	printf("%lu sequences, %lu packets in %.1f s (%.0f sequences/s)\n", sequences, total_steps, took,
+	       sequences / took);
+	for (i = 0; i < known_count; i++)
+		if (known[i].count)
+			printf("  known, %6lu times: %s\n", known[i].count, known[i].name);
+	for (i = 0; i < failure_count; i++)
+		printf("  DIFFERENT, %4lu times: %s\n", failures[i].count, failures[i].signature);
+	if (unrepeated)
+		printf("  different, but not when repeated: %lu\n", unrepeated);
+	printf("%lu unexplained differences\n", different);
+	return different ? 1 : 0;
+}
+
+static int run_many(void)
+{
+	unsigned long n = 0, different = 0, unrepeated = 0;
+	double start = now(), end = start + options.seconds;
+
+	printf("seed %#lx\n", (unsigned long)options.seed);
+	fflush(stdout);
+	while (options.sequences ? n < options.sequences : now() < end) {
+		uint64_t seed = next_seed(options.seed, n++);
+
+		if (play(seed, 0xffffffff, false, false) != DIFFERENT)
+			continue;
+		if (examine(seed))
+			different++;
+		else {
+			unrepeated++;
+			printf("not repeated: seed %#lx: %s\n", (unsigned long)seed, run.signature);
+		}
+	}
+	return report(n, different, unrepeated, now() - start);
+}
+
+static int replay(void)
+{
+	static const char *const words[] = {"alike", "alike but for what is known", "DIFFERENT"};
+
+	play(options.seed, options.actions, true, true);
+	if (run.result == DIFFERENT) {
+		printf("  %s\n", run.signature);
+		print_bytes(&run.last);
+	}
+	printf("%s\n", words[run.result]);
+	return run.result == DIFFERENT;
+}
+
+static void read_options(int argc, char **argv, struct world_config *config)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		bool more = i + 1 < argc, two = i + 2 < argc;
+
+		if (!strcmp(argv[i], "--maps") && more)
+			options.maps = argv[++i];
+		else if (!strcmp(argv[i], "--seconds") && more)
+			options.seconds = atof(argv[++i]);
+		else if (!strcmp(argv[i], "--sequences") && more)
+			options.sequences = strtoul(argv[++i], NULL, 0);
+		else if ((!strcmp(argv[i], "--seed") || !strcmp(argv[i], "--replay")) && more) {
+			options.replay |= argv[i][2] == 'r';
+			options.seed = strtoull(argv[++i], NULL, 0);
+		} else if (!strcmp(argv[i], "--actions") && more)
+			options.actions = strtoul(argv[++i], NULL, 0);
+		else if (!strcmp(argv[i], "--fragments"))
+			options.fragments = true;
+		else if (!strcmp(argv[i], "--known"))
+			options.show_known = true;
+		else if (!strcmp(argv[i], "--netns") && two) {
+			config->netns[NFT] = argv[++i];
+			config->netns[FWD] = argv[++i];
+		} else if (!strcmp(argv[i], "--outer") && two) {
+			config->outer[NFT] = argv[++i];
+			config->outer[FWD] = argv[++i];
+		} else if (!strcmp(argv[i], "--inner") && two) {
+			config->inner[NFT] = argv[++i];
+			config->inner[FWD] = argv[++i];
+		} else {
+			fprintf(stderr, "oracle: %s? Started by scripts/oracle\n", argv[i]);
+			exit(2);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct world_config config = {.flush = getenv("ORACLE_FLUSH")};
+	cpu_set_t cpu;
+
+	if (getrandom(&options.seed, sizeof(options.seed), 0) < 0)
+		return 2;
+	options.seed >>= 16; /* shorter to type */
+	read_options(argc, argv, &config);
+	if (!options.maps || !config.netns[FWD] || !config.outer[FWD] || !config.flush) {
+		fprintf(stderr, "oracle: started by scripts/oracle\n");
+		return 2;
+	}
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	sched_setaffinity(0, sizeof(cpu), &cpu);
+	model_read_maps(options.maps);
+	world_open(&config);
+	return options.replay ? replay() : run_many();
+}
