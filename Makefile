@@ -80,7 +80,7 @@ $(B)/fwdctl: $(USER_OBJS)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
 
 # Each file of tests/host is a program of its own, built with everything it includes.
-$(B)/host/%: tests/host/%.c $(wildcard tests/host/*.h) $(wildcard bpf/*.h) $(wildcard include/*.h) \
+$(B)/host/%: tests/host/%.c $(wildcard tests/host/*.h) $(wildcard tests/prog/*.h) $(wildcard bpf/*.h) $(wildcard include/*.h) \
 		$(filter-out user/fwdctl.c,$(wildcard user/*.c)) $(wildcard user/*.h) $(BPF_SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)

@@ -77,12 +77,15 @@ static __always_inline bool conn_own_end(const struct fwd_tuple *forward, struct
  */
 __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_end how)
 {
+	struct fwd_slot *place = bpf_map_lookup_elem(&slots, &slot);
 	struct fwd_rule_stats *stats;
 	struct fwd_conn *conn;
 	struct fwd_tuple twin;
+	__u32 use;
 
-	if (!forward)
+	if (!forward || !place)
 		return 0;
+	use = place->use; /* before the look that shows that it is this connection's */
 	conn = bpf_map_lookup_elem(&conns, forward);
 	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
 		return 0;
@@ -96,7 +99,7 @@ __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_en
 		return 0;
 	}
 	bpf_map_delete_elem(&conns, &twin);
-	slot_release(slot);
+	slot_release(place, slot, use);
 	conn_count_end(stats, how);
 	return 1;
 }
@@ -169,7 +172,7 @@ static __always_inline void conn_confirm(struct fwd_conn *forward, const struct 
 	if (slot_is_confirmed(forward->slot) || !slot_take_confirmed(&index))
 		return;
 	slot = bpf_map_lookup_elem(&slots, &index);
-	if (!slot)
+	if (!slot || !slot_take(slot, slot->use))
 		return;
 	forward->slot = index;
 	slot_fill(slot, key, check_at);

@@ -12,8 +12,9 @@
 #include "rule.h"
 
 /*
- * A place in the half-open ring: the next one, whoever is there and still unconfirmed. Those that
- * are confirmed and wait for a place of their own are passed over, up to a bound.
+ * A place in the half-open ring, taken: the next one, whoever is there and still unconfirmed. Passed
+ * over, up to a bound, are those that are confirmed and wait for a place of their own, and those that
+ * a packet on another CPU is about to fill.
  */
 #define SLOT_TRIES 4
 
@@ -28,19 +29,21 @@ __noinline int slot_take_half_open(struct fwd_slot_choice *choice)
 		__u32 index = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
 		struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
 		struct fwd_conn *old;
+		__u32 use;
 
 		if (!slot)
 			return 0;
-		choice->index = index;
-		if (!slot->used)
-			return 1;
+		use = slot->use;
 		choice->old = slot->forward;
 		old = bpf_map_lookup_elem(&conns, &choice->old);
-		if (!old || old->slot != index)
-			return 1; /* it has moved, or ended */
-		if (old->track & FWD_TRACK_CONFIRMED)
+		/* Else it has moved, or ended. */
+		if (old && (slot_state(use) != FWD_SLOT_USED || old->slot != index))
+			old = NULL;
+		if ((old && (old->track & FWD_TRACK_CONFIRMED)) || !slot_take(slot, use))
 			continue;
-		conn_end(&choice->old, index, FWD_END_EVICTED);
+		if (old)
+			conn_end(&choice->old, index, FWD_END_EVICTED);
+		choice->index = index;
 		return 1;
 	}
 	return 0;
@@ -97,18 +100,22 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 		return FWD_TABLE_FULL;
 	open->forward.slot = open->slot.index;
 	open_plan_reply(open, pkt);
+	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
+	if (!slot)
+		return FWD_TABLE_FULL;
 	reason = port_claim(ctx, open);
-	if (reason != FWD_FORWARDED)
+	if (reason != FWD_FORWARDED) {
+		slot_change(slot, slot->use, FWD_SLOT_FREE);
 		return reason;
+	}
 	err = bpf_map_update_elem(&conns, &pkt->tuple, &open->forward, BPF_NOEXIST);
 	if (err) {
 		bpf_map_delete_elem(&conns, &open->reply_key);
+		slot_change(slot, slot->use, FWD_SLOT_FREE);
 		return err == -EEXIST ? FWD_FORWARDED : FWD_TABLE_FULL;
 	}
-	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
-	if (slot)
-		slot_fill(slot, &pkt->tuple,
-			  pkt->now + conn_timeout(pkt->tuple.proto, open->forward.track));
+	slot_fill(slot, &pkt->tuple,
+		  pkt->now + conn_timeout(pkt->tuple.proto, open->forward.track));
 	open_count(&open->forward, FWD_FORWARDED);
 	return FWD_FORWARDED;
 }

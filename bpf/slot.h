@@ -18,13 +18,33 @@ static __always_inline bool slot_is_confirmed(__u32 index)
 	return index >= fwd_half_open;
 }
 
-/* Puts a connection into the place; from here on the sweeper sees it. */
+static __always_inline enum fwd_slot_state slot_state(__u32 use)
+{
+	return use & FWD_SLOT_STATE;
+}
+
+/* Changes the state, if nothing has changed since `use` was read. */
+static __always_inline bool slot_change(struct fwd_slot *slot, __u32 use, enum fwd_slot_state state)
+{
+	return __sync_val_compare_and_swap(&slot->use, use, (use & ~FWD_SLOT_STATE) | state) == use;
+}
+
+/* Makes the place the caller's, to fill or to give back; whoever was in it must go. */
+static __always_inline bool slot_take(struct fwd_slot *slot, __u32 use)
+{
+	__u32 mine = ((use & ~FWD_SLOT_STATE) + FWD_SLOT_NEXT) | FWD_SLOT_TAKEN;
+
+	return slot_state(use) != FWD_SLOT_TAKEN &&
+	       __sync_val_compare_and_swap(&slot->use, use, mine) == use;
+}
+
+/* Puts a connection into a place that was taken; from here on the sweeper sees it. */
 static __always_inline void slot_fill(struct fwd_slot *slot, const struct fwd_tuple *forward,
 				      __u32 check_at)
 {
 	slot->forward = *forward;
 	slot->check_at = check_at;
-	__sync_lock_test_and_set(&slot->used, FWD_SLOT_USED);
+	slot_change(slot, slot->use, FWD_SLOT_USED);
 }
 
 /* The sweeper is to look no later than at `at`. */
@@ -36,13 +56,13 @@ static __always_inline void slot_check_by(__u32 index, __u32 at)
 		slot->check_at = at;
 }
 
-/* Gives the place back. Two may want to at the same moment; the swap picks one. */
-static __always_inline void slot_release(__u32 index)
+/* Gives the place back, if it is still as it was when `use` was read. */
+static __always_inline void slot_release(struct fwd_slot *slot, __u32 index, __u32 use)
 {
-	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
 	struct fwd_sweeper *s = sweeper_get();
 
-	if (!slot || !s || !__sync_lock_test_and_set(&slot->used, FWD_SLOT_FREE) || !slot_is_confirmed(index))
+	if (!s || slot_state(use) < FWD_SLOT_USED || !slot_change(slot, use, FWD_SLOT_FREE) ||
+	    !slot_is_confirmed(index))
 		return;
 	__sync_fetch_and_add(&s->confirmed, -1);
 	bpf_map_push_elem(&free_slots, &index, 0);

@@ -42,14 +42,14 @@ static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struc
 /* The slot's connection isn't there. From the ring it has moved away. A slot of the confirmed class is
  * given back by who ends the connection, which may be half-way just now; if not, it was confirmed in
  * the very moment it ended. */
-static __always_inline void sweep_lost(struct fwd_slot *slot, __u32 index, __u32 now)
+static __always_inline void sweep_lost(struct fwd_slot *slot, __u32 index, __u32 use, __u32 now)
 {
-	if (!slot_is_confirmed(index) || slot->used == FWD_SLOT_LOST) {
-		slot_release(index);
+	if (!slot_is_confirmed(index) || slot_state(use) == FWD_SLOT_LOST) {
+		slot_release(slot, index, use);
 		return;
 	}
 	slot->check_at = now + SWEEP_LOST_WAIT;
-	__sync_val_compare_and_swap(&slot->used, FWD_SLOT_USED, FWD_SLOT_LOST);
+	slot_change(slot, use, FWD_SLOT_LOST);
 }
 
 /* Looks at the connection of one slot. */
@@ -58,14 +58,15 @@ __noinline int sweep_slot(__u32 index, __u32 now)
 	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
 	struct fwd_tuple key;
 	struct fwd_conn *conn;
-	__u32 until;
+	__u32 until, use;
 
 	if (!slot)
 		return 0;
+	use = slot->use;
 	key = slot->forward;
 	conn = bpf_map_lookup_elem(&conns, &key);
 	if (!conn || conn->slot != index) {
-		sweep_lost(slot, index, now);
+		sweep_lost(slot, index, use, now);
 		return 0;
 	}
 	if (sweep_lives(&key, conn, now, &until))
@@ -88,7 +89,7 @@ __noinline int sweep_chunk(__u32 first, __u32 end, __u32 ring, __u32 now, __u32 
 			break;
 		index = place < ring ? place : fwd_half_open + (place - ring);
 		slot = bpf_map_lookup_elem(&slots, &index);
-		if (!slot || !slot->used || !(all || clock_is_due(now, slot->check_at)))
+		if (!slot || slot_state(slot->use) < FWD_SLOT_USED || !(all || clock_is_due(now, slot->check_at)))
 			continue;
 		sweep_slot(index, now);
 		looks++;

@@ -97,11 +97,17 @@ struct fwd_conn {
 
 #define FWD_RULE_NONE 0xffffffffU
 
-enum fwd_slot_use {
+enum fwd_slot_state {
 	FWD_SLOT_FREE,
+	FWD_SLOT_TAKEN, /* by a packet that is about to fill it; nobody else touches it */
 	FWD_SLOT_USED,
 	FWD_SLOT_LOST, /* of the confirmed class, and its connection wasn't there: look once more */
 };
+
+/* fwd_slot.use: the state in the lowest bits; the others count its users, so that who gives it back
+ * by compare-and-swap can't give back the next one's. */
+#define FWD_SLOT_STATE 3U
+#define FWD_SLOT_NEXT  4U
 
 /*
  * A place in the table's two classes. [0, half_open) is a ring that unconfirmed connections take in
@@ -112,7 +118,7 @@ enum fwd_slot_use {
 struct fwd_slot {
 	struct fwd_tuple forward; /* key of the FORWARD entry */
 	__u32 check_at;           /* ticks; not worth a look before */
-	__u32 used;               /* enum fwd_slot_use; whoever swaps it for FREE owns the freeing */
+	__u32 use;                /* FWD_SLOT_STATE */
 };
 
 enum fwd_snat {

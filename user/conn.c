@@ -69,7 +69,7 @@ static bool conn_read(const struct instance *in, const struct fwd_rule *rules,
 	const struct fwd_conn *f = &conn->forward;
 	struct fwd_tuple reply = {};
 
-	if (slot->used != FWD_SLOT_USED)
+	if ((slot->use & FWD_SLOT_STATE) != FWD_SLOT_USED)
 		return false;
 	conn->key = slot->forward;
 	if (map_read(&in->maps, FWD_MAP_CONNS, &conn->key, &conn->forward) || f->slot != index ||

@@ -151,7 +151,7 @@ static inline void check_entry(const struct fwd_tuple *key, const struct fwd_con
 	if (conn->dir != FWD_DIR_FORWARD)
 		return;
 	slot = slot_read(conn->slot);
-	cr_expect(slot.used == 1, "slot %u isn't in use", conn->slot);
+	cr_expect((slot.use & FWD_SLOT_STATE) == FWD_SLOT_USED, "slot %u isn't in use", conn->slot);
 	cr_expect(tuple_same(&slot.forward, key), "slot %u is somebody else's", conn->slot);
 }
 
@@ -164,7 +164,7 @@ static inline void check_slots(void)
 		struct fwd_slot slot = slot_read(i);
 		struct fwd_conn conn;
 
-		if (!slot.used)
+		if ((slot.use & FWD_SLOT_STATE) == FWD_SLOT_FREE)
 			continue;
 		confirmed++;
 		cr_expect(entry_get(&slot.forward, &conn) && conn.slot == i,

@@ -438,7 +438,7 @@ Test(expiry, place_is_used_again)
 	from_client(1, RST);
 	clock_advance(12);
 	wait_for(0);
-	cr_expect(!slot_read(slot).used);
+	cr_expect((slot_read(slot).use & FWD_SLOT_STATE) == FWD_SLOT_FREE);
 	establish(2);
 	cr_expect(slot_of(2) == slot);
 	cr_expect(sweeper_read().high_water == 1);
