@@ -6,8 +6,253 @@
 #include <string.h>
 #include "compare.h"
 
+/* ---- what went in ---- */
+
+static bool is_tcp(const struct step *step, struct layout *l)
+{
+	return packet_layout(step->packet.data, step->packet.len, l) && l->proto == PROTO_TCP &&
+	       !l->fragment && l->end >= l->l4 + 20;
+}
+
+static uint8_t icmp_type(const struct step *step, struct layout *l)
+{
+	if (!packet_layout(step->packet.data, step->packet.len, l) ||
+	    !packet_is_icmp_error(step->packet.data, l))
+		return 0;
+	return step->packet.data[l->l4];
+}
+
+/* The one packet that came out of a gateway, or NULL. */
+static const struct packet *the_out(const struct step *step, enum gateway g)
+{
+	return step->outs[g].count == 1 ? &step->outs[g].out[0].packet : NULL;
+}
+
+/* The connection that the packet belongs to by its tuple, as the model counts ports. */
+static const struct conn *conn_of(const struct sequence *s, const struct step *step, enum end *end)
+{
+	struct addr src = addr_of(step->packet.data, false), dst = addr_of(step->packet.data, true);
+	uint16_t sport, dport;
+	struct layout l;
+	unsigned i;
+
+	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.end < l.l4 + 4)
+		return NULL;
+	sport = get16(step->packet.data + l.l4);
+	dport = get16(step->packet.data + l.l4 + 2);
+	for (i = 0; i < s->conn_count; i++) {
+		const struct conn *c = &s->conn[i];
+		uint16_t source_port = c->map->snat ? VIRTUAL_PORT + i : c->cport;
+
+		if (c->proto != l.proto)
+			continue;
+		*end = CLIENT;
+		if (addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) && sport == c->cport &&
+		    dport == c->lport)
+			return c;
+		*end = TARGET;
+		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) && sport == c->tport &&
+		    dport == source_port)
+			return c;
+	}
+	return NULL;
+}
+
+/* Is what fwdctl sent on exactly the packet, translated as its connection says? */
+static bool is_translated(const struct sequence *s, const struct step *step)
+{
+	const struct packet *out = the_out(step, FWD);
+	struct packet want = step->packet;
+	uint8_t before[PACKET_MAX], addrs[32], *check, *at;
+	const struct addr *src, *dst;
+	const struct conn *c;
+	unsigned size;
+	struct layout l;
+	enum end end;
+
+	c = conn_of(s, step, &end);
+	if (!c || !out || !packet_layout(want.data, want.len, &l))
+		return false;
+	src = end == CLIENT ? &c->source : &c->listen;
+	dst = end == CLIENT ? &c->target : &c->client;
+	size = l.family == 4 ? 4 : 16;
+	at = want.data + (l.family == 4 ? 12 : 8);
+	memcpy(addrs, at, 2 * size);
+	memcpy(at, src->byte, size);
+	memcpy(at + size, dst->byte, size);
+	want.data[l.family == 4 ? 8 : 7]--;
+	if (l.family == 4)
+		packet_fix_ip_sum(want.data);
+	memcpy(before, want.data + l.l4, 4);
+	put16(want.data + l.l4, end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport)
+					      : c->lport);
+	put16(want.data + l.l4 + 2, end == CLIENT ? c->tport : c->cport);
+	check = want.data + l.l4 + packet_check_at(l.proto);
+	sum_replace(check, addrs, at, 2 * size);
+	sum_replace(check, before, want.data + l.l4, 4);
+	if (get16(check) == 0xffff)
+		put16(check, 0);
+	return out->len == want.len && !memcmp(out->data, want.data, want.len);
+}
+
+/* ---- the table ---- */
+
+/* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends. */
+static bool tcp_state(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+
+	return is_tcp(step, &l) && step->invalid && is_translated(s, step);
+}
+
+/* nft's `maxseg` doesn't know that the list may have ended, nor that an option may begin at an odd place;
+ * then it writes a wrong checksum. */
+static bool mss_place(const struct sequence *s, const struct step *step)
+{
+	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
+	struct packet a, b;
+	struct layout l;
+	uint8_t *options;
+	unsigned i, len;
+
+	(void)s;
+	if (!is_tcp(step, &l) || !(step->packet.data[l.l4 + 13] & TCP_SYN) || !nft || !fwd ||
+	    nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l))
+		return false;
+	a = *nft;
+	b = *fwd;
+	len = (a.data[l.l4 + 12] >> 4) * 4;
+	options = a.data + l.l4 + 20;
+	for (i = 0; i + 24 <= len; i++) {
+		/* The value and the checksum aside, they are the same. */
+		if (options[i] != 2 || options[i + 1] != 4)
+			continue;
+		memcpy(options + i + 2, b.data + l.l4 + 20 + i + 2, 2);
+	}
+	memcpy(a.data + l.l4 + 16, b.data + l.l4 + 16, 2);
+	return !memcmp(a.data, b.data, a.len);
+}
+
+/* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes the
+ * port from the map's visitor. */
+static bool passing_flow(const struct sequence *s, const struct step *step)
+{
+	const struct conn *c;
+	enum end end;
+	unsigned i;
+
+	c = conn_of(s, step, &end);
+	if (!c || end != CLIENT || step->outs[FWD].count != 1)
+		return false;
+	for (i = 0; i + 1 < s->sent_count; i++) {
+		const struct packet *p = &s->sent[i].packet;
+		struct addr src, dst;
+		struct layout l;
+
+		if (s->sent[i].side != INSIDE || !packet_layout(p->data, p->len, &l) || l.proto != c->proto ||
+		    l.end < l.l4 + 4)
+			continue;
+		src = addr_of(p->data, false);
+		dst = addr_of(p->data, true);
+		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
+		    get16(p->data + l.l4) == c->tport)
+			return true;
+	}
+	return false;
+}
+
+/* Errors that RFC 4443 does not define. */
+static bool icmpv6_unknown(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+	uint8_t type = icmp_type(step, &l);
+
+	(void)s;
+	return l.family == 6 && type > 4 && type < 128 && step->outs[NFT].count == 1;
+}
+
+static bool source_quench(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+
+	(void)s;
+	return icmp_type(step, &l) == 4 && l.family == 4 && step->outs[NFT].count == 1;
+}
+
+/* The gateways' own ICMPv6 errors: fwdctl's have the traffic class that RFC 1812 wants of IPv4's. */
+static bool icmpv6_class(const struct sequence *s, const struct step *step)
+{
+	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
+	struct packet b;
+	struct layout l;
+
+	(void)s;
+	if (icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len ||
+	    !packet_layout(fwd->data, fwd->len, &l) || l.family != 6 || !packet_is_icmp_error(fwd->data, &l))
+		return false;
+	b = *fwd;
+	memcpy(b.data, nft->data, 4);
+	b.data[7] = nft->data[7];
+	return !memcmp(b.data, nft->data, b.len);
+}
+
+/* fwdctl doesn't look into hop-by-hop options, and goes on. */
+static bool hop_by_hop(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+	const struct packet *nft = the_out(step, NFT);
+
+	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.family != 6 ||
+	    step->packet.data[6] != EXT_HOP || !is_translated(s, step))
+		return false;
+	return !step->outs[NFT].count ||
+	       (nft && packet_layout(nft->data, nft->len, &l) && packet_is_icmp_error(nft->data, &l) &&
+		nft->data[l.l4] == 4);
+}
+
+/* Record route and timestamp go through as they came. */
+static bool options_not_recorded(const struct sequence *s, const struct step *step)
+{
+	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
+	struct packet a;
+	struct layout l;
+	unsigned i;
+
+	(void)s;
+	if (!nft || !fwd || nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l) ||
+	    l.family != 4 || (nft->data[20] != 7 && nft->data[20] != 0x44))
+		return false;
+	a = *nft;
+	for (i = 20; i < l.l4; i++)
+		a.data[i] = fwd->data[i];
+	packet_fix_ip_sum(a.data);
+	return !memcmp(a.data, fwd->data, a.len);
+}
+
+/* Sources that fwdctl doesn't forward for: 0.0.0.0/8, link-local and mapped addresses. */
+static bool source_not_forwardable(const struct sequence *s, const struct step *step)
+{
+	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	struct addr src = addr_of(step->packet.data, false);
+
+	(void)s;
+	if (!(step->mangled & MANGLE_SOURCE))
+		return false;
+	if (src.family == 4)
+		return src.byte[0] == 0;
+	return (src.byte[0] == 0xfe && src.byte[1] >> 6 == 2) || !memcmp(src.byte, mapped, 12);
+}
+
 struct known known[] = {
-	{"none", NULL, false, 0, false},
+	{"tcp-state", tcp_state, false, 0, false},
+	{"mss-place", mss_place, true, 0, false},
+	{"passing-flow", passing_flow, false, 0, false},
+	{"icmpv6-unknown", icmpv6_unknown, true, 0, false},
+	{"source-quench", source_quench, true, 0, false},
+	{"icmpv6-class", icmpv6_class, true, 0, false},
+	{"hop-by-hop", hop_by_hop, false, 0, false},
+	{"options-not-recorded", options_not_recorded, true, 0, false},
+	{"source-not-forwardable", source_not_forwardable, false, 0, false},
 };
 
 const unsigned known_count = sizeof(known) / sizeof(known[0]);

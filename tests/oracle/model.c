@@ -129,12 +129,12 @@ static uint16_t client_port(const struct sequence *s)
 
 	if (model_wants_flush(s->seed) && chance(30))
 		return PICK(low);
-	return 10000 + s->slot % 50 * 900 + below(chance(70) ? 6 : 900);
+	return 10000 + s->slot % 150 * 300 + below(chance(70) ? 6 : 300);
 }
 
 bool model_wants_flush(uint64_t seed)
 {
-	return mix(seed ^ 0x10) % 16 == 0;
+	return mix(seed ^ 0x10) % 64 == 0;
 }
 
 unsigned model_action_count(uint64_t seed)
@@ -1020,7 +1020,7 @@ static bool act_burst(struct sequence *s, take_step take)
 	unsigned count = 5 + below(40), i;
 
 	for (i = 0; i < count && s->conn_count < CONNS_MAX; i++) {
-		struct conn *c = find_conn(s, m, OUTSIDE, &client, 10000 + s->slot % 50 * 900 + 100 + i,
+		struct conn *c = find_conn(s, m, OUTSIDE, &client, 10000 + s->slot % 150 * 300 + 100 + i,
 					   &m->listen, m->low);
 
 		if (!(c->proto == PROTO_TCP ? send_syn(s, c, take) : send_udp(s, c, CLIENT, take)))

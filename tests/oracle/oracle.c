@@ -14,7 +14,7 @@
 #include <time.h>
 #include "compare.h"
 
-#define SLOTS_TO_FLUSH 50 /* sequences, each with ports of its own (model.c, client_port) */
+#define SLOTS_TO_FLUSH 150 /* sequences, each with ports of its own (model.c, client_port) */
 #define FAILURES_MAX   30 /* that are told at length */
 
 enum result { ALIKE, KNOWN, DIFFERENT };
@@ -31,7 +31,7 @@ static struct {
 static struct sequence sequence;
 static struct run {
 	enum result result;
-	bool verbose;
+	enum { QUIET, BRIEF, VERBOSE } verbose; /* brief: what went in; verbose: what came out, too */
 	unsigned steps;
 	char why[100];
 	char signature[500];
@@ -40,6 +40,7 @@ static struct run {
 } run;
 static unsigned long total_steps;
 static unsigned slot;
+static bool shared_ports; /* since the last flush, a sequence that wants one has run */
 
 static double now(void)
 {
@@ -59,7 +60,7 @@ static uint64_t next_seed(uint64_t seed, unsigned long n)
 	return n ? x ^ (x >> 33) : seed;
 }
 
-static void print_step(const struct step *step)
+static void print_step(const struct step *step, bool brief)
 {
 	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside", "inside "};
 	char text[700];
@@ -69,6 +70,8 @@ static void print_step(const struct step *step)
 	printf("  %s, from the %s%s%s\n    sent    %s\n", step->what,
 	       step->side == INSIDE ? "inside" : "outside", step->mangled ? ", mangled" : "",
 	       step->to == TO_GATEWAY ? "" : ", to another MAC address", text);
+	if (brief)
+		return;
 	if (step->mangled)
 		packet_dump(&step->packet, "            ");
 	if (step->invalid)
@@ -84,12 +87,22 @@ static void print_step(const struct step *step)
 
 static void print_bytes(const struct step *step)
 {
+	const struct packet *a = &step->outs[NFT].out[0].packet, *b = &step->outs[FWD].out[0].packet;
 	unsigned g, i;
 
 	packet_dump(&step->packet, "    sent   ");
 	for (g = 0; g < GATEWAYS; g++)
 		for (i = 0; i < step->outs[g].count; i++)
 			packet_dump(&step->outs[g].out[i].packet, g == NFT ? "    nft    " : "    fwdctl ");
+	if (step->outs[NFT].count != 1 || step->outs[FWD].count != 1)
+		return;
+	printf("    other bytes:");
+	for (i = g = 0; i < a->len && i < b->len && g < 12; i++)
+		if (a->data[i] != b->data[i]) {
+			printf(" %u: %02x/%02x", i, a->data[i], b->data[i]);
+			g++;
+		}
+	printf("\n");
 }
 
 static void sign(const struct step *step)
@@ -123,12 +136,12 @@ static bool take(struct sequence *s, struct step *step)
 	total_steps++;
 	if (compare_step(s, step, run.why, sizeof(run.why))) {
 		if (run.verbose)
-			print_step(step);
+			print_step(step, run.verbose == BRIEF);
 		return true;
 	}
 	k = compare_known(s, step);
 	if (run.verbose)
-		print_step(step);
+		print_step(step, false);
 	if (k) {
 		run.known = k;
 		k->count++;
@@ -139,7 +152,7 @@ static bool take(struct sequence *s, struct step *step)
 		if (options.show_known && !k->shown && !run.verbose) {
 			k->shown = true;
 			printf("known: %s (seed %#lx)\n", k->name, (unsigned long)s->seed);
-			print_step(step);
+			print_step(step, false);
 		}
 		return k->goes_on;
 	}
@@ -149,13 +162,17 @@ static bool take(struct sequence *s, struct step *step)
 	return false;
 }
 
-static enum result play(uint64_t seed, uint32_t actions, bool flush, bool verbose)
+static enum result play(uint64_t seed, uint32_t actions, bool flush, int verbose)
 {
 	unsigned count = model_action_count(seed), i;
 
 	slot = (slot + 1) % 65000;
-	if (flush || slot % SLOTS_TO_FLUSH == 0 || model_wants_flush(seed))
+	/* Those that want a flush have no ports of their own, but clients. */
+	if (flush || slot % SLOTS_TO_FLUSH == 0 || (model_wants_flush(seed) && shared_ports)) {
 		world_flush();
+		shared_ports = false;
+	}
+	shared_ports |= model_wants_flush(seed);
 	model_begin(&sequence, seed, slot, options.fragments);
 	compare_begin();
 	run.result = ALIKE;
@@ -178,7 +195,7 @@ static uint32_t minimise(uint64_t seed)
 	for (i = 0; i < model_action_count(seed); i++) {
 		uint32_t fewer = actions & ~(1U << i);
 
-		if (play(seed, fewer, true, false) == DIFFERENT && !strcmp(run.signature, signature))
+		if (play(seed, fewer, false, QUIET) == DIFFERENT && !strcmp(run.signature, signature))
 			actions = fewer;
 	}
 	return actions;
@@ -200,11 +217,15 @@ static bool is_told(void)
 			failures[i].count++;
 			return true;
 		}
-	if (failure_count == FAILURES_MAX)
-		return true;
+	return failure_count == FAILURES_MAX;
+}
+
+static void tell(void)
+{
+	if (is_told())
+		return;
 	memcpy(failures[failure_count].signature, run.signature, sizeof(run.signature));
 	failures[failure_count++].count = 1;
-	return false;
 }
 
 /* Once more, alone: does it differ again? */
@@ -213,17 +234,18 @@ static bool examine(uint64_t seed)
 	uint32_t actions;
 	int tries;
 
+	if (is_told())
+		return true;
 	for (tries = 0; tries < 3; tries++)
-		if (play(seed, 0xffffffff, true, false) == DIFFERENT)
+		if (play(seed, 0xffffffff, !tries, QUIET) == DIFFERENT)
 			break;
 	if (tries == 3)
 		return false;
-	if (is_told())
-		return true;
+	tell();
 	actions = minimise(seed);
 	printf("DIFFERENT: %s\n  scripts/oracle --replay %#lx --actions %#x\n", run.signature,
 	       (unsigned long)seed, actions);
-	play(seed, actions, true, true);
+	play(seed, actions, true, BRIEF);
 	print_bytes(&run.last);
 	fflush(stdout);
 	return true;
@@ -256,7 +278,7 @@ static int run_many(void)
 	while (options.sequences ? n < options.sequences : now() < end) {
 		uint64_t seed = next_seed(options.seed, n++);
 
-		if (play(seed, 0xffffffff, false, false) != DIFFERENT)
+		if (play(seed, 0xffffffff, false, QUIET) != DIFFERENT)
 			continue;
 		if (examine(seed))
 			different++;
@@ -272,7 +294,7 @@ static int replay(void)
 {
 	static const char *const words[] = {"alike", "alike but for what is known", "DIFFERENT"};
 
-	play(options.seed, options.actions, true, true);
+	play(options.seed, options.actions, true, VERBOSE);
 	if (run.result == DIFFERENT) {
 		printf("  %s\n", run.signature);
 		print_bytes(&run.last);

@@ -131,9 +131,9 @@ void world_inject(enum gateway g, enum side side, const struct packet *p, enum l
 	memcpy(frame + 6, far_mac, 6);
 	put16(frame + 12, p->data[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	memcpy(frame + ETH_HLEN, p->data, p->len);
-	while (send(world.fd[g][side], frame, ETH_HLEN + p->len, 0) < 0)
-		if (errno != ENOBUFS && errno != EINTR)
-			die("send");
+	/* ENOBUFS: the gateway's device refuses it, because it is larger than its MTU. */
+	if (send(world.fd[g][side], frame, ETH_HLEN + p->len, 0) < 0 && errno != ENOBUFS)
+		die("send");
 }
 
 static void inject_marker(enum gateway g)
