@@ -204,13 +204,28 @@ __noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *con
 	forward = conn->dir == FWD_DIR_FORWARD ? conn : twin;
 	if (conn->dir == FWD_DIR_FORWARD)
 		key = pkt->tuple;
-	else if (pkt->tcp_flags & FWD_TCP_SYN)
-		forward->proof = pkt->seq + 1;
+	else if ((pkt->tcp_flags & FWD_TCP_SYN) && !(next & FWD_TRACK_CONFIRMED))
+		forward->ack = pkt->seq + 1;
 	check_at = pkt->now + conn_timeout(pkt->tuple.proto, next);
 	if (set & FWD_TRACK_CONFIRMED)
 		conn_confirm(forward, &key, check_at);
 	slot_check_by(forward->slot, check_at);
 	return 0;
+}
+
+/*
+ * Is this RST or FIN in the stream, as far as the other side has acknowledged it? Off the path nobody
+ * knows the number: such a packet is passed on, for the end to judge, and changes nothing here
+ * (RFC 5961 3.2; nf_conntrack compares with the window).
+ */
+static __noinline bool conn_believes(const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+{
+	const struct fwd_conn *twin;
+	struct fwd_tuple key;
+
+	tuple_of_twin(&key, conn, pkt->tuple.proto);
+	twin = bpf_map_lookup_elem(&conns, &key);
+	return twin && track_seq_fits(pkt->seq, twin->ack);
 }
 
 /* Learns from the packet. Both entries carry the same bits, so that nearly every packet finds in its
@@ -219,17 +234,22 @@ __noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *con
 static __always_inline void conn_track(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	bool reply = conn->dir == FWD_DIR_REPLY, proves;
+	__u8 flags = pkt->tcp_flags;
 	__u32 next;
 
 	if (pkt->tuple.proto == IPPROTO_TCP) {
-		proves = !reply && track_tcp_proves(conn->track, pkt->tcp_flags, pkt->ack,
-						    conn->proof);
-		next = track_tcp(conn->track, conn->dir, pkt->tcp_flags, proves);
+		if ((flags & (FWD_TCP_RST | FWD_TCP_FIN)) && (conn->track & FWD_TRACK_CONFIRMED) &&
+		    !conn_believes(pkt, conn))
+			flags &= ~(FWD_TCP_RST | FWD_TCP_FIN | FWD_TCP_ACK);
+		proves = !reply && track_tcp_proves(conn->track, flags, pkt->ack, conn->ack);
+		next = track_tcp(conn->track, conn->dir, flags, proves);
 	} else {
 		next = track_udp(conn->track, conn->dir);
 	}
-	if (next != conn->track || (reply && (pkt->tcp_flags & FWD_TCP_SYN)))
+	if (next != conn->track || (reply && (flags & FWD_TCP_SYN)))
 		conn_track_change(pkt, conn, next);
+	if ((flags & FWD_TCP_ACK) && (reply || (next & FWD_TRACK_CONFIRMED)))
+		conn->ack = pkt->ack;
 }
 
 /* Not atomic: a flow is on one CPU at a time, but for the moment in which the kernel moves it, and

@@ -31,6 +31,25 @@ static __always_inline void next_hop_set(struct fwd_next_hop *hop, const struct 
 }
 
 /*
+ * Is the address that fwdctl chose for the map still one of the gateway's? When WireGuard is down its
+ * address is gone, the default route leads to the target, and what was meant for the tunnel would go
+ * out in clear.
+ */
+static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					       const struct fwd_conn *conn)
+{
+	__u32 index = conn->rule;
+	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	struct bpf_fib_lookup fib = {};
+	long ret;
+
+	if (conn->dir != FWD_DIR_FORWARD || !rule || rule->snat != FWD_SNAT_AUTO)
+		return true;
+	ret = fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr);
+	return ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH;
+}
+
+/*
  * Makes conn->way good for this packet, which is going to leave with conn's addresses.
  *
  * Once a second the packet at hand asks the FIB, and that packet goes by bpf_redirect_neigh(): the
@@ -49,6 +68,8 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 
 	if (!pkt || !conn)
 		return FWD_NO_ROUTE;
+	if (!way_source_is_here(ctx, pkt, conn))
+		return FWD_NO_SOURCE;
 	ret = fib_lookup(ctx, &fib, pkt, &conn->saddr, &conn->daddr);
 	reason = fib_reason(ret);
 	if (reason != FWD_FORWARDED)

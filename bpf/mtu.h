@@ -24,18 +24,15 @@ static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
 	return mtu > headers ? mtu - headers : 0;
 }
 
-/* What to lower the MSS to in both directions of a connection that is being opened: *forward is its
- * plan and knows its way. 0: nothing. */
-static __always_inline __u16 mtu_choose_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					    const struct fwd_conn *forward, __u16 wanted)
+/* What to lower the MSS to in both directions of a connection that is being opened, by the MTUs of both
+ * ways out (0: unknown) and the map's wish. 0: leave it. */
+static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu, __u16 back,
+					    __u16 wanted)
 {
-	__u16 mtu = forward->way.mtu, back;
-
 	if (pkt->tuple.proto != IPPROTO_TCP || wanted == FWD_MSS_OFF)
 		return 0;
 	if (wanted != FWD_MSS_AUTO)
 		return wanted;
-	back = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
 	if (back && (!mtu || back < mtu))
 		mtu = back;
 	return mtu_to_mss(pkt->family, mtu);

@@ -13,8 +13,8 @@
 
 /*
  * A place in the half-open ring, taken: the next one, whoever is there and still unconfirmed. Passed
- * over, up to a bound, are those that are confirmed and wait for a place of their own, and those that
- * a packet on another CPU is about to fill.
+ * over, up to a bound, are those that are confirmed and found no place of their own, if there is none
+ * now either, and those that a packet on another CPU is about to fill.
  */
 #define SLOT_TRIES 4
 
@@ -39,7 +39,13 @@ __noinline int slot_take_half_open(struct fwd_slot_choice *choice)
 		/* Else it has moved, or ended. */
 		if (old && (slot_state(use) != FWD_SLOT_USED || old->slot != index))
 			old = NULL;
-		if ((old && (old->track & FWD_TRACK_CONFIRMED)) || !slot_take(slot, use))
+		if (old && (old->track & FWD_TRACK_CONFIRMED)) {
+			conn_confirm(old, &choice->old, slot->check_at);
+			if (old->slot == index)
+				continue; /* there is no place for it yet */
+			old = NULL;
+		}
+		if (!slot_take(slot, use))
 			continue;
 		if (old)
 			conn_end(&choice->old, index, FWD_END_EVICTED);
@@ -143,12 +149,16 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 {
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	enum fwd_reason reason;
-	__u16 shift;
+	__u16 shift, back_mtu;
 
 	if (!pkt || !open || !rule || rule->state != FWD_RULE_ACTIVE)
 		return FWD_NOT_OURS;
 	if (!track_opens(pkt->tuple.proto, pkt->tcp_flags))
 		return FWD_NO_CONNECTION;
+	/* Any UDP packet could be a first one, also an answer to the gateway's own resolver, or WireGuard's.
+	 * The sockets know. */
+	if (pkt->tuple.proto == IPPROTO_UDP && port_is_sockets(ctx, &pkt->tuple))
+		return FWD_OWN_SOCKET;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
 		return FWD_MARTIAN;
 	open_plan(open, pkt, FWD_CONN_MAPPED);
@@ -163,7 +173,12 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	reason = way_refresh(ctx, pkt, &open->forward);
 	if (reason != FWD_FORWARDED)
 		return reason;
-	open->forward.mss = mtu_choose_mss(ctx, pkt, &open->forward, rule->mss);
+	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
+	 * (net/ipv4/fib_frontend.c, fib_validate_source). */
+	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
+	if (!back_mtu)
+		return FWD_MARTIAN;
+	open->forward.mss = mtu_choose_mss(pkt, open->forward.way.mtu, back_mtu, rule->mss);
 	reason = open_enter(ctx, pkt, open);
 	if (reason != FWD_FORWARDED)
 		open_count(&open->forward, reason);

@@ -119,8 +119,9 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	}
 	if (!way_is_fresh(&conn->way, pkt->now)) {
 		reason = way_refresh(ctx, pkt, conn);
+		/* Not to the stack: it knows no such connection, and would reset it. */
 		if (reason != FWD_FORWARDED)
-			return reason;
+			return reason == FWD_UNREACHABLE ? reason : FWD_WAY_LOST;
 	}
 	if (mtu_is_too_big(ctx, pkt, &conn->way))
 		return answer_too_big(ctx, pkt, conn->way.mtu, action);

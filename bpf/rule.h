@@ -46,7 +46,8 @@ __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
 /*
  * Is the packet's destination an address of the gateway itself? The FIB knows, and follows every
  * change: it says "not forwarded" of what is delivered here. It also says so where there is no route
- * at all; such a packet would go nowhere anyway.
+ * at all, where the packet would go nowhere anyway, and of a subnet's broadcast address, which comes
+ * in a broadcast frame that never gets here.
  */
 static __always_inline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
@@ -65,7 +66,9 @@ static __always_inline enum fwd_reason rule_lookup(fwd_ctx *ctx, const struct fw
 	__u16 port = __builtin_bswap16(pkt->tuple.dport);
 	struct fwd_addr any = {};
 
-	if (!port_is_known(FWD_PORTS_LISTEN_TCP, pkt->tuple.proto, pkt->tuple.dport))
+	/* 0.0.0.0 and :: stand for any address in the index. */
+	if (!port_is_known(FWD_PORTS_LISTEN_TCP, pkt->tuple.proto, pkt->tuple.dport) ||
+	    !addr_is_unicast(&pkt->tuple.daddr))
 		return FWD_NOT_OURS;
 	*index = rule_find(&pkt->tuple.daddr, port, pkt->tuple.proto);
 	if (*index != FWD_RULE_NONE)

@@ -26,6 +26,16 @@ static __always_inline bool track_tcp_proves(__u32 track, __u8 flags, __u32 ack,
 	       !(flags & (FWD_TCP_SYN | FWD_TCP_RST)) && ack - proof < TRACK_PROOF_WINDOW;
 }
 
+/* How far from the last acknowledged byte a RST or FIN may be: behind by a repeated one, ahead by what
+ * is under way. A blind sender's chance is one in 1,000. */
+#define TRACK_SEQ_BEHIND (1 << 16)
+#define TRACK_SEQ_AHEAD  (1 << 22)
+
+static __always_inline bool track_seq_fits(__u32 seq, __u32 acknowledged)
+{
+	return seq - acknowledged + TRACK_SEQ_BEHIND < TRACK_SEQ_BEHIND + TRACK_SEQ_AHEAD;
+}
+
 static __always_inline __u32 track_tcp(__u32 track, enum fwd_dir dir, __u8 flags, bool proves)
 {
 	__u32 next = track | FWD_TRACK_SEEN(dir);

@@ -87,8 +87,8 @@ struct fwd_conn {
 	__u32 rule_gen;  /* the connection ends when the rule's differs */
 	__u32 slot;      /* index into `slots`; right in the FORWARD entry only */
 	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both entries */
-	__u32 proof;     /* FORWARD entry, TCP: the ACK number that shows that the client has seen the
-			    target's SYN (host order) */
+	__u32 ack;       /* TCP, host order: the last ACK number of this direction. FORWARD, not yet
+			    confirmed: the one that will show that the client saw the target's SYN */
 	__u8 dir;        /* enum fwd_dir */
 	__u8 kind;       /* enum fwd_conn_kind */
 	__u16 mss;       /* TCP: larger MSS options are lowered to it; 0: left as they are */

@@ -23,10 +23,12 @@
 	X(MARTIAN, "martian", PASS, "a source address that nobody can have")                       \
 	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \
 	X(NO_CONNECTION, "no_connection", PASS, "TCP in mid-stream, of no known connection")       \
-	X(NO_SOURCE, "no_source", PASS, "the map's source address is not known yet")               \
+	X(OWN_SOCKET, "own_socket", PASS, "UDP to a port that a socket of the gateway has")        \
+	X(NO_SOURCE, "no_source", PASS, "the map's source address is not known, or not here")      \
 	X(NO_FORWARDING, "no_forwarding", PASS, "forwarding is off on the device it came in by")   \
 	X(NOT_ATTACHED, "not_attached", PASS, "the way out is a device fwdctl isn't attached to")  \
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
+	X(WAY_LOST, "way_lost", DROP, "of a known connection, whose way out is gone")              \
 	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
 	X(TOO_BIG, "too_big", ANSWER, "larger than the way's MTU: its sender was told")              \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP, "a fragment of what has come already")       \

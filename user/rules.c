@@ -52,11 +52,18 @@ static void set_bits(struct fwd_port_set *set, unsigned int low, unsigned int hi
 }
 
 /* Those of draining maps too: their connections' packets must still be looked up. */
+/*
+ * Target ports stay known when their last map goes: a connection of the gateway itself that was given
+ * another source port towards one has to be translated to its end, which has nothing to do with the
+ * map's. It costs what local processes send to such a port two lookups.
+ */
 static enum fwd_exit write_ports(const struct instance *in, const struct fwd_rule *rules)
 {
 	struct fwd_port_set sets[FWD_PORTS_MAX] = {};
 	int ret = 0;
 
+	for (__u32 i = FWD_PORTS_TARGET_TCP; !ret && i <= FWD_PORTS_TARGET_UDP; i++)
+		ret = map_read(&in->maps, FWD_MAP_PORTS, &i, &sets[i]);
 	for (const struct fwd_rule *rule = rules; rule < rules + FWD_RULES_MAX; rule++) {
 		bool tcp = rule->proto == IPPROTO_TCP;
 

@@ -601,7 +601,7 @@ Test(connections, way_follows_the_routes)
 	clock_advance(2);
 	arrives("nowhere", WG0, answer, IS_DROPPED("unreachable"));
 	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n");
-	arrives("by a device that isn't fwdctl's", WG0, answer, IS_PASSED("not_attached"));
+	arrives("by a device that isn't fwdctl's", WG0, answer, IS_DROPPED("way_lost"));
 	ip_batch("route del 54.147.66.0/24\n");
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What fwdctl must keep its hands off, and what must not make it lose its hold: each of these was a
+ * bug once.
+ */
+#include <linux/in.h>
+#include <pthread.h>
+#include "check.h"
+
+#define PUBLIC     "93.184.216.34:8000"
+#define SERVER_SEQ 9000
+#define IN         "54.147.66.132:40000 > " PUBLIC
+#define OUT        "10.172.16.1:40000 > 10.172.16.2:8000"
+
+static const struct rule tcp_rule = {PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"};
+
+static int send_one(enum device device, enum hook hook, struct packet packet)
+{
+	static struct result r;
+
+	run(device, hook, &packet, &r);
+	return r.verdict;
+}
+
+static void handshake(const char *in, const char *out)
+{
+	send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
+	send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+	send_one(ETH0, INGRESS, (struct packet)TCP(in, ACK, .ack = SERVER_SEQ + 1));
+}
+
+/* Off the path nobody knows the sequence numbers: what they forge changes no state. */
+Test(guards, forged, .timeout = 60)
+{
+	gateway_start(16, 16);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	send_one(WG0, INGRESS, (struct packet)TCP(way_back(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 500));
+	expect_state("opened", IN, PROTO_TCP, "ESTABLISHED");
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 0xdead0000), LEAVES_BY(WG0, OUT));
+	expect_state("after a forged RST", IN, PROTO_TCP, "ESTABLISHED");
+	arrives("FIN", ETH0, TCP(IN, FIN | ACK, .seq = 0xdead0000, .ack = 1), LEAVES_BY(WG0, OUT));
+	expect_state("after a forged FIN", IN, PROTO_TCP, "ESTABLISHED");
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 500), LEAVES_BY(WG0, OUT));
+	expect_state("after a true RST", IN, PROTO_TCP, "CLOSE");
+}
+
+/* A map of any address is about the gateway's own ones, and not about what else is delivered here. */
+Test(guards, wildcard, .timeout = 60)
+{
+	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1", "127.0.0.1",
+					 "0.0.0.0", "198.51.100.200"};
+	char way[100];
+
+	gateway_start(64, 64);
+	rule_put(0, &(struct rule){PROTO_UDP, "0.0.0.0:5353", "10.172.16.2:5353", "10.172.16.1"});
+	rule_put(1, &(struct rule){PROTO_UDP, "[::]:5353", "[fd10:172:16::2]:5353",
+				   "fd10:172:16::1"});
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		snprintf(way, sizeof(way), "10.172.16.9:5353 > %s:5353", to[i]);
+		arrives(to[i], WG0, UDP(way), IS_LEFT_ALONE);
+	}
+	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"),
+		IS_LEFT_ALONE);
+	arrives("from the gateway's own address", ETH0,
+		UDP("93.184.216.34:1111 > 93.184.216.34:5353"), IS_PASSED("martian"));
+	arrives("the gateway's own", ETH0, UDP("54.147.66.132:5353 > 93.184.216.34:5353"),
+		LEAVES_BY(WG0, "10.172.16.1:5353 > 10.172.16.2:5353"));
+}
+
+/* UDP to a port that a socket of the gateway has is its own: an answer to its resolver, WireGuard's. */
+Test(guards, own_udp_socket, .timeout = 60)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(51913)};
+	int sock;
+
+	gateway_start(64, 64);
+	rule_put(0, &(struct rule){PROTO_UDP, "93.184.216.34:51913", "10.172.16.2:51913", "10.172.16.1"});
+	sock = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert(!bind(sock, (struct sockaddr *)&any, sizeof(any)));
+	arrives("to the socket", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"),
+		IS_PASSED("own_socket"));
+	close(sock);
+	arrives("to the map", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"),
+		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:51913"));
+}
+
+/* A packet of a living connection never goes to the stack, which would reset it. */
+Test(guards, way_lost, .timeout = 60)
+{
+	gateway_start(64, 64);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	ip_batch("route del 10.172.16.0/24\n"
+		 "route add unreachable 10.172.16.0/24 metric 9\n");
+	clock_advance(2);
+	arrives("unreachable", ETH0, TCP(IN, ACK), IS_DROPPED("unreachable"));
+	ip_batch("route del unreachable 10.172.16.0/24 metric 9\n"
+		 "route add 10.172.16.0/24 dev wg0\n");
+	clock_advance(2);
+	arrives("back", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+}
+
+/* The tunnel's address is gone, and with it the route: nothing leaves by the default route in clear. */
+Test(guards, tunnel_down, .timeout = 60)
+{
+	gateway_start(64, 64);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	ip_batch("addr flush dev wg0\n");
+	clock_advance(2);
+	arrives("of the connection", ETH0, TCP(IN, ACK), IS_DROPPED("way_lost"));
+	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
+}
+
+/* Those that were confirmed when there was no room for them get their place as soon as there is. */
+Test(guards, ring_is_not_clogged, .timeout = 60)
+{
+	char in[100], out[100];
+	int let_in = 0;
+
+#define VISITOR(n)                                                                                 \
+	(snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + (n)),                      \
+	 snprintf(out, sizeof(out), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + (n)))
+	gateway_start(16, 16);
+	rule_put(0, &tcp_rule);
+	for (int i = 0; i < 15; i++) {
+		VISITOR(i);
+		handshake(in, out);
+	}
+	for (int i = 15; i < 31; i++) {
+		VISITOR(i);
+		send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
+		send_one(WG0, INGRESS,
+			 (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+	}
+	for (int i = 15; i < 31; i++) {
+		VISITOR(i);
+		send_one(ETH0, INGRESS, (struct packet)TCP(in, ACK, .ack = SERVER_SEQ + 1));
+	}
+	for (int i = 0; i < 15; i++) {
+		struct fwd_tuple key;
+
+		VISITOR(i);
+		key = tuple_of(in, PROTO_TCP);
+		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &key));
+	}
+	for (int i = 100; i < 101; i++) {
+		VISITOR(i);
+		let_in += send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN)) == TC_ACT_REDIRECT;
+	}
+	cr_expect(let_in == 1);
+	check_table();
+#undef VISITOR
+}
+
+/* The gateway's own connection is translated to its end, also when the map that made it necessary goes. */
+Test(guards, own_connection_outlives_the_map, .timeout = 60)
+{
+	static struct result r;
+	struct packet own = TCP(OUT, SYN);
+	char with[100];
+
+	gateway_start(16, 16);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	run(WG0, EGRESS, &own, &r);
+	snprintf(with, sizeof(with), "%s", frame_way(&r.out, 0));
+	cr_expect(strcmp(with, OUT), "the port is a visitor's");
+	rule_give_up(0);
+	own = (struct packet)TCP(OUT, ACK);
+	run(WG0, EGRESS, &own, &r);
+	cr_expect_str_eq(frame_way(&r.out, 0), with);
+}
+
+/* ---- many CPUs in a small ring -------------------------------------------------------------- */
+
+#define FLOOD 200000
+
+static void *flood(void *arg)
+{
+	static __thread struct result r;
+	struct packet packet = {.way = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
+	long cpu = (long)arg;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	run(ETH0, INGRESS, &packet, &r);
+	for (int i = 0; i < FLOOD; i++) {
+		__u8 *ip = r.in.data + 14;
+
+		ip[13] = cpu + 1;
+		ip[14] = i >> 8;
+		ip[15] = i;
+		ip[20] = 0x40 | (i >> 16 & 0x3f);
+		ip[26] = ip[27] = 0; /* no checksum */
+		run_frame(ETH0, INGRESS, 0, false, &r);
+	}
+	return NULL;
+}
+
+/* Each connection is in the place that it names, whoever was held up in between. */
+Test(guards, ring_has_owners, .timeout = 110)
+{
+	struct fwd_tuple key, *at = NULL;
+	pthread_t thread[2];
+	int lost = 0;
+
+	gateway_start(64, 16);
+	rule_put(0, &(struct rule){PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"});
+	for (long i = 0; i < 2; i++)
+		cr_assert(!pthread_create(&thread[i], NULL, flood, (void *)i));
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	while (!bpf_map_get_next_key(MAP_FD(conns), at, &key)) {
+		struct fwd_conn conn;
+		struct fwd_slot slot;
+
+		at = &key;
+		if (bpf_map_lookup_elem(MAP_FD(conns), &key, &conn) || conn.dir != FWD_DIR_FORWARD)
+			continue;
+		cr_assert(!bpf_map_lookup_elem(MAP_FD(slots), &conn.slot, &slot));
+		lost += (slot.use & FWD_SLOT_STATE) != FWD_SLOT_USED ||
+			memcmp(&slot.forward, &key, sizeof(key));
+	}
+	cr_expect(!lost, "%d connections are in no place", lost);
+}
