@@ -67,6 +67,7 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 /* Which source port did the gateway choose? */
 static void learn(struct conn *c, enum gateway g, const struct outs *outs)
 {
+	/* (Without SNAT it is known.) */
 	unsigned i;
 
 	for (i = 0; i < outs->count; i++) {
@@ -79,8 +80,11 @@ static void learn(struct conn *c, enum gateway g, const struct outs *outs)
 			continue;
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
-		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) &&
-		    get16(p->data + l.l4 + 2) == c->tport)
+		if (!addr_equal(&src, &c->source) || !addr_equal(&dst, &c->target) ||
+		    get16(p->data + l.l4 + 2) != c->tport)
+			continue;
+		c->passed |= g == NFT;
+		if (c->map->snat)
 			c->source_port[g] = get16(p->data + l.l4);
 	}
 }
@@ -318,7 +322,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	for (g = 0; g < GATEWAYS; g++) {
 		struct port_question q = {s, g, c ? c : step->conn};
 
-		if (c && c->map->snat)
+		if (c)
 			learn(c, g, &step->outs[g]);
 		reassemble(g, &step->outs[g]);
 		for (i = 0; i < step->outs[g].count; i++)
@@ -331,6 +335,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && c->source_port[NFT] && c->source_port[FWD] && kept[NFT] != kept[FWD]) {
 		snprintf(why, size, "port %s", kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
+		printf("  port %u became %u and %u\n", c->cport, c->source_port[NFT], c->source_port[FWD]);
 		return false;
 	}
 	if (c && shares_port(s, c, FWD) && !shares_port(s, c, NFT)) {

@@ -58,6 +58,17 @@ static const struct conn *conn_of(const struct sequence *s, const struct step *s
 	return NULL;
 }
 
+/* Takes the value of every MSS option from `from`, and the checksum: all else stays to be compared. */
+static void ignore_mss(struct packet *p, const struct packet *from, unsigned l4)
+{
+	unsigned len = (p->data[l4 + 12] >> 4) * 4, i;
+
+	for (i = 20; i + 4 <= len && l4 + len <= p->len; i++)
+		if (p->data[l4 + i] == 2 && p->data[l4 + i + 1] == 4)
+			memcpy(p->data + l4 + i + 2, from->data + l4 + i + 2, 2);
+	memcpy(p->data + l4 + 16, from->data + l4 + 16, 2);
+}
+
 /* Is what fwdctl sent on exactly the packet, translated as its connection says? */
 static bool is_translated(const struct sequence *s, const struct step *step)
 {
@@ -92,6 +103,10 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	sum_replace(check, before, want.data + l.l4, 4);
 	if (get16(check) == 0xffff)
 		put16(check, 0);
+	if (l.proto == PROTO_TCP && l.end >= l.l4 + 20 && want.data[l.l4 + 13] & TCP_SYN &&
+	    out->len == want.len &&
+	    packet_sums_right(step->packet.data, step->packet.len) == packet_sums_right(out->data, out->len))
+		ignore_mss(&want, out, l.l4);
 	return out->len == want.len && !memcmp(out->data, want.data, want.len);
 }
 
@@ -110,27 +125,16 @@ static bool tcp_state(const struct sequence *s, const struct step *step)
 static bool mss_place(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
-	struct packet a, b;
+	struct packet a;
 	struct layout l;
-	uint8_t *options;
-	unsigned i, len;
 
 	(void)s;
 	if (!is_tcp(step, &l) || !(step->packet.data[l.l4 + 13] & TCP_SYN) || !nft || !fwd ||
 	    nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l))
 		return false;
 	a = *nft;
-	b = *fwd;
-	len = (a.data[l.l4 + 12] >> 4) * 4;
-	options = a.data + l.l4 + 20;
-	for (i = 0; i + 24 <= len; i++) {
-		/* The value and the checksum aside, they are the same. */
-		if (options[i] != 2 || options[i + 1] != 4)
-			continue;
-		memcpy(options + i + 2, b.data + l.l4 + 20 + i + 2, 2);
-	}
-	memcpy(a.data + l.l4 + 16, b.data + l.l4 + 16, 2);
-	return !memcmp(a.data, b.data, a.len);
+	ignore_mss(&a, fwd, l.l4);
+	return !memcmp(a.data, fwd->data, a.len);
 }
 
 /* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes the
@@ -142,7 +146,7 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 	unsigned i;
 
 	c = conn_of(s, step, &end);
-	if (!c || end != CLIENT || step->outs[FWD].count != 1)
+	if (!c || end != CLIENT || !is_translated(s, step) || step->outs[NFT].count != 1)
 		return false;
 	for (i = 0; i + 1 < s->sent_count; i++) {
 		const struct packet *p = &s->sent[i].packet;
@@ -155,7 +159,8 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
 		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    get16(p->data + l.l4) == c->tport)
+		    get16(p->data + l.l4) == c->tport &&
+		    get16(p->data + l.l4 + 2) == (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport))
 			return true;
 	}
 	return false;
@@ -199,11 +204,16 @@ static bool icmpv6_class(const struct sequence *s, const struct step *step)
 /* fwdctl doesn't look into hop-by-hop options, and goes on. */
 static bool hop_by_hop(const struct sequence *s, const struct step *step)
 {
-	struct layout l;
-	const struct packet *nft = the_out(step, NFT);
+	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
+	struct layout l, out;
 
 	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.family != 6 ||
-	    step->packet.data[6] != EXT_HOP || !is_translated(s, step))
+	    step->packet.data[6] != EXT_HOP)
+		return false;
+	/* An error must have gone on as the same error. */
+	if (icmp_type(step, &l) ? !fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
+					  fwd->data[l.l4] != step->packet.data[l.l4]
+				: !is_translated(s, step))
 		return false;
 	return !step->outs[NFT].count ||
 	       (nft && packet_layout(nft->data, nft->len, &l) && packet_is_icmp_error(nft->data, &l) &&
@@ -229,18 +239,115 @@ static bool options_not_recorded(const struct sequence *s, const struct step *st
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
-/* Sources that fwdctl doesn't forward for: 0.0.0.0/8, link-local and mapped addresses. */
+/* Sources that fwdctl doesn't forward for: reserved, link-local, broadcast, mapped and its own. */
 static bool source_not_forwardable(const struct sequence *s, const struct step *step)
 {
-	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, none[15] = {0};
 	struct addr src = addr_of(step->packet.data, false);
+	const struct packet *fwd = the_out(step, FWD);
+	struct addr from;
 
 	(void)s;
-	if (!(step->mangled & MANGLE_SOURCE))
+	if (!(step->mangled & MANGLE_SOURCE) || step->outs[FWD].count > 1)
 		return false;
+	/* It may answer; it doesn't send it on. */
+	if (fwd) {
+		from = addr_of(fwd->data, false);
+		if (!model_is_gateway(&from) || addr_equal(&from, model_inner(from.family)))
+			return false;
+	}
+	if (model_is_gateway(&src))
+		return true;
+	/* The broadcast addresses of the two networks, too. */
 	if (src.family == 4)
-		return src.byte[0] == 0;
-	return (src.byte[0] == 0xfe && src.byte[1] >> 6 == 2) || !memcmp(src.byte, mapped, 12);
+		return src.byte[0] == 0 || src.byte[0] >= 224 || src.byte[3] == 255;
+	return (src.byte[0] == 0xfe && src.byte[1] >> 6 == 2) || !memcmp(src.byte, mapped, 12) ||
+	       !memcmp(src.byte, none, 15);
+}
+
+/* A connection that was refused stays in fwdctl's table for some seconds, and what comes late finds it. */
+static bool after_reset(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+
+	(void)s;
+	return step->conn && step->conn->rst && icmp_type(step, &l) && !step->outs[NFT].count &&
+	       the_out(step, FWD);
+}
+
+/* Redirects through a NAT mean nothing, and netfilter drops them; to fwdctl they are the stack's. */
+static bool icmp_redirect(const struct sequence *s, const struct step *step)
+{
+	const struct packet *fwd = the_out(step, FWD);
+	struct packet b;
+	struct layout l;
+
+	(void)s;
+	if (icmp_type(step, &l) != 5 || l.family != 4 || step->outs[NFT].count || !fwd)
+		return false;
+	b = step->packet;
+	b.data[8]--;
+	packet_fix_ip_sum(b.data);
+	return b.len == fwd->len && !memcmp(b.data, fwd->data, b.len);
+}
+
+/* A routing header is for the stack to judge, which then takes the packet for its own. */
+static bool routing_header(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+
+	(void)s;
+	return packet_layout(step->packet.data, step->packet.len, &l) && l.family == 6 &&
+	       step->packet.data[6] == EXT_ROUTING;
+}
+
+/* A quoted TCP header of 18 or 19 bytes has its checksum in it; netfilter looks for it in whole ones. */
+static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
+{
+	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
+	struct packet a;
+	struct layout l, q;
+
+	(void)s;
+	if (!icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len ||
+	    !packet_layout(nft->data, nft->len, &l) ||
+	    !packet_layout(nft->data + l.l4 + 8, l.end - l.l4 - 8, &q) || q.proto != PROTO_TCP ||
+	    q.end - q.l4 < 18 || q.end - q.l4 > 19)
+		return false;
+	a = *nft;
+	memcpy(a.data + l.l4 + 2, fwd->data + l.l4 + 2, 2);
+	memcpy(a.data + l.l4 + 8 + q.l4 + 16, fwd->data + l.l4 + 8 + q.l4 + 16, 2);
+	return !memcmp(a.data, fwd->data, a.len);
+}
+
+/* The first packet did not fit the way: its sender was told. netfilter then forgets the connection,
+ * fwdctl keeps it for as long as one without an answer. */
+static bool too_big_opens(const struct sequence *s, const struct step *step)
+{
+	const struct conn *c;
+	enum end end;
+
+	c = conn_of(s, step, &end);
+	return c && end == TARGET && !c->passed && is_translated(s, step);
+}
+
+/* netfilter gives a visitor's port the source port that it has towards another target. */
+static bool same_mapping(const struct sequence *s, const struct step *step)
+{
+	const struct conn *c, *o;
+	enum end end;
+	unsigned i;
+
+	c = conn_of(s, step, &end);
+	if (!c || end != CLIENT || c->source_port[FWD] != c->cport || !is_translated(s, step))
+		return false;
+	for (i = 0; i < s->conn_count; i++) {
+		o = &s->conn[i];
+		if (o != c && o->proto == c->proto && addr_equal(&o->client, &c->client) &&
+		    o->cport == c->cport && o->source_port[NFT] == c->source_port[NFT])
+			return true;
+	}
+	return false;
 }
 
 struct known known[] = {
@@ -253,6 +360,12 @@ struct known known[] = {
 	{"hop-by-hop", hop_by_hop, false, 0, false},
 	{"options-not-recorded", options_not_recorded, true, 0, false},
 	{"source-not-forwardable", source_not_forwardable, false, 0, false},
+	{"after-reset", after_reset, true, 0, false},
+	{"icmp-redirect", icmp_redirect, true, 0, false},
+	{"routing-header", routing_header, false, 0, false},
+	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
+	{"same-mapping", same_mapping, true, 0, false},
+	{"too-big-opens", too_big_opens, false, 0, false},
 };
 
 const unsigned known_count = sizeof(known) / sizeof(known[0]);

@@ -250,6 +250,12 @@ static void spec_begin(struct spec *spec, const struct addr *src, const struct a
 		payload_bytes[below(1600)] = rnd();
 }
 
+/* The target rarely speaks first. */
+static enum end any_end(const struct conn *c)
+{
+	return c->called || chance(8) ? below(2) : CLIENT;
+}
+
 static void spec_conn(struct spec *spec, const struct sequence *s, const struct conn *c, enum end end)
 {
 	if (end == CLIENT) {
@@ -280,7 +286,7 @@ static void syn_options(struct spec *spec)
 
 	put16(mss + 2, chance(70) ? 1460 : below(9000));
 	put32(stamp + 2, rnd());
-	if (chance(10))
+	if (chance(4))
 		add_option(spec, odd, 1);
 	if (chance(85))
 		add_option(spec, mss, 4);
@@ -597,6 +603,7 @@ static bool send_conn(struct sequence *s, struct conn *c, enum end end, struct s
 	say(step, "%s from %s of %u", what, end == CLIENT ? "client" : "target", (unsigned)(c - s->conn));
 	if (c->proto == PROTO_TCP)
 		follow(c, end, spec);
+	c->called |= end == CLIENT;
 	return send_spec(s, spec, step, take);
 }
 
@@ -642,10 +649,10 @@ static bool send_syn(struct sequence *s, struct conn *c, take_step take)
 /* What well-behaved ends would do next. */
 static bool act_next(struct sequence *s, struct conn *c, take_step take)
 {
-	enum end end = below(2);
+	enum end end = any_end(c);
 
 	if (c->proto == PROTO_UDP)
-		return send_udp(s, c, c->source_port[NFT] ? end : CLIENT, take);
+		return send_udp(s, c, end, take);
 	if (!c->syn[CLIENT] || c->rst)
 		return send_syn(s, c, take);
 	if (!c->syn[TARGET])
@@ -694,7 +701,7 @@ static bool act_odd_tcp(struct sequence *s, take_step take)
 					TCP_RST | TCP_ACK, TCP_FIN | TCP_PSH | TCP_URG, TCP_SYN, TCP_SYN | TCP_RST,
 					TCP_FIN | TCP_ACK, 0xff, TCP_URG | TCP_ACK, TCP_PSH};
 	struct conn *c = any_conn(s);
-	enum end end = below(2);
+	enum end end = any_end(c);
 	struct spec spec;
 
 	if (c->proto != PROTO_TCP)
@@ -713,7 +720,7 @@ static bool act_odd_tcp(struct sequence *s, take_step take)
 static bool act_reset(struct sequence *s, take_step take)
 {
 	struct conn *c = any_conn(s);
-	enum end end = below(2);
+	enum end end = any_end(c);
 
 	if (c->proto != PROTO_TCP)
 		return send_udp(s, c, end, take);

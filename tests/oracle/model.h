@@ -38,6 +38,8 @@ struct conn {
 	/* TCP, by end */
 	uint32_t next[ENDS]; /* sequence number */
 	bool syn[ENDS], fin[ENDS], rst, acked;
+	bool called; /* the client has sent something */
+	bool passed; /* and nft sent it on */
 };
 
 /* What was done to a packet after it was made well. */
