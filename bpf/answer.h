@@ -18,6 +18,14 @@
 #define ANSWER_CHUNK       64
 #define ANSWER_FRAG_NEEDED 4 /* code of ICMP_TYPE_DEST_UNREACH */
 
+#define ANSWER_MAX_PER_SECOND 1000
+
+/* Each CPU's own. */
+struct fwd_answer_budget {
+	__u32 second; /* ticks; when it began */
+	__u32 sent;
+};
+
 struct answer_icmp {
 	__u8 type;
 	__u8 code;
@@ -153,9 +161,27 @@ __noinline bool answer_make_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u
 	       answer_swap_macs(ctx);
 }
 
-static __always_inline enum fwd_reason answer_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-						      __u32 mtu, int *action)
+/*
+ * May another error be sent? As many as the kernel sends by default (icmp_msgs_per_sec, RFC 4443 2.4 f),
+ * on each CPU. What is over is dropped all the same.
+ */
+static __always_inline bool answer_is_allowed(struct fwd_answer_budget *budget, __u32 now)
 {
+	if (now - budget->second >= FWD_TICKS(1)) {
+		budget->second = now;
+		budget->sent = 0;
+	}
+	return budget->sent++ < ANSWER_MAX_PER_SECOND;
+}
+
+static __always_inline enum fwd_reason answer_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+						      struct fwd_answer_budget *budget, __u32 mtu,
+						      int *action)
+{
+	if (!answer_is_allowed(budget, pkt->now)) {
+		*action = ctx_drop();
+		return FWD_TOO_BIG;
+	}
 	if (!answer_make_too_big(ctx, pkt, mtu))
 		return FWD_TRANSLATE;
 	*action = ctx_return(ctx);

@@ -103,4 +103,13 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	       native_l4_csum_replace(ctx, off, port_delta, false, udp, false);
 }
 
+static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
+{
+	const void *at = ctx_at(ctx, off, len);
+
+	if (at)
+		__builtin_memcpy(to, at, len);
+	return at;
+}
+
 #endif

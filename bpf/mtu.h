@@ -38,38 +38,47 @@ static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu
 	return mtu_to_mss(pkt->family, mtu);
 }
 
-/* Where the MSS option's value is, from the start of the options; 0: there is none. */
-static __always_inline __u32 mtu_find_mss(const __u8 *options, __u32 len)
+struct mtu_tcp_options {
+	__u8 byte[MTU_TCP_OPTIONS_MAX];
+};
+
+/* Of the option at i: where the next one begins; 0: nowhere; less than 0: this is the MSS option, and its
+ * value is there. A function of its own, and not static, since otherwise the verifier walks all the ways
+ * through 40 bytes. */
+__noinline int mtu_next_option(const struct mtu_tcp_options *options, __u32 i)
 {
-	__u32 i = 0, turn;
+	if (!options || i >= MTU_TCP_OPTIONS_MAX - 1)
+		return 0;
+	switch (options->byte[i]) {
+	case MTU_OPT_END:
+		return 0;
+	case MTU_OPT_NOP:
+		return i + 1;
+	case MTU_OPT_MSS:
+		return options->byte[i + 1] == MTU_OPT_MSS_LEN ? -(int)(i + 2) : 0;
+	default:
+		return options->byte[i + 1] < 2 ? 0 : i + options->byte[i + 1];
+	}
+}
+
+/* Where the MSS option's value is, from the start of the options; 0: there is none. */
+static __always_inline __u32 mtu_find_mss(const struct mtu_tcp_options *options, __u32 len)
+{
+	int at = 0, turn;
 
 	for (turn = 0; turn < MTU_TCP_OPTIONS_MAX; turn++) {
-		__u8 kind, size;
-
-		if (i + 1 >= len || i + 1 >= MTU_TCP_OPTIONS_MAX)
-			return 0;
-		kind = options[i];
-		size = options[i + 1];
-		if (kind == MTU_OPT_END)
-			return 0;
-		if (kind == MTU_OPT_NOP) {
-			i++;
-			continue;
-		}
-		if (kind == MTU_OPT_MSS)
-			return size == MTU_OPT_MSS_LEN && i + MTU_OPT_MSS_LEN <= len ? i + 2 : 0;
-		if (size < 2)
-			return 0;
-		i += size;
+		at = mtu_next_option(options, at);
+		if (at <= 0)
+			break;
 	}
-	return 0;
+	return at < 0 && (__u32)-at + 2 <= len ? -at : 0;
 }
 
 /* Lowers the MSS option of a SYN. Before translate(), and like it: false if the packet can't be
  * written to. A global function: the verifier is done with the options' loop once. */
 __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss)
 {
-	__u8 options[MTU_TCP_OPTIONS_MAX] = {};
+	struct mtu_tcp_options options = {};
 	__u32 off, len, at, delta;
 	__u16 offered;
 	__u8 *value;
@@ -78,10 +87,10 @@ __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss
 		return false;
 	off = pkt->l4_off + sizeof(struct tcphdr);
 	len = pkt->l4_len - sizeof(struct tcphdr);
-	if (len == 0 || len > sizeof(options) || !ctx_load(ctx, off, options, len))
+	if (len == 0 || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
 		return true;
-	at = mtu_find_mss(options, len);
-	if (!at)
+	at = mtu_find_mss(&options, len);
+	if (!at || at > sizeof(options) - 2)
 		return true;
 	value = ctx_at(ctx, off + at, 2);
 	if (!value)

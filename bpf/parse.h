@@ -17,6 +17,7 @@
 #include <linux/udp.h>
 #include "fwd_reason.h"
 #include "fwd_track.h"
+#include "csum.h"
 #include "tuple.h"
 
 enum fwd_family {
@@ -390,6 +391,22 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 	return parse_icmp(ctx, pkt, l4_off, l3_end);
 }
 
+/* Is the header's checksum right? A router must look (RFC 1812 5.2.2), and the stack won't any more. */
+static __always_inline bool parse_ipv4_is_intact(fwd_ctx *ctx, __u32 off, __u32 header_len)
+{
+	__be32 header[15] = {};
+	__u64 sum = 0;
+	int i;
+
+	if (header_len < sizeof(struct iphdr) || header_len > sizeof(header) ||
+	    !ctx_load(ctx, off, header, header_len))
+		return false;
+#pragma unroll
+	for (i = 0; i < 15; i++)
+		sum += header[i];
+	return csum_fold((sum & 0xffffffff) + (sum >> 32)) == 0;
+}
+
 static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	__u32 off = pkt->l3_off;
@@ -407,6 +424,8 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 		total_len = ctx_len(ctx) - off;
 	if (header_len < sizeof(*ip) || total_len < header_len ||
 	    off + total_len > ctx_len(ctx))
+		return FWD_MALFORMED;
+	if (!parse_ipv4_is_intact(ctx, off, header_len))
 		return FWD_MALFORMED;
 	parse_fragment_place(&pkt->fragment, ip->id,
 			     __builtin_bswap16(ip->frag_off) & IPV4_OFFSET_MASK,

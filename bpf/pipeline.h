@@ -18,6 +18,7 @@
 struct fwd_scratch {
 	struct fwd_pkt pkt;
 	struct fwd_open open;
+	struct fwd_answer_budget budget;
 };
 
 struct {
@@ -47,6 +48,10 @@ static __always_inline void count_device(const fwd_ctx *ctx)
 static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					     struct fwd_conn *conn, enum fwd_ttl ttl)
 {
+	/* Padding of the link is not part of the packet (RFC 894). */
+	if (ctx_len(ctx) > pkt->l3_off + pkt->bytes && !ctx_gso_size(ctx) &&
+	    !ctx_trim(ctx, pkt->l3_off + pkt->bytes))
+		return FWD_TRANSLATE;
 	if (pkt->is_error)
 		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 	if (pkt->fragment.part != FWD_PART_WHOLE && pkt->fragment.tiny)
@@ -124,7 +129,7 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 			return reason == FWD_UNREACHABLE ? reason : FWD_WAY_LOST;
 	}
 	if (mtu_is_too_big(ctx, pkt, &conn->way))
-		return answer_too_big(ctx, pkt, conn->way.mtu, action);
+		return answer_too_big(ctx, pkt, &s->budget, conn->way.mtu, action);
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
 	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, action) : reason;
 }
@@ -140,6 +145,7 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *s)
 {
 	struct fwd_pkt *pkt = &s->pkt;
+	enum fwd_reason reason;
 	struct fwd_tuple answer;
 	struct fwd_conn *conn;
 
@@ -156,8 +162,9 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 		if (!bpf_map_lookup_elem(&conns, &answer) ||
 		    !track_opens(pkt->tuple.proto, pkt->tcp_flags))
 			return FWD_NOT_OURS;
-		if (open_local(ctx, pkt, &s->open) != FWD_FORWARDED)
-			return FWD_NO_PORT;
+		reason = open_local(ctx, pkt, &s->open);
+		if (reason != FWD_FORWARDED)
+			return reason;
 		conn = conn_lookup(pkt);
 	}
 	if (!conn || conn->kind != FWD_CONN_LOCAL || conn->dir != FWD_DIR_FORWARD)

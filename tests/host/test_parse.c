@@ -259,6 +259,8 @@ Test(parse, packets_over_64_kib)
 	packet_build(&f, &TCP(V4, ACK), NULL, NULL);
 	memcpy(big, f.data, f.len);
 	put16(big + 2, 0);
+	put16(big + 10, 0);
+	put16(big + 10, ~sum16(0, big, 20));
 	ctx = native_bytes(big, len, FWD_LINK_IP);
 	cr_expect(parse(&ctx, &pkt) == FWD_FORWARDED && pkt.bytes == len);
 	native_free(&ctx);
