@@ -313,12 +313,29 @@ static bool has_wrong_sums(const struct step *step, enum gateway g)
 	return false;
 }
 
+static bool is_too_long(const struct outs *outs)
+{
+	unsigned i;
+
+	for (i = 0; i < outs->count; i++)
+		if (outs->out[i].packet.len > world_mtu(outs->out[i].side))
+			return true;
+	return false;
+}
+
 bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 {
 	struct conn *c = model_conn_of_client(s, &step->packet);
+	bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
 	bool kept[GATEWAYS];
 
+	if (!c && fragments && step->end == CLIENT)
+		c = step->conn;
+	if (is_too_long(&step->outs[FWD]) && !is_too_long(&step->outs[NFT])) {
+		snprintf(why, size, "larger than the MTU");
+		return false;
+	}
 	for (g = 0; g < GATEWAYS; g++) {
 		struct port_question q = {s, g, c ? c : step->conn};
 

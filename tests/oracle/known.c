@@ -38,6 +38,10 @@ static const struct conn *conn_of(const struct sequence *s, const struct step *s
 
 	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.end < l.l4 + 4)
 		return NULL;
+	if (l.fragment) {
+		*end = step->end;
+		return step->conn;
+	}
 	sport = get16(step->packet.data + l.l4);
 	dport = get16(step->packet.data + l.l4 + 2);
 	for (i = 0; i < s->conn_count; i++) {
@@ -84,6 +88,10 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	c = conn_of(s, step, &end);
 	if (!c || !out || !packet_layout(want.data, want.len, &l))
 		return false;
+	/* The last piece doesn't tell what the whole was. */
+	if (l.fragment)
+		return out->data[0] >> 4 == l.family;
+	want.len = l.end; /* the link's padding is left behind */
 	src = end == CLIENT ? &c->source : &c->listen;
 	dst = end == CLIENT ? &c->target : &c->client;
 	size = l.family == 4 ? 4 : 16;
@@ -201,6 +209,14 @@ static bool icmpv6_class(const struct sequence *s, const struct step *step)
 	return !memcmp(b.data, nft->data, b.len);
 }
 
+static bool is_too_big_answer(const struct packet *p)
+{
+	struct layout l;
+
+	return p && packet_layout(p->data, p->len, &l) && l.family == 6 && packet_is_icmp_error(p->data, &l) &&
+	       p->data[l.l4] == 2;
+}
+
 /* fwdctl doesn't look into hop-by-hop options, and goes on. */
 static bool hop_by_hop(const struct sequence *s, const struct step *step)
 {
@@ -211,10 +227,13 @@ static bool hop_by_hop(const struct sequence *s, const struct step *step)
 	    step->packet.data[6] != EXT_HOP)
 		return false;
 	/* An error must have gone on as the same error. */
-	if (icmp_type(step, &l) ? !fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
-					  fwd->data[l.l4] != step->packet.data[l.l4]
-				: !is_translated(s, step))
+	if (icmp_type(step, &l)) {
+		if (!fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
+		    fwd->data[l.l4] != step->packet.data[l.l4])
+			return false;
+	} else if (!is_translated(s, step) && !is_too_big_answer(fwd)) {
 		return false;
+	}
 	return !step->outs[NFT].count ||
 	       (nft && packet_layout(nft->data, nft->len, &l) && packet_is_icmp_error(nft->data, &l) &&
 		nft->data[l.l4] == 4);
@@ -324,11 +343,40 @@ static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
  * fwdctl keeps it for as long as one without an answer. */
 static bool too_big_opens(const struct sequence *s, const struct step *step)
 {
+	const struct packet *fwd = the_out(step, FWD);
 	const struct conn *c;
+	struct layout l;
 	enum end end;
 
 	c = conn_of(s, step, &end);
-	return c && end == TARGET && !c->passed && is_translated(s, step);
+	if (!c || end != TARGET || c->passed || !fwd)
+		return false;
+	return is_translated(s, step) || is_too_big_answer(fwd) ||
+	       (packet_layout(fwd->data, fwd->len, &l) && packet_is_icmp_error(fwd->data, &l) &&
+		l.family == 4 && fwd->data[l.l4] == 3 && fwd->data[l.l4 + 1] == 4);
+}
+
+static bool fragment_of(const struct step *step, bool icmp)
+{
+	struct layout l;
+
+	return packet_layout(step->packet.data, step->packet.len, &l) && l.fragment &&
+	       icmp == (l.proto == PROTO_ICMP || l.proto == PROTO_ICMPV6);
+}
+
+/* ICMP errors are made not to need fragmentation; those that come in pieces are the stack's. */
+static bool icmp_fragments(const struct sequence *s, const struct step *step)
+{
+	(void)s;
+	return fragment_of(step, true);
+}
+
+/* First fragments that don't hold the whole TCP header, and fragments that overlap, are dropped. */
+static bool tiny_or_overlapping(const struct sequence *s, const struct step *step)
+{
+	(void)s;
+	return fragment_of(step, false) && !step->outs[FWD].count && step->outs[NFT].count == 1 &&
+	       step->note && !strcmp(step->note, "odd fragments");
 }
 
 /* netfilter gives a visitor's port the source port that it has towards another target. */
@@ -350,6 +398,19 @@ static bool same_mapping(const struct sequence *s, const struct step *step)
 	return false;
 }
 
+/* An error whose own checksum is wrong goes on as wrong as it was. */
+static bool icmp_sum(const struct sequence *s, const struct step *step)
+{
+	const struct packet *fwd = the_out(step, FWD);
+	struct layout l, out;
+
+	(void)s;
+	return icmp_type(step, &l) && (step->mangled & (MANGLE_SUM | MANGLE_NO_SUM | MANGLE_LENGTH | MANGLE_HEADER)) &&
+	       sum_transport(step->packet.data, &l) && !step->outs[NFT].count && fwd &&
+	       packet_layout(fwd->data, fwd->len, &out) && packet_is_icmp_error(fwd->data, &out) &&
+	       sum_transport(fwd->data, &out);
+}
+
 struct known known[] = {
 	{"tcp-state", tcp_state, false, 0, false},
 	{"mss-place", mss_place, true, 0, false},
@@ -360,12 +421,15 @@ struct known known[] = {
 	{"hop-by-hop", hop_by_hop, false, 0, false},
 	{"options-not-recorded", options_not_recorded, true, 0, false},
 	{"source-not-forwardable", source_not_forwardable, false, 0, false},
+	{"icmp-sum", icmp_sum, true, 0, false},
 	{"after-reset", after_reset, true, 0, false},
 	{"icmp-redirect", icmp_redirect, true, 0, false},
 	{"routing-header", routing_header, false, 0, false},
 	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
 	{"same-mapping", same_mapping, true, 0, false},
 	{"too-big-opens", too_big_opens, false, 0, false},
+	{"icmp-fragments", icmp_fragments, true, 0, false},
+	{"tiny-fragment", tiny_or_overlapping, false, 0, false},
 };
 
 const unsigned known_count = sizeof(known) / sizeof(known[0]);

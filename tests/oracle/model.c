@@ -541,6 +541,7 @@ static bool send_fragments(struct sequence *s, struct step *step, take_step take
 	unsigned count = 0, at = 0, total, i, j;
 	uint32_t id = rnd();
 	char what[sizeof(step->what)];
+	bool odd = false;
 	struct layout l;
 
 	memcpy(what, step->what, sizeof(what));
@@ -554,6 +555,7 @@ static bool send_fragments(struct sequence *s, struct step *step, take_step take
 			len = 24;
 		if (at + len > total)
 			len = total - at;
+		odd |= !count && l.proto == PROTO_TCP && len < (whole.data[l.l4 + 12] >> 4) * 4u;
 		pieces[count++] = (struct piece){at, len};
 		at += len;
 	}
@@ -570,9 +572,12 @@ static bool send_fragments(struct sequence *s, struct step *step, take_step take
 		pieces[count] = pieces[below(count)]; /* one comes twice, or overlaps */
 		if (pieces[count].at && chance(50))
 			pieces[count].at -= 8;
+		odd = true;
 		count++;
 	}
 	step->mangled |= MANGLE_FRAGMENTS;
+	if (odd)
+		step->note = "odd fragments";
 	for (i = 0; i < count; i++) {
 		make_fragment(&whole, &l, pieces[i], id, &step->packet);
 		say(step, "%.60s, fragment %u+%u", what, pieces[i].at, pieces[i].len);

@@ -106,6 +106,14 @@ void world_open(const struct world_config *config)
 	close(home);
 }
 
+/* As scripts/oracle sets them. */
+unsigned world_mtu(enum side side)
+{
+	if (side == OUTSIDE)
+		return 1500;
+	return world.config.inner[FWD] ? 1420 : PACKET_MAX;
+}
+
 static bool is_tun(enum gateway g, enum side side)
 {
 	return side == INSIDE && !world.config.inner[g];

@@ -41,6 +41,9 @@ void world_open(const struct world_config *config);
 void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to);
 /* All that the gateway had to say to what was injected so far; waits until it has been through. */
 void world_collect(enum gateway g, struct outs *outs);
+/* The largest IP packet that the gateway may send there. On the inside without Ethernet any: WireGuard cuts
+ * what it makes of it. */
+unsigned world_mtu(enum side side);
 /* Connections of both gateways end. */
 void world_flush(void);
 /* How many packets netfilter has called invalid so far. */
