@@ -156,8 +156,11 @@ static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *p
 
 	if (!tcp || tcp->doff < 5)
 		return FWD_MALFORMED;
-	if (l4_off + tcp->doff * 4 > l3_end)
-		return FWD_MALFORMED;
+	if (l4_off + tcp->doff * 4 > l3_end) {
+		if (pkt->fragment.part != FWD_PART_FIRST)
+			return FWD_MALFORMED;
+		pkt->fragment.tiny = 1;
+	}
 	pkt->tuple.sport = tcp->source;
 	pkt->tuple.dport = tcp->dest;
 	pkt->seq = __builtin_bswap32(tcp->seq);

@@ -116,6 +116,9 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		return FWD_TTL;
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule, &s->open);
+		if (reason == FWD_TOO_BIG)
+			return answer_too_big(ctx, pkt, &s->budget, s->open.forward.way.mtu,
+					      action);
 		if (reason != FWD_FORWARDED)
 			return reason;
 		conn = conn_lookup(pkt);

@@ -36,10 +36,15 @@ test_visitor_gone() {
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
-	serve service home --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	capture heard home wg0 "$errors"
+	start_peer service home answer-short $HOME_WG:8000 --count 64
+	start_peer service6 home answer-short "[$HOME_WG6]:8000" --count 64
+	topo_wait 5 logged service '^ready'
+	topo_wait 5 logged service6 '^ready'
 	peer client shout $MAP4 --bind $CLIENT:4711
 	peer client shout "$MAP6" --bind "[$CLIENT6]:4711"
+	finish service
+	finish service6
 	sleep 0.3
 	capture_end heard
 	error heard ".src == \"$GATEWAY_WG\" and .dst == \"$HOME_WG\" and .type == 3 and

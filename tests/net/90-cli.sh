@@ -235,3 +235,17 @@ test_manual_json() {
 		done
 	done
 }
+
+# What `make install` puts where, and that the licence is in each file of the repository.
+test_installed() {
+	local name
+	make -s -C "$ROOT" install PREFIX=/usr DESTDIR="$TOPO_DIR/root" >&2
+	[ -x "$TOPO_DIR/root/usr/sbin/fwdctl" ] || fail "no fwdctl"
+	[ -f "$TOPO_DIR/root/usr/share/man/man8/fwdctl.8" ] || fail "no manual"
+	"$TOPO_DIR/root/usr/sbin/fwdctl" version
+	git -C "$ROOT" -c safe.directory=* ls-files >"$TOPO_DIR/files" || skip "not a git checkout"
+	while read -r name; do
+		grep -q "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause" "$ROOT/$name" ||
+			fail "$name has no SPDX line"
+	done <"$TOPO_DIR/files"
+}

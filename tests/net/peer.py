@@ -400,7 +400,7 @@ def answer_big(args):
 
 
 def answer_short(args):
-    """Answers one datagram at TO by one whose TTL or hop limit is COUNT."""
+    """Answers one datagram at TO by one whose TTL or hop limit is COUNT, when its sender has had time to go."""
     sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
     sock.settimeout(args.timeout)
     sock.bind(endpoint(args.to))
@@ -410,6 +410,7 @@ def answer_short(args):
         sock.setsockopt(socket.IPPROTO_IPV6, 16, args.count)  # IPV6_UNICAST_HOPS
     else:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, args.count)
+    time.sleep(0.5)
     sock.sendto(b"short-lived", caller)
 
 
