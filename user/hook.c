@@ -59,6 +59,51 @@ static __u32 tcx_query(const struct instance *in, const struct device *device, e
 	return id;
 }
 
+/* Anybody may put a program there, under any name: ours is the one that uses our maps. */
+static bool program_is_ours(const struct instance *in, __u32 prog_id)
+{
+	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+	bool ours = false;
+
+	if (fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		info.nr_map_ids = 0;
+	close(fd);
+	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
+		for (int map = 0; map < FWD_MAP_MAX; map++)
+			ours |= in->maps.fd[map] >= 0 && map_id(&in->maps, map) == ids[i];
+	return ours;
+}
+
+/* Does another instance's program stand there? Two on one device would give visitors the same source
+ * ports, since neither knows of the other's connections. */
+static bool tcx_is_taken(const struct instance *in, const struct device *device, enum hook_dir dir)
+{
+	enum bpf_attach_type type = dir == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+	__u32 ids[64] = {}, count = 64;
+
+	/* The kernel takes an ifindex where libbpf's name says fd. */
+	if (bpf_prog_query(device->ifindex, type, 0, NULL, ids, &count))
+		return false;
+	for (__u32 i = 0; i < count && i < 64; i++) {
+		__u32 size = sizeof(struct bpf_prog_info);
+		struct bpf_prog_info info = {};
+		int fd = bpf_prog_get_fd_by_id(ids[i]);
+		bool named = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+			     !strncmp(info.name, "fwd_", strlen("fwd_")) &&
+			     strstr(info.name, dir_names[dir]);
+
+		if (fd >= 0)
+			close(fd);
+		if (named && !program_is_ours(in, ids[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Returns 0 or a negative errno. */
 static int tcx_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
 		      int prog_fd)
@@ -74,6 +119,8 @@ static int tcx_attach(const struct instance *in, const struct device *device, en
 	}
 	if (fd >= 0)
 		close(fd);
+	if (tcx_is_taken(in, device, dir))
+		return -EBUSY;
 	unlink(path);
 	fd = bpf_link_create(prog_fd, device->ifindex, type, NULL);
 	if (fd < 0)
@@ -99,25 +146,6 @@ static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
 
 	clsact_hook(device, dir, &hook);
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
-}
-
-/* Anybody may put a filter there, under any name: ours is the one that uses our maps. */
-static bool program_is_ours(const struct instance *in, __u32 prog_id)
-{
-	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
-	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
-	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool ours = false;
-
-	if (fd < 0)
-		return false;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		info.nr_map_ids = 0;
-	close(fd);
-	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
-		for (int map = 0; map < FWD_MAP_MAX; map++)
-			ours |= in->maps.fd[map] >= 0 && map_id(&in->maps, map) == ids[i];
-	return ours;
 }
 
 static __u32 clsact_query(const struct instance *in, const struct device *device, enum hook_dir dir)
@@ -221,6 +249,10 @@ enum fwd_exit hook_attach(const struct instance *in, const struct device *device
 	int ret = device->entry.hook == FWD_HOOK_TCX ? tcx_attach(in, device, dir, prog_fd)
 						     : clsact_attach(in, device, dir, prog_fd);
 
+	if (ret == -EBUSY)
+		return fwd_err("\"%s\": another instance of fwdctl is attached to it, and one device "
+			       "takes one: detach that, or use its --pin-dir",
+			       device->entry.name);
 	if (ret == -EEXIST)
 		return fwd_err("\"%s\": another tool's filter stands at tc %s, priority %d: remove "
 			       "it first",

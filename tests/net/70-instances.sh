@@ -247,3 +247,18 @@ test_commands_at_once() {
 		peer client who $GATEWAY:$port >/dev/null
 	done
 }
+
+# Two instances on one device would give out the same source ports: the second is refused, and leaves
+# nothing behind.
+test_one_device_one_instance() {
+	topology
+	attach eth0 wg0
+	rejects 1 'another instance' fwd --pin-dir "$TOPO_DIR/bpf/other" attach eth0
+	rejects 1 'another instance' fwd --pin-dir "$TOPO_DIR/bpf/other" attach wg0
+	json '.devices | length == 2 and all(.attached)' stats
+	fwd detach eth0
+	fwd --pin-dir "$TOPO_DIR/bpf/other" attach eth0
+	rejects 1 'another instance' fwd attach eth0
+	fwd --pin-dir "$TOPO_DIR/bpf/other" purge
+	attach eth0
+}
