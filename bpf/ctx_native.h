@@ -23,6 +23,11 @@
 #include "csum.h"
 #include "fwd_abi.h"
 
+/* As bpf_helpers.h has it. */
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
+
 /* skb->ip_summed (include/linux/skbuff.h) */
 enum native_summed {
 	NATIVE_CHECKSUM_NONE,

@@ -394,20 +394,79 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 	return parse_icmp(ctx, pkt, l4_off, l3_end);
 }
 
-/* Is the header's checksum right? A router must look (RFC 1812 5.2.2), and the stack won't any more. */
-static __always_inline bool parse_ipv4_is_intact(fwd_ctx *ctx, __u32 off, __u32 header_len)
+#define IPV4_HEADER_MAX 60
+
+struct ipv4_header {
+	union {
+		__u8 byte[IPV4_HEADER_MAX];
+		__be32 word[IPV4_HEADER_MAX / 4];
+	};
+};
+
+enum ipv4_option {
+	IPV4_OPTION_END = 0,
+	IPV4_OPTION_NOP = 1,
+	IPV4_OPTION_LSRR = 0x83, /* loose and strict source route */
+	IPV4_OPTION_SSRR = 0x89,
+};
+
+/* Of the option at i: where the next one begins; 0: that was the last; less than 0: for the stack. Not
+ * static, for the verifier's sake (conntrack.h). */
+__noinline int parse_next_option(const struct ipv4_header *ip, __u32 i)
 {
-	__be32 header[15] = {};
+	__u32 end;
+
+	if (!ip || i >= IPV4_HEADER_MAX - 1)
+		return 0;
+	end = (ip->byte[0] & 15) * 4;
+	if (i >= end)
+		return 0;
+	switch (ip->byte[i]) {
+	case IPV4_OPTION_END:
+		return 0;
+	case IPV4_OPTION_NOP:
+		return i + 1;
+	case IPV4_OPTION_LSRR:
+	case IPV4_OPTION_SSRR:
+		return -1;
+	default:
+		return ip->byte[i + 1] < 2 || i + ip->byte[i + 1] > end ? -1
+									 : (int)i + ip->byte[i + 1];
+	}
+}
+
+/* A source route is the stack's to refuse (RFC 7126 4.3), and so are options that contradict themselves.
+ * The others are passed on as they are. */
+static __always_inline bool parse_options_are_plain(const struct ipv4_header *ip)
+{
+	int i = sizeof(struct iphdr), turn;
+
+	for (turn = 0; turn < IPV4_HEADER_MAX - (int)sizeof(struct iphdr); turn++) {
+		i = parse_next_option(ip, i);
+		if (i <= 0)
+			break;
+	}
+	return i >= 0;
+}
+
+/* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more. */
+static __always_inline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
+{
+	struct ipv4_header ip = {};
 	__u64 sum = 0;
 	int i;
 
-	if (header_len < sizeof(struct iphdr) || header_len > sizeof(header) ||
-	    !ctx_load(ctx, off, header, header_len))
-		return false;
+	if (header_len < sizeof(struct iphdr) || header_len > sizeof(ip) ||
+	    !ctx_load(ctx, off, &ip, header_len))
+		return FWD_MALFORMED;
 #pragma unroll
-	for (i = 0; i < 15; i++)
-		sum += header[i];
-	return csum_fold((sum & 0xffffffff) + (sum >> 32)) == 0;
+	for (i = 0; i < IPV4_HEADER_MAX / 4; i++)
+		sum += ip.word[i];
+	if (csum_fold((sum & 0xffffffff) + (sum >> 32)) != 0)
+		return FWD_MALFORMED;
+	if (header_len > sizeof(struct iphdr) && !parse_options_are_plain(&ip))
+		return FWD_IP_OPTIONS;
+	return FWD_FORWARDED;
 }
 
 static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *pkt)
@@ -415,6 +474,7 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	__u32 off = pkt->l3_off;
 	struct iphdr *ip = ctx_at(ctx, off, sizeof(*ip));
 	__u32 header_len, total_len;
+	enum fwd_reason reason;
 
 	if (!ip || ip->version != 4)
 		return FWD_MALFORMED;
@@ -428,8 +488,9 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	if (header_len < sizeof(*ip) || total_len < header_len ||
 	    off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
-	if (!parse_ipv4_is_intact(ctx, off, header_len))
-		return FWD_MALFORMED;
+	reason = parse_ipv4_header(ctx, off, header_len);
+	if (reason != FWD_FORWARDED)
+		return reason;
 	parse_fragment_place(&pkt->fragment, ip->id,
 			     __builtin_bswap16(ip->frag_off) & IPV4_OFFSET_MASK,
 			     ip->frag_off & __constant_htons(IPV4_MORE_FRAGMENTS));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Source ports. The visitor's own is kept where it is free (RFC 4787 4.2.2, port preservation);
+ * Source ports. The visitor's own is kept where it is free (RFC 4787 4.2.1, port preservation);
  * else others are tried at random, unpredictable from outside (RFC 6056 3.3.1).
  *
  * "Look whether it's free, then insert" lets two CPUs take one port. Here the insertion is the look:

@@ -19,6 +19,7 @@
 	X(MALFORMED, "malformed", PASS, "a header that is cut short or contradicts itself")        \
 	X(FRAGMENT_EARLY, "fragment_early", PASS, "a fragment before its first: a copy is kept")   \
 	X(FRAGMENT_OVERFLOW, "fragment_overflow", PASS, "the same, and no room to keep it")        \
+	X(IP_OPTIONS, "ip_options", PASS, "IPv4 options: a source route, or broken ones")          \
 	X(EXTENSION_HEADER, "extension_header", PASS, "IPv6 extension headers beyond reason")      \
 	X(MARTIAN, "martian", PASS, "a source address that nobody can have")                       \
 	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \

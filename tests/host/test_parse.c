@@ -247,6 +247,46 @@ Test(parse, udp_has_no_tcp_flags)
 	native_free(&ctx);
 }
 
+/* IPv4 options: what is for the stack, and what is passed on. */
+Test(parse, options)
+{
+	static const struct {
+		const char *what;
+		__u8 option[12];
+		enum fwd_reason reason;
+	} rows[] = {
+	    {"router alert", {0x94, 4, 0, 0}, FWD_FORWARDED},
+	    {"record route", {0x07, 7, 4, 0, 0, 0, 0}, FWD_FORWARDED},
+	    {"no operation", {1, 1, 1, 1}, FWD_FORWARDED},
+	    {"loose source route", {0x83, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
+	    {"strict source route", {1, 0x89, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
+	    {"behind the end", {0, 0x83, 7, 4}, FWD_FORWARDED},
+	    {"too long", {0x55, 0x3c}, FWD_IP_OPTIONS},
+	    {"too short", {0x55, 1}, FWD_IP_OPTIONS},
+	    {"of no length", {0x55, 0}, FWD_IP_OPTIONS},
+	    {"fills the header", {0x55, 12}, FWD_FORWARDED},
+	    {"one byte more", {0x55, 13}, FWD_IP_OPTIONS},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fwd_pkt pkt = {};
+		struct frame f;
+		fwd_ctx ctx;
+
+		packet_build(&f, &UDP(V4, .options = 12, .data = 8), NULL, NULL);
+		memcpy(f.data + 20, rows[i].option, sizeof(rows[i].option));
+		put16(f.data + 10, 0);
+		put16(f.data + 10, ~sum16(0, f.data, 32));
+		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
+		cr_expect(parse(&ctx, &pkt) == rows[i].reason, "%s", rows[i].what);
+		native_free(&ctx);
+		f.data[11]++;
+		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
+		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "%s, and a wrong sum", rows[i].what);
+		native_free(&ctx);
+	}
+}
+
 /* GSO packets whose length doesn't fit the field ("BIG TCP"), and IPv6 jumbograms. */
 Test(parse, packets_over_64_kib)
 {
