@@ -5,6 +5,8 @@
 
 /* ---- ports ---- */
 
+#define UNKNOWN_PORT 9200
+
 struct port_question {
 	struct sequence *s;
 	enum gateway g;
@@ -23,7 +25,8 @@ static bool real_port(void *arg, uint8_t proto, const struct addr *own, const st
 	if (*port < VIRTUAL_PORT || i >= q->s->conn_count || !c->map->snat || c->proto != proto ||
 	    !addr_equal(own, &c->source))
 		return false;
-	*port = c->source_port[q->g] ? c->source_port[q->g] : c->cport;
+	/* Before the client's first packet: some port that is nobody's. */
+	*port = c->source_port[q->g] ? c->source_port[q->g] : UNKNOWN_PORT + i;
 	return true;
 }
 
@@ -232,6 +235,31 @@ static void reassemble(enum gateway g, struct outs *outs)
 	outs->count = kept;
 }
 
+/* A gateway's stack gives up on fragments some time, and says so in the middle of something else. */
+static bool is_fragment_timeout(const struct packet *p)
+{
+	struct layout l;
+
+	return packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) &&
+	       p->data[l.l4] == (l.family == 4 ? 11 : 3) && p->data[l.l4 + 1] == 1;
+}
+
+static void drop_timeouts(const struct step *step, struct outs *outs)
+{
+	unsigned i, kept = 0;
+
+	if (is_fragment_timeout(&step->packet))
+		return;
+	for (i = 0; i < outs->count; i++) {
+		if (is_fragment_timeout(&outs->out[i].packet))
+			continue;
+		if (kept != i)
+			outs->out[kept] = outs->out[i];
+		kept++;
+	}
+	outs->count = kept;
+}
+
 /* ---- alike? ---- */
 
 /* What the gateway made itself: identification, DF and TTL are its own choice. */
@@ -336,6 +364,8 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 		snprintf(why, size, "larger than the MTU");
 		return false;
 	}
+	for (g = 0; g < GATEWAYS; g++)
+		drop_timeouts(step, &step->outs[g]);
 	for (g = 0; g < GATEWAYS; g++) {
 		struct port_question q = {s, g, c ? c : step->conn};
 
@@ -352,7 +382,6 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && c->source_port[NFT] && c->source_port[FWD] && kept[NFT] != kept[FWD]) {
 		snprintf(why, size, "port %s", kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
-		printf("  port %u became %u and %u\n", c->cport, c->source_port[NFT], c->source_port[FWD]);
 		return false;
 	}
 	if (c && shares_port(s, c, FWD) && !shares_port(s, c, NFT)) {

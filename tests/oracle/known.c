@@ -36,12 +36,14 @@ static const struct conn *conn_of(const struct sequence *s, const struct step *s
 	struct layout l;
 	unsigned i;
 
-	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.end < l.l4 + 4)
+	if (!packet_layout(step->packet.data, step->packet.len, &l))
 		return NULL;
 	if (l.fragment) {
 		*end = step->end;
 		return step->conn;
 	}
+	if (l.end < l.l4 + 4)
+		return NULL;
 	sport = get16(step->packet.data + l.l4);
 	dport = get16(step->packet.data + l.l4 + 2);
 	for (i = 0; i < s->conn_count; i++) {
@@ -118,6 +120,15 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	return out->len == want.len && !memcmp(out->data, want.data, want.len);
 }
 
+static bool is_too_big_answer(const struct packet *p)
+{
+	struct layout l;
+
+	if (!p || !packet_layout(p->data, p->len, &l) || !packet_is_icmp_error(p->data, &l))
+		return false;
+	return l.family == 6 ? p->data[l.l4] == 2 : p->data[l.l4] == 3 && p->data[l.l4 + 1] == 4;
+}
+
 /* ---- the table ---- */
 
 /* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends. */
@@ -125,7 +136,9 @@ static bool tcp_state(const struct sequence *s, const struct step *step)
 {
 	struct layout l;
 
-	return is_tcp(step, &l) && step->invalid && is_translated(s, step);
+	if (!step->invalid || !packet_layout(step->packet.data, step->packet.len, &l) || l.proto != PROTO_TCP)
+		return false;
+	return is_translated(s, step) || is_too_big_answer(the_out(step, FWD));
 }
 
 /* nft's `maxseg` doesn't know that the list may have ended, nor that an option may begin at an odd place;
@@ -143,6 +156,13 @@ static bool mss_place(const struct sequence *s, const struct step *step)
 	a = *nft;
 	ignore_mss(&a, fwd, l.l4);
 	return !memcmp(a.data, fwd->data, a.len);
+}
+
+/* What the model's number stood for before anybody chose a source port. */
+static uint16_t real_port(const struct sequence *s, uint16_t port)
+{
+	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count ? s->conn[port - VIRTUAL_PORT].cport
+									   : port;
 }
 
 /* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes the
@@ -167,8 +187,7 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
 		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    get16(p->data + l.l4) == c->tport &&
-		    get16(p->data + l.l4 + 2) == (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport))
+		    get16(p->data + l.l4) == c->tport && real_port(s, get16(p->data + l.l4 + 2)) == c->cport)
 			return true;
 	}
 	return false;
@@ -209,14 +228,6 @@ static bool icmpv6_class(const struct sequence *s, const struct step *step)
 	return !memcmp(b.data, nft->data, b.len);
 }
 
-static bool is_too_big_answer(const struct packet *p)
-{
-	struct layout l;
-
-	return p && packet_layout(p->data, p->len, &l) && l.family == 6 && packet_is_icmp_error(p->data, &l) &&
-	       p->data[l.l4] == 2;
-}
-
 /* fwdctl doesn't look into hop-by-hop options, and goes on. */
 static bool hop_by_hop(const struct sequence *s, const struct step *step)
 {
@@ -255,6 +266,8 @@ static bool options_not_recorded(const struct sequence *s, const struct step *st
 	for (i = 20; i < l.l4; i++)
 		a.data[i] = fwd->data[i];
 	packet_fix_ip_sum(a.data);
+	if (is_tcp(step, &l) && step->packet.data[l.l4 + 13] & TCP_SYN)
+		ignore_mss(&a, fwd, l.l4);
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
@@ -284,14 +297,42 @@ static bool source_not_forwardable(const struct sequence *s, const struct step *
 	       !memcmp(src.byte, none, 15);
 }
 
+/* Swaps addresses and ports. */
+static bool packet_turn(struct packet *p)
+{
+	struct addr src, dst;
+	uint8_t ports[4];
+	struct layout l;
+	unsigned at;
+
+	if (!packet_layout(p->data, p->len, &l) || l.end < l.l4 + 4)
+		return false;
+	src = addr_of(p->data, false);
+	dst = addr_of(p->data, true);
+	at = l.family == 4 ? 12 : 8;
+	memcpy(p->data + at, dst.byte, l.family == 4 ? 4 : 16);
+	memcpy(p->data + at + (l.family == 4 ? 4 : 16), src.byte, l.family == 4 ? 4 : 16);
+	memcpy(ports, p->data + l.l4, 4);
+	memcpy(p->data + l.l4, ports + 2, 2);
+	memcpy(p->data + l.l4 + 2, ports, 2);
+	return true;
+}
+
 /* A connection that was refused stays in fwdctl's table for some seconds, and what comes late finds it. */
 static bool after_reset(const struct sequence *s, const struct step *step)
 {
+	struct step quoted;
+	const struct conn *c;
 	struct layout l;
+	enum end end;
 
-	(void)s;
-	return step->conn && step->conn->rst && icmp_type(step, &l) && !step->outs[NFT].count &&
-	       the_out(step, FWD);
+	if (!icmp_type(step, &l) || step->outs[NFT].count || !the_out(step, FWD))
+		return false;
+	/* The quote, turned round, is as the connection's packets come in. */
+	memcpy(quoted.packet.data, step->packet.data + l.l4 + 8, l.end - l.l4 - 8);
+	quoted.packet.len = l.end - l.l4 - 8;
+	c = packet_turn(&quoted.packet) ? conn_of(s, &quoted, &end) : NULL;
+	return c && c->was_reset;
 }
 
 /* Redirects through a NAT mean nothing, and netfilter drops them; to fwdctl they are the stack's. */
@@ -320,6 +361,21 @@ static bool routing_header(const struct sequence *s, const struct step *step)
 	       step->packet.data[6] == EXT_ROUTING;
 }
 
+/* A quote of another IP version than the error's, or of less than 8 bytes of the transport header, says
+ * nothing about a connection. netfilter doesn't look at the former, and drops the latter. */
+static bool quote_unfit(const struct sequence *s, const struct step *step)
+{
+	struct layout l, q;
+
+	(void)s;
+	if (!icmp_type(step, &l) || l.end < l.l4 + 28)
+		return false;
+	if (step->packet.data[l.l4 + 8] >> 4 != l.family)
+		return true;
+	return !step->outs[NFT].count && packet_layout(step->packet.data + l.l4 + 8, l.end - l.l4 - 8, &q) &&
+	       q.end - q.l4 < 8;
+}
+
 /* A quoted TCP header of 18 or 19 bytes has its checksum in it; netfilter looks for it in whole ones. */
 static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
 {
@@ -345,15 +401,19 @@ static bool too_big_opens(const struct sequence *s, const struct step *step)
 {
 	const struct packet *fwd = the_out(step, FWD);
 	const struct conn *c;
-	struct layout l;
+	unsigned i;
 	enum end end;
 
 	c = conn_of(s, step, &end);
-	if (!c || end != TARGET || c->passed || !fwd)
-		return false;
-	return is_translated(s, step) || is_too_big_answer(fwd) ||
-	       (packet_layout(fwd->data, fwd->len, &l) && packet_is_icmp_error(fwd->data, &l) &&
-		l.family == 4 && fwd->data[l.l4] == 3 && fwd->data[l.l4 + 1] == 4);
+	if (c && end == TARGET)
+		return !c->passed && (is_translated(s, step) || is_too_big_answer(fwd));
+	/* Or it has the port that another wants. */
+	for (i = 0; c && i < s->conn_count; i++)
+		if (&s->conn[i] != c && s->conn[i].called && !s->conn[i].passed && s->conn[i].cport == c->cport &&
+		    s->conn[i].proto == c->proto && addr_equal(&s->conn[i].target, &c->target) &&
+		    s->conn[i].tport == c->tport)
+			return c->source_port[NFT] == c->cport && is_translated(s, step);
+	return false;
 }
 
 static bool fragment_of(const struct step *step, bool icmp)
@@ -425,6 +485,7 @@ struct known known[] = {
 	{"after-reset", after_reset, true, 0, false},
 	{"icmp-redirect", icmp_redirect, true, 0, false},
 	{"routing-header", routing_header, false, 0, false},
+	{"quote-unfit", quote_unfit, true, 0, false},
 	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
 	{"same-mapping", same_mapping, true, 0, false},
 	{"too-big-opens", too_big_opens, false, 0, false},

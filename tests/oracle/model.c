@@ -129,7 +129,7 @@ static uint16_t client_port(const struct sequence *s)
 
 	if (model_wants_flush(s->seed) && chance(30))
 		return PICK(low);
-	return 10000 + s->slot % 150 * 300 + below(chance(70) ? 6 : 300);
+	return 10000 + s->slot % 150 * 300 + below(chance(70) ? 6 : 250);
 }
 
 bool model_wants_flush(uint64_t seed)
@@ -596,6 +596,7 @@ static void follow(struct conn *c, enum end end, const struct spec *spec)
 	c->syn[end] |= !!(spec->flags & TCP_SYN);
 	c->fin[end] |= !!(spec->flags & TCP_FIN);
 	c->rst |= !!(spec->flags & TCP_RST);
+	c->was_reset |= c->rst;
 	if (end == CLIENT && (spec->flags & TCP_ACK) && c->syn[TARGET])
 		c->acked = true;
 }
@@ -693,6 +694,9 @@ static bool act_again(struct sequence *s, take_step take)
 	if (!s->sent_count)
 		return act_handshake(s, take);
 	old = &s->sent[below(s->sent_count)];
+	/* One fragment alone tells nothing. */
+	if (old->mangled & MANGLE_FRAGMENTS)
+		return act_handshake(s, take);
 	step = step_begin(old->side, NULL, CLIENT);
 	step->packet = old->packet;
 	step->mangled = old->mangled;
@@ -992,7 +996,7 @@ static bool act_ping(struct sequence *s, take_step take)
 	if (chance(80))
 		spec_icmp(&spec, family == 4 ? 8 : 128, 0, rnd());
 	else
-		spec_icmp(&spec, PICK(((uint8_t[]){0, 129, 13, 15, 17, 30, 200})), 0, rnd());
+		spec_icmp(&spec, PICK(((uint8_t[]){0, 129, 15, 17, 30, 200})), 0, rnd());
 	spec.payload_len = below(200);
 	step = step_begin(side, NULL, CLIENT);
 	say(step, "ping");
@@ -1017,6 +1021,7 @@ static bool act_martian(struct sequence *s, take_step take)
 
 	spec_conn(&spec, s, c, CLIENT);
 	spec.src = c->family == 4 ? PICK(v4) : PICK(v6);
+	spec.sport = 10000 + s->slot % 150 * 300 + 250 + below(50); /* no connection of the model */
 	spec.flags = TCP_SYN;
 	spec.payload_len = c->proto == PROTO_UDP ? 20 : 0;
 	step = step_begin(c->side, NULL, CLIENT);

@@ -37,7 +37,7 @@ struct conn {
 	uint16_t source_port[GATEWAYS]; /* 0: not seen yet */
 	/* TCP, by end */
 	uint32_t next[ENDS]; /* sequence number */
-	bool syn[ENDS], fin[ENDS], rst, acked;
+	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
 	bool called; /* the client has sent something */
 	bool passed; /* and nft sent it on */
 };

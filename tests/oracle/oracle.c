@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 #include "compare.h"
 
 #define SLOTS_TO_FLUSH 150 /* sequences, each with ports of its own (model.c, client_port) */
-#define FAILURES_MAX   30 /* that are told at length */
+#define FAILURES_MAX   100 /* that are told at length */
+#define ERRORS_MAX     500 /* of fwdctl's own in a second: it sends no more than 1,000 */
 
 enum result { ALIKE, KNOWN, DIFFERENT };
 
@@ -24,7 +26,7 @@ static struct {
 	double seconds;
 	unsigned long sequences;
 	uint64_t seed;
-	bool replay, fragments, show_known;
+	bool replay, no_fragments, show_known;
 	uint32_t actions;
 } options = {.seconds = 10, .actions = 0xffffffff};
 
@@ -118,6 +120,25 @@ static void sign(const struct step *step)
 		 step->side == INSIDE ? " from inside" : "", nft, fwd);
 }
 
+/* Waits where fwdctl would soon be silent. (The other gateway's limits can be set, and are.) */
+static void pace(const struct step *step)
+{
+	static double second;
+	static unsigned errors;
+	struct layout l;
+	unsigned i;
+
+	if (now() - second >= 1) {
+		second = now();
+		errors = 0;
+	}
+	for (i = 0; i < step->outs[FWD].count; i++)
+		if (packet_layout(step->outs[FWD].out[i].packet.data, step->outs[FWD].out[i].packet.len, &l))
+			errors += packet_is_icmp_error(step->outs[FWD].out[i].packet.data, &l);
+	while (errors >= ERRORS_MAX && now() - second < 1)
+		usleep(1000);
+}
+
 static bool take(struct sequence *s, struct step *step)
 {
 	unsigned long invalid = world_invalid();
@@ -132,6 +153,7 @@ static bool take(struct sequence *s, struct step *step)
 	for (g = 0; g < GATEWAYS; g++)
 		world_collect(g, &step->outs[g]);
 	step->invalid = world_invalid() - invalid;
+	pace(step);
 	run.steps++;
 	total_steps++;
 	if (compare_step(s, step, run.why, sizeof(run.why))) {
@@ -173,7 +195,7 @@ static enum result play(uint64_t seed, uint32_t actions, bool flush, int verbose
 		shared_ports = false;
 	}
 	shared_ports |= model_wants_flush(seed);
-	model_begin(&sequence, seed, slot, options.fragments);
+	model_begin(&sequence, seed, slot, !options.no_fragments);
 	compare_begin();
 	run.result = ALIKE;
 	run.verbose = verbose;
@@ -321,8 +343,8 @@ static void read_options(int argc, char **argv, struct world_config *config)
 			options.seed = strtoull(argv[++i], NULL, 0);
 		} else if (!strcmp(argv[i], "--actions") && more)
 			options.actions = strtoul(argv[++i], NULL, 0);
-		else if (!strcmp(argv[i], "--fragments"))
-			options.fragments = true;
+		else if (!strcmp(argv[i], "--no-fragments"))
+			options.no_fragments = true;
 		else if (!strcmp(argv[i], "--known"))
 			options.show_known = true;
 		else if (!strcmp(argv[i], "--netns") && two) {
