@@ -42,9 +42,13 @@ static __noinline __u32 answer_sum(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum
 		__u8 chunk[ANSWER_CHUNK] = {};
 		__u32 size = len < ANSWER_CHUNK ? len : ANSWER_CHUNK;
 
-		if (size == 0 || size > ANSWER_CHUNK)
+		if (!size)
 			break;
-		if (!ctx_load(ctx, off, chunk, size))
+		/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
+		barrier_var(size);
+		if (size > ANSWER_CHUNK)
+			break;
+		if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
 			break;
 		sum = bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
 		off += size;

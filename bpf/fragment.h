@@ -192,7 +192,12 @@ static __always_inline enum fwd_reason fragment_keep(fwd_ctx *ctx, const struct 
 	struct fwd_fragment_copy *copy = bpf_map_lookup_elem(&fragments, &place);
 	__u32 nth;
 
-	if (!copy || len == 0 || len > FRAGMENT_MAX || d->kept >= FRAGMENT_KEPT_MAX)
+	if (!copy || len < sizeof(struct iphdr) || d->kept >= FRAGMENT_KEPT_MAX)
+		return FWD_FRAGMENT_OVERFLOW;
+	/* Without it clang makes one comparison of the two, of a difference: verifiers before 6.8 learn
+	 * nothing about len from that. */
+	barrier_var(len);
+	if (len > FRAGMENT_MAX)
 		return FWD_FRAGMENT_OVERFLOW;
 	copy->len = 0;
 	copy->key = s->key;
@@ -266,7 +271,10 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 	__u32 len = copy->len;
 	__u8 ttl;
 
-	if (len < sizeof(struct iphdr) || len > FRAGMENT_MAX)
+	if (len < sizeof(struct iphdr))
+		return;
+	barrier_var(len);
+	if (len > FRAGMENT_MAX)
 		return;
 	ttl = pkt->family == FWD_FAMILY_IPV4 ? copy->data[offsetof(struct iphdr, ttl)]
 					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
@@ -296,7 +304,10 @@ __noinline bool fragment_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 		return true;
 	datagram_key(&s->key, pkt);
 	d = bpf_map_lookup_elem(&datagrams, &s->key);
-	if (!d || !d->kept || len == 0 || len > sizeof(s->frame))
+	if (!d || !d->kept || len < sizeof(struct iphdr))
+		return true;
+	barrier_var(len);
+	if (len > sizeof(s->frame))
 		return true;
 	if (!ctx_load(ctx, 0, s->frame, len))
 		return true;

@@ -87,10 +87,11 @@ __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss
 		return false;
 	off = pkt->l4_off + sizeof(struct tcphdr);
 	len = pkt->l4_len - sizeof(struct tcphdr);
-	if (len == 0 || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
+	if (len < MTU_OPT_MSS_LEN || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
 		return true;
-	at = mtu_find_mss(&options, len);
-	if (!at || at > sizeof(options) - 2)
+	/* A mask is a bound that clang leaves as it is, and that old verifiers understand. */
+	at = mtu_find_mss(&options, len) & 63;
+	if (!at)
 		return true;
 	value = ctx_at(ctx, off + at, 2);
 	if (!value)

@@ -62,7 +62,7 @@ test_story_clsact() {
 	export FWDCTL_NO_TCX=1
 	topology
 	story
-	[ -n "${FWDCTL_STANDIN:-}" ] || on gateway tc filter show dev eth0 ingress | grep -q bpf ||
+	[ -n "${FWDCTL_STANDIN:-}" ] || on gateway tc filter show dev eth0 ingress | grep bpf >&2 ||
 		fail "no tc filter on eth0"
 	serve service home --tcp $HOME_WG:8001
 	fwd map add tcp $GATEWAY:8001 $HOME_WG:8001
