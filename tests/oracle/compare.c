@@ -49,6 +49,10 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 
 	if (!addr_equal(own, model_inner(own->family)))
 		return false;
+	if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count) {
+		*port += VIRTUAL_PORT - UNKNOWN_PORT;
+		return true;
+	}
 	for (i = 0; i < q->s->conn_count; i++) {
 		c = &q->s->conn[i];
 		if (!c->map->snat || c->proto != proto || c->source_port[q->g] != *port)
@@ -353,13 +357,17 @@ static bool is_too_long(const struct outs *outs)
 
 bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 {
-	struct conn *c = model_conn_of_client(s, &step->packet);
+	enum end end = CLIENT;
+	struct conn *c = model_conn_of(s, &step->packet, &end);
 	bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
 	bool kept[GATEWAYS];
 
+	if (end != CLIENT)
+		c = NULL;
 	if (!c && fragments && step->end == CLIENT)
 		c = step->conn;
+	step->same_packets = false;
 	if (is_too_long(&step->outs[FWD]) && !is_too_long(&step->outs[NFT])) {
 		snprintf(why, size, "larger than the MTU");
 		return false;
@@ -376,7 +384,8 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 			packet_rename(&step->outs[g].out[i].packet, virtual_port, &q);
 		kept[g] = c && c->source_port[g] == c->cport;
 	}
-	if (!same_side(step, OUTSIDE) || !same_side(step, INSIDE)) {
+	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
+	if (!step->same_packets) {
 		snprintf(why, size, "packets");
 		return false;
 	}

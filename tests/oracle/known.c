@@ -28,40 +28,16 @@ static const struct packet *the_out(const struct step *step, enum gateway g)
 	return step->outs[g].count == 1 ? &step->outs[g].out[0].packet : NULL;
 }
 
-/* The connection that the packet belongs to by its tuple, as the model counts ports. */
+/* The connection that the packet belongs to. A later fragment doesn't say it. */
 static const struct conn *conn_of(const struct sequence *s, const struct step *step, enum end *end)
 {
-	struct addr src = addr_of(step->packet.data, false), dst = addr_of(step->packet.data, true);
-	uint16_t sport, dport;
 	struct layout l;
-	unsigned i;
 
-	if (!packet_layout(step->packet.data, step->packet.len, &l))
-		return NULL;
-	if (l.fragment) {
+	if (packet_layout(step->packet.data, step->packet.len, &l) && l.fragment) {
 		*end = step->end;
 		return step->conn;
 	}
-	if (l.end < l.l4 + 4)
-		return NULL;
-	sport = get16(step->packet.data + l.l4);
-	dport = get16(step->packet.data + l.l4 + 2);
-	for (i = 0; i < s->conn_count; i++) {
-		const struct conn *c = &s->conn[i];
-		uint16_t source_port = c->map->snat ? VIRTUAL_PORT + i : c->cport;
-
-		if (c->proto != l.proto)
-			continue;
-		*end = CLIENT;
-		if (addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) && sport == c->cport &&
-		    dport == c->lport)
-			return c;
-		*end = TARGET;
-		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) && sport == c->tport &&
-		    dport == source_port)
-			return c;
-	}
-	return NULL;
+	return model_conn_of((struct sequence *)s, &step->packet, end);
 }
 
 /* Takes the value of every MSS option from `from`, and the checksum: all else stays to be compared. */
@@ -109,10 +85,14 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 					      : c->lport);
 	put16(want.data + l.l4 + 2, end == CLIENT ? c->tport : c->cport);
 	check = want.data + l.l4 + packet_check_at(l.proto);
-	sum_replace(check, addrs, at, 2 * size);
-	sum_replace(check, before, want.data + l.l4, 4);
-	if (get16(check) == 0xffff)
+	if (l.proto != PROTO_UDP || get16(check)) {
+		sum_replace(check, addrs, at, 2 * size);
+		sum_replace(check, before, want.data + l.l4, 4);
+	}
+	if (l.proto == PROTO_TCP && get16(check) == 0xffff)
 		put16(check, 0);
+	if (l.proto == PROTO_UDP && get16(step->packet.data + l.l4 + 6) && !get16(check))
+		put16(check, 0xffff);
 	if (l.proto == PROTO_TCP && l.end >= l.l4 + 20 && want.data[l.l4 + 13] & TCP_SYN &&
 	    out->len == want.len &&
 	    packet_sums_right(step->packet.data, step->packet.len) == packet_sums_right(out->data, out->len))
@@ -158,6 +138,12 @@ static bool mss_place(const struct sequence *s, const struct step *step)
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
+/* Is the choice of the source port all that differs? */
+static bool is_port_alone(const struct sequence *s, const struct step *step)
+{
+	return step->same_packets || (is_translated(s, step) && step->outs[NFT].count == 1);
+}
+
 /* What the model's number stood for before anybody chose a source port. */
 static uint16_t real_port(const struct sequence *s, uint16_t port)
 {
@@ -174,7 +160,7 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 	unsigned i;
 
 	c = conn_of(s, step, &end);
-	if (!c || end != CLIENT || !is_translated(s, step) || step->outs[NFT].count != 1)
+	if (!c || end != CLIENT || !is_port_alone(s, step))
 		return false;
 	for (i = 0; i + 1 < s->sent_count; i++) {
 		const struct packet *p = &s->sent[i].packet;
@@ -242,7 +228,7 @@ static bool hop_by_hop(const struct sequence *s, const struct step *step)
 		if (!fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
 		    fwd->data[l.l4] != step->packet.data[l.l4])
 			return false;
-	} else if (!is_translated(s, step) && !is_too_big_answer(fwd)) {
+	} else if (!is_translated(s, step) && !is_too_big_answer(fwd) && !(step->mangled & MANGLE_SOURCE)) {
 		return false;
 	}
 	return !step->outs[NFT].count ||
@@ -321,12 +307,15 @@ static bool packet_turn(struct packet *p)
 /* A connection that was refused stays in fwdctl's table for some seconds, and what comes late finds it. */
 static bool after_reset(const struct sequence *s, const struct step *step)
 {
-	struct step quoted;
+	static struct step quoted; /* its connection stays unknown */
 	const struct conn *c;
 	struct layout l;
 	enum end end;
 
-	if (!icmp_type(step, &l) || step->outs[NFT].count || !the_out(step, FWD))
+	c = conn_of(s, step, &end);
+	if (c)
+		return c->was_reset && is_translated(s, step);
+	if (!icmp_type(step, &l) || !the_out(step, FWD))
 		return false;
 	/* The quote, turned round, is as the connection's packets come in. */
 	memcpy(quoted.packet.data, step->packet.data + l.l4 + 8, l.end - l.l4 - 8);
@@ -347,6 +336,7 @@ static bool icmp_redirect(const struct sequence *s, const struct step *step)
 		return false;
 	b = step->packet;
 	b.data[8]--;
+	b.len = l.end;
 	packet_fix_ip_sum(b.data);
 	return b.len == fwd->len && !memcmp(b.data, fwd->data, b.len);
 }
@@ -412,7 +402,7 @@ static bool too_big_opens(const struct sequence *s, const struct step *step)
 		if (&s->conn[i] != c && s->conn[i].called && !s->conn[i].passed && s->conn[i].cport == c->cport &&
 		    s->conn[i].proto == c->proto && addr_equal(&s->conn[i].target, &c->target) &&
 		    s->conn[i].tport == c->tport)
-			return c->source_port[NFT] == c->cport && is_translated(s, step);
+			return c->source_port[NFT] == c->cport && is_port_alone(s, step);
 	return false;
 }
 
@@ -435,8 +425,10 @@ static bool icmp_fragments(const struct sequence *s, const struct step *step)
 static bool tiny_or_overlapping(const struct sequence *s, const struct step *step)
 {
 	(void)s;
-	return fragment_of(step, false) && !step->outs[FWD].count && step->outs[NFT].count == 1 &&
-	       step->note && !strcmp(step->note, "odd fragments");
+	if (!fragment_of(step, false) || !step->note || strcmp(step->note, "odd fragments"))
+		return false;
+	/* Those that are not for a map are not fwdctl's to drop. */
+	return step->conn || step->mangled & MANGLE_SOURCE ? !step->outs[FWD].count : !step->outs[NFT].count;
 }
 
 /* netfilter gives a visitor's port the source port that it has towards another target. */
@@ -447,7 +439,7 @@ static bool same_mapping(const struct sequence *s, const struct step *step)
 	unsigned i;
 
 	c = conn_of(s, step, &end);
-	if (!c || end != CLIENT || c->source_port[FWD] != c->cport || !is_translated(s, step))
+	if (!c || end != CLIENT || c->source_port[FWD] != c->cport || !is_port_alone(s, step))
 		return false;
 	for (i = 0; i < s->conn_count; i++) {
 		o = &s->conn[i];
@@ -482,7 +474,7 @@ struct known known[] = {
 	{"options-not-recorded", options_not_recorded, true, 0, false},
 	{"source-not-forwardable", source_not_forwardable, false, 0, false},
 	{"icmp-sum", icmp_sum, true, 0, false},
-	{"after-reset", after_reset, true, 0, false},
+	{"after-reset", after_reset, false, 0, false},
 	{"icmp-redirect", icmp_redirect, true, 0, false},
 	{"routing-header", routing_header, false, 0, false},
 	{"quote-unfit", quote_unfit, true, 0, false},

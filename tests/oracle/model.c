@@ -445,6 +445,47 @@ static void say(struct step *step, const char *format, ...)
 	va_end(words);
 }
 
+struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end)
+{
+	struct addr src, dst;
+	uint16_t sport, dport;
+	struct layout l;
+	unsigned i;
+
+	if (!packet_layout(p->data, p->len, &l) || l.end < l.l4 + 4 || l.frag_at)
+		return NULL;
+	src = addr_of(p->data, false);
+	dst = addr_of(p->data, true);
+	sport = get16(p->data + l.l4);
+	dport = get16(p->data + l.l4 + 2);
+	for (i = 0; i < s->conn_count; i++) {
+		struct conn *c = &s->conn[i];
+
+		if (c->proto != l.proto)
+			continue;
+		*end = CLIENT;
+		if (addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) && sport == c->cport &&
+		    dport == c->lport)
+			return c;
+		*end = TARGET;
+		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) && sport == c->tport &&
+		    dport == (c->map->snat ? VIRTUAL_PORT + i : c->cport))
+			return c;
+	}
+	return NULL;
+}
+
+/* A RST, whoever sent it and for whatever reason. */
+static void note_reset(struct sequence *s, const struct packet *p)
+{
+	enum end end;
+	struct conn *c = model_conn_of(s, p, &end);
+	struct layout l;
+
+	if (c && c->proto == PROTO_TCP && packet_layout(p->data, p->len, &l) && l.end >= l.l4 + 14)
+		c->was_reset |= !!(p->data[l.l4 + 13] & TCP_RST);
+}
+
 static void remember(struct seen *list, unsigned *count, enum side side, unsigned mangled,
 		     const struct packet *p)
 {
@@ -477,6 +518,7 @@ static bool send_built(struct sequence *s, struct step *step, take_step take)
 	unsigned i;
 
 	remember(s->sent, &s->sent_count, step->side, step->mangled, &step->packet);
+	note_reset(s, &step->packet);
 	if (!take(s, step))
 		return false;
 	for (i = 0; i < step->outs[NFT].count; i++)
@@ -596,7 +638,6 @@ static void follow(struct conn *c, enum end end, const struct spec *spec)
 	c->syn[end] |= !!(spec->flags & TCP_SYN);
 	c->fin[end] |= !!(spec->flags & TCP_FIN);
 	c->rst |= !!(spec->flags & TCP_RST);
-	c->was_reset |= c->rst;
 	if (end == CLIENT && (spec->flags & TCP_ACK) && c->syn[TARGET])
 		c->acked = true;
 }
@@ -872,26 +913,6 @@ static struct conn *conn_of(struct sequence *s, const struct packet *p, enum end
 		*sender = TARGET;
 		if (addr_equal(&src, &c->listen) && addr_equal(&dst, &c->client) && sport == c->lport &&
 		    dport == c->cport)
-			return c;
-	}
-	return NULL;
-}
-
-struct conn *model_conn_of_client(struct sequence *s, const struct packet *p)
-{
-	struct addr src, dst;
-	struct layout l;
-	unsigned i;
-
-	if (!packet_layout(p->data, p->len, &l) || l.end < l.l4 + 4 || l.frag_at)
-		return NULL;
-	src = addr_of(p->data, false);
-	dst = addr_of(p->data, true);
-	for (i = 0; i < s->conn_count; i++) {
-		struct conn *c = &s->conn[i];
-
-		if (c->proto == l.proto && addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) &&
-		    get16(p->data + l.l4) == c->cport && get16(p->data + l.l4 + 2) == c->lport)
 			return c;
 	}
 	return NULL;

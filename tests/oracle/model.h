@@ -71,6 +71,7 @@ struct step {
 	const char *note; /* of the action, for the table of known differences; or NULL */
 	unsigned long invalid; /* so many packets netfilter called invalid */
 	struct outs outs[GATEWAYS]; /* symbolic */
+	bool same_packets;          /* whatever else differs */
 };
 
 struct sequence {
@@ -92,8 +93,8 @@ struct sequence {
 
 /* The gateway's address on the inside. */
 const struct addr *model_inner(int family);
-/* The connection whose client sends this packet (by its tuple), or NULL. */
-struct conn *model_conn_of_client(struct sequence *s, const struct packet *p);
+/* The connection that this packet belongs to by its tuple, and which end of it sends it; or NULL. */
+struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end);
 bool model_is_gateway(const struct addr *a);
 void model_read_maps(const char *path);
 /* Does the sequence share well-known ports with others? It then wants a flush before. */
