@@ -79,22 +79,23 @@ __noinline int conn_end(const struct fwd_tuple *forward, __u32 slot, enum fwd_en
 {
 	struct fwd_slot *place = bpf_map_lookup_elem(&slots, &slot);
 	struct fwd_rule_stats *stats;
+	struct fwd_tuple key, twin;
 	struct fwd_conn *conn;
-	struct fwd_tuple twin;
 	__u32 use;
 
 	if (!forward || !place)
 		return 0;
+	key = *forward; /* as a key, kernel 6.1 takes no memory that was an argument */
 	use = place->use; /* before the look that shows that it is this connection's */
-	conn = bpf_map_lookup_elem(&conns, forward);
+	conn = bpf_map_lookup_elem(&conns, &key);
 	if (!conn || conn->dir != FWD_DIR_FORWARD || conn->slot != slot)
 		return 0;
-	if (!conn_own_end(forward, conn))
+	if (!conn_own_end(&key, conn))
 		return 0;
-	tuple_of_twin(&twin, conn, forward->proto);
+	tuple_of_twin(&twin, conn, key.proto);
 	/* The place of a map that is gone may be another's by now. */
 	stats = conn_is_dead(conn) ? NULL : conn_rule_stats(conn);
-	if (bpf_map_delete_elem(&conns, forward)) {
+	if (bpf_map_delete_elem(&conns, &key)) {
 		__sync_fetch_and_and(&conn->track, ~FWD_TRACK_ENDING);
 		return 0;
 	}

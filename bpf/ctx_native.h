@@ -24,6 +24,9 @@
 #include "fwd_abi.h"
 
 /* As bpf_helpers.h has it. */
+#ifndef barrier_var
+#define barrier_var(var) asm volatile("" : "+r"(var))
+#endif
 #ifndef __noinline
 #define __noinline __attribute__((noinline))
 #endif

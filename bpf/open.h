@@ -18,13 +18,16 @@
  */
 #define SLOT_TRIES 4
 
-__noinline int slot_take_half_open(struct fwd_slot_choice *choice)
+__noinline int slot_take_half_open(void)
 {
 	struct fwd_sweeper *s = sweeper_get();
+	struct fwd_open *open = open_get();
+	struct fwd_slot_choice *choice;
 	int i;
 
-	if (!s || !choice)
+	if (!s || !open)
 		return 0;
+	choice = &open->slot;
 	for (i = 0; i < SLOT_TRIES; i++) {
 		__u32 index = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
 		struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
@@ -93,28 +96,29 @@ static __always_inline void open_plan_reply(struct fwd_open *open, const struct 
  * FORWARD entry: if another CPU was faster with the same client's packet, the claim is rolled back
  * and the other's connection is used.
  */
-__noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-				      struct fwd_open *open)
+__noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
+	struct fwd_open *open = open_get();
 	enum fwd_reason reason;
 	struct fwd_slot *slot;
 	long err;
 
 	if (!pkt || !open)
 		return FWD_TABLE_FULL;
-	if (slot_confirmed_full() || !slot_take_half_open(&open->slot))
+	if (slot_confirmed_full() || !slot_take_half_open())
 		return FWD_TABLE_FULL;
+	open->forward_key = pkt->tuple;
 	open->forward.slot = open->slot.index;
 	open_plan_reply(open, pkt);
 	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
 	if (!slot)
 		return FWD_TABLE_FULL;
-	reason = port_claim(ctx, open);
+	reason = port_claim(ctx);
 	if (reason != FWD_FORWARDED) {
 		slot_change(slot, slot->use, FWD_SLOT_FREE);
 		return reason;
 	}
-	err = bpf_map_update_elem(&conns, &pkt->tuple, &open->forward, BPF_NOEXIST);
+	err = bpf_map_update_elem(&conns, &open->forward_key, &open->forward, BPF_NOEXIST);
 	if (err) {
 		bpf_map_delete_elem(&conns, &open->reply_key);
 		slot_change(slot, slot->use, FWD_SLOT_FREE);
@@ -144,9 +148,9 @@ static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pk
 }
 
 /* A visitor's connection through the map at `index`. */
-__noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index,
-				       struct fwd_open *open)
+__noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
+	struct fwd_open *open = open_get();
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	enum fwd_reason reason;
 	__u16 shift, back_mtu;
@@ -173,6 +177,7 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	reason = way_refresh(ctx, pkt, &open->forward);
 	if (reason != FWD_FORWARDED)
 		return reason;
+	pkt->mtu = open->forward.way.mtu;
 	if (mtu_is_too_big(ctx, pkt, &open->forward.way))
 		return FWD_TOO_BIG;
 	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
@@ -181,16 +186,16 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	if (!back_mtu)
 		return FWD_MARTIAN;
 	open->forward.mss = mtu_choose_mss(pkt, open->forward.way.mtu, back_mtu, rule->mss);
-	reason = open_enter(ctx, pkt, open);
+	reason = open_enter(ctx, pkt);
 	if (reason != FWD_FORWARDED)
 		open_count(&open->forward, reason);
 	return reason;
 }
 
 /* The gateway's own connection, whose source port is a visitor's on the way to the same target. */
-__noinline enum fwd_reason open_local(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-				      struct fwd_open *open)
+__noinline enum fwd_reason open_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
+	struct fwd_open *open = open_get();
 	enum fwd_reason reason;
 
 	if (!pkt || !open)
@@ -199,7 +204,7 @@ __noinline enum fwd_reason open_local(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 	open->pool[0] = pkt->tuple.saddr;
 	open->pool_count = 1;
 	open->skip_same_port = 1;
-	reason = open_enter(ctx, pkt, open);
+	reason = open_enter(ctx, pkt);
 	if (reason != FWD_FORWARDED)
 		open_count(&open->forward, reason);
 	return reason;

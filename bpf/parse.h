@@ -68,7 +68,8 @@ struct fwd_pkt {
 	__u8 l4_len;        /* of the transport header */
 	__u8 is_error;      /* ICMP error: quote is valid */
 	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 mtu; /* of the way out, where a connection is being opened */
 	struct fwd_fragment fragment;
 	struct fwd_next_hop {
 		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
@@ -378,6 +379,10 @@ static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_p
 static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
 						__u32 l3_end)
 {
+	/* Changes nothing, but gives verifiers before 6.8 one bound to hold on to: from the comparisons so far
+	 * they follow ways that can't be, on which this offset contradicts itself. */
+	barrier_var(l4_off);
+	l4_off &= 0xff;
 	pkt->l4_off = l4_off;
 	pkt->is_error = 0;
 	if (pkt->fragment.part != FWD_PART_WHOLE) {
@@ -449,15 +454,18 @@ static __always_inline bool parse_options_are_plain(const struct ipv4_header *ip
 	return i >= 0;
 }
 
-/* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more. */
-static __always_inline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
+/* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more.
+ * A frame of its own, for the 512 bytes of stack are for the longest chain of calls. */
+__noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
 {
 	struct ipv4_header ip = {};
 	__u64 sum = 0;
 	int i;
 
-	if (header_len < sizeof(struct iphdr) || header_len > sizeof(ip) ||
-	    !ctx_load(ctx, off, &ip, header_len))
+	if (header_len < sizeof(struct iphdr))
+		return FWD_MALFORMED;
+	barrier_var(header_len);
+	if (header_len > sizeof(ip) || !ctx_load(ctx, off, &ip, header_len))
 		return FWD_MALFORMED;
 #pragma unroll
 	for (i = 0; i < IPV4_HEADER_MAX / 4; i++)

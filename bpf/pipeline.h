@@ -17,7 +17,6 @@
 /* What is too large for 512 bytes of stack; no packet interrupts another on its CPU. */
 struct fwd_scratch {
 	struct fwd_pkt pkt;
-	struct fwd_open open;
 	struct fwd_answer_budget budget;
 };
 
@@ -115,10 +114,9 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	if (pkt->ttl <= 1)
 		return FWD_TTL;
 	if (!conn) {
-		reason = open_mapped(ctx, pkt, rule, &s->open);
+		reason = open_mapped(ctx, pkt, rule);
 		if (reason == FWD_TOO_BIG)
-			return answer_too_big(ctx, pkt, &s->budget, s->open.forward.way.mtu,
-					      action);
+			return answer_too_big(ctx, pkt, &s->budget, pkt->mtu, action);
 		if (reason != FWD_FORWARDED)
 			return reason;
 		conn = conn_lookup(pkt);
@@ -165,7 +163,7 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 		if (!bpf_map_lookup_elem(&conns, &answer) ||
 		    !track_opens(pkt->tuple.proto, pkt->tcp_flags))
 			return FWD_NOT_OURS;
-		reason = open_local(ctx, pkt, &s->open);
+		reason = open_local(ctx, pkt);
 		if (reason != FWD_FORWARDED)
 			return reason;
 		conn = conn_lookup(pkt);

@@ -14,8 +14,13 @@
 #define PORT_TRIES  32
 #define PORT_LOWEST 1024 /* of those chosen; below are well-known ports, kept but never given */
 
-/* Everything that it takes to begin a connection; too large for the stack. */
+/*
+ * Everything that it takes to begin a connection: too large for the stack, and each CPU's own. The
+ * functions fetch it from the map, instead of handing it on, because kernel 6.1 takes no memory that
+ * was an argument for a map's key or value.
+ */
 struct fwd_open {
+	struct fwd_tuple forward_key;
 	struct fwd_conn forward; /* the plan */
 	struct fwd_conn reply;
 	struct fwd_tuple reply_key;
@@ -24,6 +29,20 @@ struct fwd_open {
 	__u32 pool_count;                        /* 1 to FWD_SNAT_POOL_MAX */
 	__u32 skip_same_port;                    /* 1: the own source port is known to be taken */
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_open);
+} open_scratch SEC(".maps");
+
+static __always_inline struct fwd_open *open_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&open_scratch, &zero);
+}
 
 static __always_inline int port_is_tcp_sockets(fwd_ctx *ctx, struct bpf_sock_tuple *tuple,
 					       __u32 size)
@@ -96,8 +115,10 @@ static __always_inline __be16 port_random(void)
 }
 
 /* Claims one source address and port. 0: it's ours; -EEXIST: taken; else the table is full. */
-__noinline int port_try(fwd_ctx *ctx, struct fwd_open *open, __u32 source, __u16 port)
+__noinline int port_try(fwd_ctx *ctx, __u32 source, __u16 port)
 {
+	struct fwd_open *open = open_get();
+
 	if (!open)
 		return -EINVAL;
 	source &= FWD_SNAT_POOL_MAX - 1;
@@ -114,8 +135,9 @@ __noinline int port_try(fwd_ctx *ctx, struct fwd_open *open, __u32 source, __u16
  * Claims a source for open->forward and enters open->reply under it. First the own port on each
  * address of the pool, from a random one on, so that all get their share; then random ports.
  */
-__noinline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
+__noinline enum fwd_reason port_claim(fwd_ctx *ctx)
 {
+	struct fwd_open *open = open_get();
 	__u32 count, first = bpf_get_prandom_u32(), i;
 	bool keep;
 	__be16 own;
@@ -127,7 +149,7 @@ __noinline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
 	keep = !open->skip_same_port && own;
 	for (i = 0; i < PORT_TRIES; i++) {
 		__be16 port = keep && i < count ? own : port_random();
-		int err = port_try(ctx, open, (first + i) % count, port);
+		int err = port_try(ctx, (first + i) % count, port);
 
 		if (!err)
 			return FWD_FORWARDED;

@@ -49,10 +49,14 @@ __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
  * at all, where the packet would go nowhere anyway, and of a subnet's broadcast address, which comes
  * in a broadcast frame that never gets here.
  */
-static __always_inline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+__noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	struct bpf_fib_lookup fib = {};
-	long ret = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
+	long ret;
+
+	if (!pkt)
+		return FWD_NOT_OURS;
+	ret = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
 
 	if (ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return FWD_NO_FORWARDING;
