@@ -30,7 +30,8 @@ static bool real_port(void *arg, uint8_t proto, const struct addr *own, const st
 	return true;
 }
 
-void compare_make_real(struct sequence *s, const struct step *step, enum gateway g, struct packet *p)
+void compare_make_real(struct sequence *s, const struct step *step, enum gateway g,
+		       struct packet *p)
 {
 	struct port_question q = {s, g, NULL};
 
@@ -102,7 +103,8 @@ static bool is_alive(const struct conn *c)
 }
 
 /* Another living connection with the same source port to the same target? */
-static const struct conn *shares_port(const struct sequence *s, const struct conn *c, enum gateway g)
+static const struct conn *shares_port(const struct sequence *s, const struct conn *c,
+				      enum gateway g)
 {
 	unsigned i;
 
@@ -239,7 +241,8 @@ static void reassemble(enum gateway g, struct outs *outs)
 	outs->count = kept;
 }
 
-/* A gateway's stack gives up on fragments some time, and says so in the middle of something else. */
+/* A gateway's stack gives up on fragments some time, and says so in the middle of something else.
+ */
 static bool is_fragment_timeout(const struct packet *p)
 {
 	struct layout l;
@@ -340,9 +343,23 @@ static bool has_wrong_sums(const struct step *step, enum gateway g)
 	unsigned i;
 
 	for (i = 0; i < step->outs[g].count; i++)
-		if (!packet_sums_right(step->outs[g].out[i].packet.data, step->outs[g].out[i].packet.len))
+		if (!packet_sums_right(step->outs[g].out[i].packet.data,
+				       step->outs[g].out[i].packet.len))
 			return true;
 	return false;
+}
+
+/* The connection whose number the packet is sent to. */
+static const struct conn *addressed(const struct sequence *s, const struct step *step)
+{
+	struct layout l;
+	unsigned i;
+
+	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.frag_at ||
+	    l.end < l.l4 + 4)
+		return NULL;
+	i = get16(step->packet.data + l.l4 + 2) - VIRTUAL_PORT;
+	return i < s->conn_count ? &s->conn[i] : NULL;
 }
 
 static bool is_too_long(const struct outs *outs)
@@ -375,7 +392,10 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	for (g = 0; g < GATEWAYS; g++)
 		drop_timeouts(step, &step->outs[g]);
 	for (g = 0; g < GATEWAYS; g++) {
-		struct port_question q = {s, g, c ? c : step->conn};
+		struct port_question q = {s, g,
+					  c            ? c
+					  : step->conn ? step->conn
+						       : addressed(s, step)};
 
 		if (c)
 			learn(c, g, &step->outs[g]);
@@ -390,7 +410,8 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 		return false;
 	}
 	if (c && c->source_port[NFT] && c->source_port[FWD] && kept[NFT] != kept[FWD]) {
-		snprintf(why, size, "port %s", kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
+		snprintf(why, size, "port %s",
+			 kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
 		return false;
 	}
 	if (c && shares_port(s, c, FWD) && !shares_port(s, c, NFT)) {
@@ -416,7 +437,8 @@ void compare_kinds(const struct step *step, enum gateway g, char *text, size_t s
 		const struct out *out = &step->outs[g].out[i];
 		struct layout l;
 
-		n += snprintf(text + n, size - n, "%s%s", i ? " " : "", out->side == INSIDE ? "in:" : "out:");
+		n += snprintf(text + n, size - n, "%s%s", i ? " " : "",
+			      out->side == INSIDE ? "in:" : "out:");
 		if (!packet_layout(out->packet.data, out->packet.len, &l))
 			n += snprintf(text + n, size - n, "unreadable");
 		else if (l.proto == PROTO_ICMP || l.proto == PROTO_ICMPV6)
@@ -425,6 +447,7 @@ void compare_kinds(const struct step *step, enum gateway g, char *text, size_t s
 		else if (l.proto == PROTO_TCP && is_made_here(step, &out->packet))
 			n += snprintf(text + n, size - n, "rst");
 		else
-			n += snprintf(text + n, size - n, "%s", l.proto == PROTO_TCP ? "tcp" : "udp");
+			n += snprintf(text + n, size - n, "%s",
+				      l.proto == PROTO_TCP ? "tcp" : "udp");
 	}
 }

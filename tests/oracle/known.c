@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The differences that are right. Each has its reason in docs/rfc.md, under its name; each test here
- * is to be as narrow as what it stands for.
+ * The differences that are right. Each has its reason in docs/rfc.md, under its name; each test
+ * here is to be as narrow as what it stands for.
  */
 #include <string.h>
 #include "compare.h"
@@ -40,7 +40,8 @@ static const struct conn *conn_of(const struct sequence *s, const struct step *s
 	return model_conn_of((struct sequence *)s, &step->packet, end);
 }
 
-/* Takes the value of every MSS option from `from`, and the checksum: all else stays to be compared. */
+/* Takes the value of every MSS option from `from`, and the checksum: all else stays to be compared.
+ */
 static void ignore_mss(struct packet *p, const struct packet *from, unsigned l4)
 {
 	unsigned len = (p->data[l4 + 12] >> 4) * 4, i;
@@ -81,8 +82,8 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	if (l.family == 4)
 		packet_fix_ip_sum(want.data);
 	memcpy(before, want.data + l.l4, 4);
-	put16(want.data + l.l4, end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport)
-					      : c->lport);
+	put16(want.data + l.l4,
+	      end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport) : c->lport);
 	put16(want.data + l.l4 + 2, end == CLIENT ? c->tport : c->cport);
 	check = want.data + l.l4 + packet_check_at(l.proto);
 	if (l.proto != PROTO_UDP || get16(check)) {
@@ -95,7 +96,8 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 		put16(check, 0xffff);
 	if (l.proto == PROTO_TCP && l.end >= l.l4 + 20 && want.data[l.l4 + 13] & TCP_SYN &&
 	    out->len == want.len &&
-	    packet_sums_right(step->packet.data, step->packet.len) == packet_sums_right(out->data, out->len))
+	    packet_sums_right(step->packet.data, step->packet.len) ==
+		packet_sums_right(out->data, out->len))
 		ignore_mss(&want, out, l.l4);
 	return out->len == want.len && !memcmp(out->data, want.data, want.len);
 }
@@ -111,18 +113,20 @@ static bool is_too_big_answer(const struct packet *p)
 
 /* ---- the table ---- */
 
-/* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends. */
+/* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends.
+ */
 static bool tcp_state(const struct sequence *s, const struct step *step)
 {
 	struct layout l;
 
-	if (!step->invalid || !packet_layout(step->packet.data, step->packet.len, &l) || l.proto != PROTO_TCP)
+	if (!step->invalid || !packet_layout(step->packet.data, step->packet.len, &l) ||
+	    l.proto != PROTO_TCP)
 		return false;
 	return is_translated(s, step) || is_too_big_answer(the_out(step, FWD));
 }
 
-/* nft's `maxseg` doesn't know that the list may have ended, nor that an option may begin at an odd place;
- * then it writes a wrong checksum. */
+/* nft's `maxseg` doesn't know that the list may have ended, nor that an option may begin at an odd
+ * place; then it writes a wrong checksum. */
 static bool mss_place(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
@@ -130,8 +134,8 @@ static bool mss_place(const struct sequence *s, const struct step *step)
 	struct layout l;
 
 	(void)s;
-	if (!is_tcp(step, &l) || !(step->packet.data[l.l4 + 13] & TCP_SYN) || !nft || !fwd ||
-	    nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l))
+	if (!nft || !fwd || nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l) ||
+	    l.proto != PROTO_TCP || l.end < l.l4 + 20 || !(nft->data[l.l4 + 13] & TCP_SYN))
 		return false;
 	a = *nft;
 	ignore_mss(&a, fwd, l.l4);
@@ -147,12 +151,13 @@ static bool is_port_alone(const struct sequence *s, const struct step *step)
 /* What the model's number stood for before anybody chose a source port. */
 static uint16_t real_port(const struct sequence *s, uint16_t port)
 {
-	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count ? s->conn[port - VIRTUAL_PORT].cport
-									   : port;
+	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count
+		   ? s->conn[port - VIRTUAL_PORT].cport
+		   : port;
 }
 
-/* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes the
- * port from the map's visitor. */
+/* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes
+ * the port from the map's visitor. */
 static bool passing_flow(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
@@ -167,13 +172,14 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 		struct addr src, dst;
 		struct layout l;
 
-		if (s->sent[i].side != INSIDE || !packet_layout(p->data, p->len, &l) || l.proto != c->proto ||
-		    l.end < l.l4 + 4)
+		if (s->sent[i].side != INSIDE || !packet_layout(p->data, p->len, &l) ||
+		    l.proto != c->proto || l.end < l.l4 + 4)
 			continue;
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
 		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    get16(p->data + l.l4) == c->tport && real_port(s, get16(p->data + l.l4 + 2)) == c->cport)
+		    get16(p->data + l.l4) == c->tport &&
+		    real_port(s, get16(p->data + l.l4 + 2)) == c->cport)
 			return true;
 	}
 	return false;
@@ -197,7 +203,8 @@ static bool source_quench(const struct sequence *s, const struct step *step)
 	return icmp_type(step, &l) == 4 && l.family == 4 && step->outs[NFT].count == 1;
 }
 
-/* The gateways' own ICMPv6 errors: fwdctl's have the traffic class that RFC 1812 wants of IPv4's. */
+/* The gateways' own ICMPv6 errors: fwdctl's have the traffic class that RFC 1812 wants of IPv4's.
+ */
 static bool icmpv6_class(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
@@ -206,7 +213,8 @@ static bool icmpv6_class(const struct sequence *s, const struct step *step)
 
 	(void)s;
 	if (icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len ||
-	    !packet_layout(fwd->data, fwd->len, &l) || l.family != 6 || !packet_is_icmp_error(fwd->data, &l))
+	    !packet_layout(fwd->data, fwd->len, &l) || l.family != 6 ||
+	    !packet_is_icmp_error(fwd->data, &l))
 		return false;
 	b = *fwd;
 	memcpy(b.data, nft->data, 4);
@@ -228,12 +236,13 @@ static bool hop_by_hop(const struct sequence *s, const struct step *step)
 		if (!fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
 		    fwd->data[l.l4] != step->packet.data[l.l4])
 			return false;
-	} else if (!is_translated(s, step) && !is_too_big_answer(fwd) && !(step->mangled & MANGLE_SOURCE)) {
+	} else if (!is_translated(s, step) && !is_too_big_answer(fwd) &&
+		   !(step->mangled & MANGLE_SOURCE)) {
 		return false;
 	}
 	return !step->outs[NFT].count ||
-	       (nft && packet_layout(nft->data, nft->len, &l) && packet_is_icmp_error(nft->data, &l) &&
-		nft->data[l.l4] == 4);
+	       (nft && packet_layout(nft->data, nft->len, &l) &&
+		packet_is_icmp_error(nft->data, &l) && nft->data[l.l4] == 4);
 }
 
 /* Record route and timestamp go through as they came. */
@@ -304,7 +313,8 @@ static bool packet_turn(struct packet *p)
 	return true;
 }
 
-/* A connection that was refused stays in fwdctl's table for some seconds, and what comes late finds it. */
+/* A connection that was refused stays in fwdctl's table for some seconds, and what comes late finds
+ * it. */
 static bool after_reset(const struct sequence *s, const struct step *step)
 {
 	static struct step quoted; /* its connection stays unknown */
@@ -324,7 +334,8 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	return c && c->was_reset;
 }
 
-/* Redirects through a NAT mean nothing, and netfilter drops them; to fwdctl they are the stack's. */
+/* Redirects through a NAT mean nothing, and netfilter drops them; to fwdctl they are the stack's.
+ */
 static bool icmp_redirect(const struct sequence *s, const struct step *step)
 {
 	const struct packet *fwd = the_out(step, FWD);
@@ -338,7 +349,9 @@ static bool icmp_redirect(const struct sequence *s, const struct step *step)
 	b.data[8]--;
 	b.len = l.end;
 	packet_fix_ip_sum(b.data);
-	return b.len == fwd->len && !memcmp(b.data, fwd->data, b.len);
+	/* (The stack writes into options.) */
+	return b.len == fwd->len && !memcmp(b.data + 12, fwd->data + 12, 8) &&
+	       !memcmp(b.data + l.l4, fwd->data + l.l4, b.len - l.l4);
 }
 
 /* A routing header is for the stack to judge, which then takes the packet for its own. */
@@ -351,8 +364,8 @@ static bool routing_header(const struct sequence *s, const struct step *step)
 	       step->packet.data[6] == EXT_ROUTING;
 }
 
-/* A quote of another IP version than the error's, or of less than 8 bytes of the transport header, says
- * nothing about a connection. netfilter doesn't look at the former, and drops the latter. */
+/* A quote of another IP version than the error's, or of less than 8 bytes of the transport header,
+ * says nothing about a connection. netfilter doesn't look at the former, and drops the latter. */
 static bool quote_unfit(const struct sequence *s, const struct step *step)
 {
 	struct layout l, q;
@@ -362,11 +375,13 @@ static bool quote_unfit(const struct sequence *s, const struct step *step)
 		return false;
 	if (step->packet.data[l.l4 + 8] >> 4 != l.family)
 		return true;
-	return !step->outs[NFT].count && packet_layout(step->packet.data + l.l4 + 8, l.end - l.l4 - 8, &q) &&
+	return !step->outs[NFT].count &&
+	       packet_layout(step->packet.data + l.l4 + 8, l.end - l.l4 - 8, &q) &&
 	       q.end - q.l4 < 8;
 }
 
-/* A quoted TCP header of 18 or 19 bytes has its checksum in it; netfilter looks for it in whole ones. */
+/* A quoted TCP header of 18 or 19 bytes has its checksum in it; netfilter looks for it in whole
+ * ones. */
 static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
@@ -385,24 +400,43 @@ static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
-/* The first packet did not fit the way: its sender was told. netfilter then forgets the connection,
- * fwdctl keeps it for as long as one without an answer. */
-static bool too_big_opens(const struct sequence *s, const struct step *step)
+/* Has netfilter sent on nothing of this client yet, which sends fragments? */
+static bool came_in_pieces(const struct sequence *s, const struct conn *c)
 {
-	const struct packet *fwd = the_out(step, FWD);
+	struct addr src;
+	unsigned i;
+
+	if (c->passed)
+		return false;
+	for (i = 0; i < s->sent_count; i++) {
+		src = addr_of(s->sent[i].packet.data, false);
+		if (s->sent[i].mangled & MANGLE_FRAGMENTS && addr_equal(&src, &c->client))
+			return true;
+	}
+	return false;
+}
+
+/* The first datagram came in pieces, of which one is missing: netfilter never saw it whole. fwdctl
+ * sent the pieces on, and opened the connection with the first. */
+static bool incomplete_opens(const struct sequence *s, const struct step *step)
+{
 	const struct conn *c;
 	unsigned i;
 	enum end end;
 
 	c = conn_of(s, step, &end);
 	if (c && end == TARGET)
-		return !c->passed && (is_translated(s, step) || is_too_big_answer(fwd));
+		return came_in_pieces(s, c) &&
+		       (is_translated(s, step) || is_too_big_answer(the_out(step, FWD)));
 	/* Or it has the port that another wants. */
-	for (i = 0; c && i < s->conn_count; i++)
-		if (&s->conn[i] != c && s->conn[i].called && !s->conn[i].passed && s->conn[i].cport == c->cport &&
-		    s->conn[i].proto == c->proto && addr_equal(&s->conn[i].target, &c->target) &&
-		    s->conn[i].tport == c->tport)
+	for (i = 0; c && i < s->conn_count; i++) {
+		const struct conn *o = &s->conn[i];
+
+		if (o != c && o->cport == c->cport && o->proto == c->proto &&
+		    o->tport == c->tport && addr_equal(&o->target, &c->target) &&
+		    came_in_pieces(s, o))
 			return c->source_port[NFT] == c->cport && is_port_alone(s, step);
+	}
 	return false;
 }
 
@@ -424,11 +458,17 @@ static bool icmp_fragments(const struct sequence *s, const struct step *step)
 /* First fragments that don't hold the whole TCP header, and fragments that overlap, are dropped. */
 static bool tiny_or_overlapping(const struct sequence *s, const struct step *step)
 {
+	struct addr from, src = addr_of(step->packet.data, false);
+
 	(void)s;
 	if (!fragment_of(step, false) || !step->note || strcmp(step->note, "odd fragments"))
 		return false;
-	/* Those that are not for a map are not fwdctl's to drop. */
-	return step->conn || step->mangled & MANGLE_SOURCE ? !step->outs[FWD].count : !step->outs[NFT].count;
+	if (!step->outs[FWD].count)
+		return true;
+	/* Those that are not for a map are not fwdctl's to drop; the stack sends them on as they
+	 * are. */
+	from = addr_of(step->outs[FWD].out[0].packet.data, false);
+	return !step->outs[NFT].count && addr_equal(&from, &src);
 }
 
 /* netfilter gives a visitor's port the source port that it has towards another target. */
@@ -457,32 +497,33 @@ static bool icmp_sum(const struct sequence *s, const struct step *step)
 	struct layout l, out;
 
 	(void)s;
-	return icmp_type(step, &l) && (step->mangled & (MANGLE_SUM | MANGLE_NO_SUM | MANGLE_LENGTH | MANGLE_HEADER)) &&
+	return icmp_type(step, &l) &&
+	       (step->mangled & (MANGLE_SUM | MANGLE_NO_SUM | MANGLE_LENGTH | MANGLE_HEADER)) &&
 	       sum_transport(step->packet.data, &l) && !step->outs[NFT].count && fwd &&
 	       packet_layout(fwd->data, fwd->len, &out) && packet_is_icmp_error(fwd->data, &out) &&
 	       sum_transport(fwd->data, &out);
 }
 
 struct known known[] = {
-	{"tcp-state", tcp_state, false, 0, false},
-	{"mss-place", mss_place, true, 0, false},
-	{"passing-flow", passing_flow, false, 0, false},
-	{"icmpv6-unknown", icmpv6_unknown, true, 0, false},
-	{"source-quench", source_quench, true, 0, false},
-	{"icmpv6-class", icmpv6_class, true, 0, false},
-	{"hop-by-hop", hop_by_hop, false, 0, false},
-	{"options-not-recorded", options_not_recorded, true, 0, false},
-	{"source-not-forwardable", source_not_forwardable, false, 0, false},
-	{"icmp-sum", icmp_sum, true, 0, false},
-	{"after-reset", after_reset, false, 0, false},
-	{"icmp-redirect", icmp_redirect, true, 0, false},
-	{"routing-header", routing_header, false, 0, false},
-	{"quote-unfit", quote_unfit, true, 0, false},
-	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
-	{"same-mapping", same_mapping, true, 0, false},
-	{"too-big-opens", too_big_opens, false, 0, false},
-	{"icmp-fragments", icmp_fragments, true, 0, false},
-	{"tiny-fragment", tiny_or_overlapping, false, 0, false},
+    {"tcp-state", tcp_state, false, 0, false},
+    {"mss-place", mss_place, true, 0, false},
+    {"passing-flow", passing_flow, false, 0, false},
+    {"icmpv6-unknown", icmpv6_unknown, true, 0, false},
+    {"source-quench", source_quench, true, 0, false},
+    {"icmpv6-class", icmpv6_class, true, 0, false},
+    {"hop-by-hop", hop_by_hop, false, 0, false},
+    {"options-not-recorded", options_not_recorded, true, 0, false},
+    {"source-not-forwardable", source_not_forwardable, false, 0, false},
+    {"icmp-sum", icmp_sum, true, 0, false},
+    {"after-reset", after_reset, false, 0, false},
+    {"icmp-redirect", icmp_redirect, true, 0, false},
+    {"routing-header", routing_header, false, 0, false},
+    {"quote-unfit", quote_unfit, true, 0, false},
+    {"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
+    {"same-mapping", same_mapping, true, 0, false},
+    {"incomplete-opens", incomplete_opens, false, 0, false},
+    {"icmp-fragments", icmp_fragments, true, 0, false},
+    {"tiny-fragment", tiny_or_overlapping, false, 0, false},
 };
 
 const unsigned known_count = sizeof(known) / sizeof(known[0]);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Where packets come from: a small world of clients, targets and connections, and random actions in
- * it. Everything follows from the sequence's seed, and each action draws from a seed of its own, so that
- * a failing sequence can be made shorter by leaving actions out.
+ * it. Everything follows from the sequence's seed, and each action draws from a seed of its own, so
+ * that a failing sequence can be made shorter by leaving actions out.
  *
- * Packets here are symbolic: what the target of a connection sends to, or the client's packets carry
- * behind the gateway, is the connection's own number (VIRTUAL_PORT) instead of the source port, which
- * each gateway chooses by itself. compare.c translates to and fro.
+ * Packets here are symbolic: what the target of a connection sends to, or the client's packets
+ * carry behind the gateway, is the connection's own number (VIRTUAL_PORT) instead of the source
+ * port, which each gateway chooses by itself. compare.c translates to and fro.
  */
 #ifndef ORACLE_MODEL_H
 #define ORACLE_MODEL_H
@@ -31,7 +31,7 @@ enum end { CLIENT, TARGET, ENDS };
 struct conn {
 	const struct map *map;
 	uint8_t family, proto;
-	enum side side; /* the client's; the target's is INSIDE */
+	enum side side;                             /* the client's; the target's is INSIDE */
 	struct addr client, listen, target, source; /* source: what the target sees */
 	uint16_t cport, lport, tport;
 	uint16_t source_port[GATEWAYS]; /* 0: not seen yet */
@@ -68,8 +68,8 @@ struct step {
 	struct conn *conn;    /* that it belongs to, or NULL */
 	enum end end;         /* of it, that sends */
 	unsigned mangled;
-	const char *note; /* of the action, for the table of known differences; or NULL */
-	unsigned long invalid; /* so many packets netfilter called invalid */
+	const char *note;           /* of the action, for the table of known differences; or NULL */
+	unsigned long invalid;      /* so many packets netfilter called invalid */
 	struct outs outs[GATEWAYS]; /* symbolic */
 	bool same_packets;          /* whatever else differs */
 };
@@ -93,7 +93,8 @@ struct sequence {
 
 /* The gateway's address on the inside. */
 const struct addr *model_inner(int family);
-/* The connection that this packet belongs to by its tuple, and which end of it sends it; or NULL. */
+/* The connection that this packet belongs to by its tuple, and which end of it sends it; or NULL.
+ */
 struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end);
 bool model_is_gateway(const struct addr *a);
 void model_read_maps(const char *path);

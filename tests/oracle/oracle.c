@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The oracle: random sequences of packets through two gateways, until they differ. scripts/oracle makes
- * the gateways and starts it.
+ * The oracle: random sequences of packets through two gateways, until they differ. scripts/oracle
+ * makes the gateways and starts it.
  *
  *   model.c    what is sent       world.c    how it goes in and comes out
  *   compare.c  what must be alike known.c    what may differ
@@ -33,7 +33,11 @@ static struct {
 static struct sequence sequence;
 static struct run {
 	enum result result;
-	enum { QUIET, BRIEF, VERBOSE } verbose; /* brief: what went in; verbose: what came out, too */
+	enum {
+		QUIET,
+		BRIEF,
+		VERBOSE
+	} verbose; /* brief: what went in; verbose: what came out, too */
 	unsigned steps;
 	char why[100];
 	char signature[500];
@@ -64,7 +68,8 @@ static uint64_t next_seed(uint64_t seed, unsigned long n)
 
 static void print_step(const struct step *step, bool brief)
 {
-	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside", "inside "};
+	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside",
+											"inside "};
 	char text[700];
 	unsigned g, i;
 
@@ -89,13 +94,15 @@ static void print_step(const struct step *step, bool brief)
 
 static void print_bytes(const struct step *step)
 {
-	const struct packet *a = &step->outs[NFT].out[0].packet, *b = &step->outs[FWD].out[0].packet;
+	const struct packet *a = &step->outs[NFT].out[0].packet,
+			    *b = &step->outs[FWD].out[0].packet;
 	unsigned g, i;
 
 	packet_dump(&step->packet, "    sent   ");
 	for (g = 0; g < GATEWAYS; g++)
 		for (i = 0; i < step->outs[g].count; i++)
-			packet_dump(&step->outs[g].out[i].packet, g == NFT ? "    nft    " : "    fwdctl ");
+			packet_dump(&step->outs[g].out[i].packet,
+				    g == NFT ? "    nft    " : "    fwdctl ");
 	if (step->outs[NFT].count != 1 || step->outs[FWD].count != 1)
 		return;
 	printf("    other bytes:");
@@ -115,8 +122,9 @@ static void sign(const struct step *step)
 	packet_layout(step->packet.data, step->packet.len, &l);
 	compare_kinds(step, NFT, nft, sizeof(nft));
 	compare_kinds(step, FWD, fwd, sizeof(fwd));
-	snprintf(run.signature, sizeof(run.signature), "%s: v%u proto %u mangled %x%s%s: nft [%s] fwdctl [%s]",
-		 run.why, l.family, l.proto, step->mangled, step->invalid ? " invalid" : "",
+	snprintf(run.signature, sizeof(run.signature),
+		 "%s: v%u proto %u mangled %x%s%s: nft [%s] fwdctl [%s]", run.why, l.family,
+		 l.proto, step->mangled, step->invalid ? " invalid" : "",
 		 step->side == INSIDE ? " from inside" : "", nft, fwd);
 }
 
@@ -133,7 +141,8 @@ static void pace(const struct step *step)
 		errors = 0;
 	}
 	for (i = 0; i < step->outs[FWD].count; i++)
-		if (packet_layout(step->outs[FWD].out[i].packet.data, step->outs[FWD].out[i].packet.len, &l))
+		if (packet_layout(step->outs[FWD].out[i].packet.data,
+				  step->outs[FWD].out[i].packet.len, &l))
 			errors += packet_is_icmp_error(step->outs[FWD].out[i].packet.data, &l);
 	while (errors >= ERRORS_MAX && now() - second < 1)
 		usleep(1000);
@@ -217,7 +226,8 @@ static uint32_t minimise(uint64_t seed)
 	for (i = 0; i < model_action_count(seed); i++) {
 		uint32_t fewer = actions & ~(1U << i);
 
-		if (play(seed, fewer, false, QUIET) == DIFFERENT && !strcmp(run.signature, signature))
+		if (play(seed, fewer, false, QUIET) == DIFFERENT &&
+		    !strcmp(run.signature, signature))
 			actions = fewer;
 	}
 	return actions;
@@ -273,12 +283,13 @@ static bool examine(uint64_t seed)
 	return true;
 }
 
-static int report(unsigned long sequences, unsigned long different, unsigned long unrepeated, double took)
+static int report(unsigned long sequences, unsigned long different, unsigned long unrepeated,
+		  double took)
 {
 	unsigned i;
 
-	printf("%lu sequences, %lu packets in %.1f s (%.0f sequences/s)\n", sequences, total_steps, took,
-	       sequences / took);
+	printf("%lu sequences, %lu packets in %.1f s (%.0f sequences/s)\n", sequences, total_steps,
+	       took, sequences / took);
 	for (i = 0; i < known_count; i++)
 		if (known[i].count)
 			printf("  known, %6lu times: %s\n", known[i].count, known[i].name);

@@ -359,8 +359,9 @@ static size_t describe_transport(const uint8_t *d, const struct layout *l, char 
 				(int)len - (t[12] >> 4) * 4);
 	}
 	if ((l->proto == PROTO_UDP || l->proto == PROTO_TCP) && len >= 8)
-		return snprintf(text, size, " %s %u > %u len %u", l->proto == PROTO_UDP ? "udp" : "tcp(cut)",
-				get16(t), get16(t + 2), len);
+		return snprintf(text, size, " %s %u > %u len %u",
+				l->proto == PROTO_UDP ? "udp" : "tcp(cut)", get16(t), get16(t + 2),
+				len);
 	if ((l->proto == PROTO_ICMP || l->proto == PROTO_ICMPV6) && len >= 8)
 		return snprintf(text, size, " icmp %u/%u rest %08x +%u", t[0], t[1], get32(t + 4),
 				len - 8);
@@ -382,14 +383,16 @@ void packet_describe(const uint8_t *d, unsigned len, char *text, size_t size)
 	b = addr_of(d, true);
 	inet_ntop(l.family == 4 ? AF_INET : AF_INET6, a.byte, src, sizeof(src));
 	inet_ntop(l.family == 4 ? AF_INET : AF_INET6, b.byte, dst, sizeof(dst));
-	n = snprintf(text, size, "%s > %s ttl %u len %u", src, dst, l.family == 4 ? d[8] : d[7], len);
+	n = snprintf(text, size, "%s > %s ttl %u len %u", src, dst, l.family == 4 ? d[8] : d[7],
+		     len);
 	if (l.family == 4)
-		n += snprintf(text + n, size - n, " id %u%s%s", get16(d + 4), d[6] & 0x40 ? " DF" : "",
-			      (d[0] & 15) > 5 ? " options" : "");
+		n += snprintf(text + n, size - n, " id %u%s%s", get16(d + 4),
+			      d[6] & 0x40 ? " DF" : "", (d[0] & 15) > 5 ? " options" : "");
 	else if (l.l4 > 40)
 		n += snprintf(text + n, size - n, " ext %u", l.l4 - 40);
 	if (l.fragment)
-		n += snprintf(text + n, size - n, " frag %u@%u%s", l.frag_id, l.frag_at, l.more ? "+" : "");
+		n += snprintf(text + n, size - n, " frag %u@%u%s", l.frag_id, l.frag_at,
+			      l.more ? "+" : "");
 	n += describe_transport(d, &l, text + n, size - n);
 	if (!packet_sums_right(d, len))
 		n += snprintf(text + n, size - n, " WRONG SUM");
@@ -406,5 +409,7 @@ void packet_dump(const struct packet *p, const char *indent)
 
 	for (i = 0; i < p->len && i < 160; i++)
 		printf("%s%02x%s", i % 32 == 0 ? indent : "", p->data[i],
-		       i % 32 == 31 || i == p->len - 1 || i == 159 ? "\n" : i % 2 ? " " : "");
+		       i % 32 == 31 || i == p->len - 1 || i == 159 ? "\n"
+		       : i % 2                                     ? " "
+								   : "");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IP packets as bytes: made, measured, summed, and described in one line. A packet begins with its IP
- * header; whatever a link puts in front is world.c's business.
+ * IP packets as bytes: made, measured, summed, and described in one line. A packet begins with its
+ * IP header; whatever a link puts in front is world.c's business.
  */
 #ifndef ORACLE_PACKET_H
 #define ORACLE_PACKET_H
@@ -33,7 +33,8 @@ struct spec {
 	uint16_t id;
 	uint8_t ip_flags; /* the upper three bits of the fragment field, as a byte: 0x40 is DF */
 	uint32_t flow;
-	uint8_t options[40]; /* IPv4 options, or IPv6 extension headers, with room for the last "next" */
+	uint8_t options[40]; /* IPv4 options, or IPv6 extension headers, with room for the last
+				"next" */
 	unsigned options_len;
 	uint8_t first_ext;  /* IPv6: of what type the first extension header is */
 	unsigned last_next; /* ... and where in options the transport protocol's number goes */
@@ -74,7 +75,8 @@ struct addr addr_of(const uint8_t *data, bool destination);
 
 /* The ones' complement sum of the bytes, folded, not complemented. */
 uint16_t sum(const uint8_t *data, unsigned len, uint32_t start);
-/* Adapts the checksum at `check` to bytes that became others: a wrong one stays wrong by as much. */
+/* Adapts the checksum at `check` to bytes that became others: a wrong one stays wrong by as much.
+ */
 void sum_replace(uint8_t *check, const uint8_t *before, const uint8_t *after, unsigned len);
 /* The transport checksum of the packet, computed anew. */
 uint16_t sum_transport(const uint8_t *data, const struct layout *l);

@@ -19,7 +19,8 @@
 #include <unistd.h>
 #include "world.h"
 
-/* As scripts/oracle sets them; the far ends have others, so that their own stacks stay out of it. */
+/* As scripts/oracle sets them; the far ends have others, so that their own stacks stay out of it.
+ */
 static const uint8_t gateway_mac[SIDES][6] = {{2, 0, 0, 0, 1, 1}, {2, 0, 0, 0, 2, 1}};
 static const uint8_t far_mac[6] = {2, 0, 0, 0, 0, 0xfe};
 
@@ -29,8 +30,8 @@ static const char marker_src[] = "93.184.216.250", marker_dst[] = "93.184.216.34
 static struct {
 	struct world_config config;
 	int fd[GATEWAYS][SIDES];
-	int netlink;   /* in the namespace of the nft gateway */
-	int invalid;   /* its /proc/net/stat/nf_conntrack */
+	int netlink; /* in the namespace of the nft gateway */
+	int invalid; /* its /proc/net/stat/nf_conntrack */
 	uint16_t marker;
 } world;
 
@@ -54,7 +55,8 @@ static int open_cable(const char *name)
 	if (fd < 0)
 		die("packet socket");
 	at.sll_ifindex = if_nametoindex(name);
-	if (!at.sll_ifindex || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
+	if (!at.sll_ifindex ||
+	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)))
 		die(name);
@@ -91,9 +93,10 @@ void world_open(const struct world_config *config)
 		if (!config->inner[g])
 			world.fd[g][INSIDE] = open_tun();
 		if (g == NFT) {
-			world.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-			world.invalid = open("/proc/thread-self/net/stat/nf_conntrack",
-					     O_RDONLY | O_CLOEXEC);
+			world.netlink =
+			    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+			world.invalid =
+			    open("/proc/thread-self/net/stat/nf_conntrack", O_RDONLY | O_CLOEXEC);
 			if (world.netlink < 0 || world.invalid < 0)
 				die("conntrack");
 		}
@@ -147,8 +150,11 @@ void world_inject(enum gateway g, enum side side, const struct packet *p, enum l
 static void inject_marker(enum gateway g)
 {
 	struct spec spec = {
-		.src = addr_parse(marker_src), .dst = addr_parse(marker_dst), .proto = PROTO_ICMP, .ttl = 64,
-		.payload = (const uint8_t *)"",
+	    .src = addr_parse(marker_src),
+	    .dst = addr_parse(marker_dst),
+	    .proto = PROTO_ICMP,
+	    .ttl = 64,
+	    .payload = (const uint8_t *)"",
 	};
 	struct packet p;
 
@@ -173,10 +179,12 @@ static bool is_noise(const uint8_t *frame, const struct packet *p)
 	if (frame && get16(frame + 12) != ETH_P_IP && get16(frame + 12) != ETH_P_IPV6)
 		return true;
 	return packet_layout(p->data, p->len, &l) && l.family == 6 && l.proto == PROTO_ICMPV6 &&
-	       l.l4 < l.end && ((p->data[l.l4] >= 130 && p->data[l.l4] <= 137) || p->data[l.l4] == 143);
+	       l.l4 < l.end &&
+	       ((p->data[l.l4] >= 130 && p->data[l.l4] <= 137) || p->data[l.l4] == 143);
 }
 
-/* Takes the next packet; false: there is none now. *marker: the one that was waited for has come. */
+/* Takes the next packet; false: there is none now. *marker: the one that was waited for has come.
+ */
 static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool *marker)
 {
 	uint8_t frame[ETH_HLEN + PACKET_MAX];
@@ -197,7 +205,8 @@ static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool 
 	}
 	out = &outs->out[outs->count];
 	out->side = side;
-	out->wrong_macs = !tun && (memcmp(frame, far_mac, 6) || memcmp(frame + 6, gateway_mac[side], 6));
+	out->wrong_macs =
+	    !tun && (memcmp(frame, far_mac, 6) || memcmp(frame + 6, gateway_mac[side], 6));
 	out->packet.len = tun ? len : len - ETH_HLEN;
 	memcpy(out->packet.data, frame + (tun ? 0 : ETH_HLEN), out->packet.len);
 	if (side == OUTSIDE && is_marker(&out->packet))
@@ -208,8 +217,9 @@ static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool 
 }
 
 /*
- * A ping goes in behind the packets, from the outside. All of it is on one CPU, whose queue of received
- * packets is in order; when the answer comes out, whatever the packets led to has come out before.
+ * A ping goes in behind the packets, from the outside. All of it is on one CPU, whose queue of
+ * received packets is in order; when the answer comes out, whatever the packets led to has come out
+ * before.
  */
 void world_collect(enum gateway g, struct outs *outs)
 {
@@ -226,7 +236,8 @@ void world_collect(enum gateway g, struct outs *outs)
 		if (!poll(&wait, 1, 200)) {
 			if (++tries == 10) {
 				errno = ETIMEDOUT;
-				die(g == NFT ? "the nft gateway is silent" : "the fwdctl gateway is silent");
+				die(g == NFT ? "the nft gateway is silent"
+					     : "the fwdctl gateway is silent");
 			}
 			inject_marker(g);
 		}
@@ -241,8 +252,9 @@ static void flush_netfilter(void)
 		struct nlmsghdr nl;
 		struct nfgenmsg nf;
 	} request = {
-		.nl = {.nlmsg_len = sizeof(request), .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-		       .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE},
+	    .nl = {.nlmsg_len = sizeof(request),
+		   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		   .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE},
 	};
 	struct {
 		struct nlmsghdr nl;
