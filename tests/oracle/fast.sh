@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # netfilter as the judge (scripts/oracle), the fast form: for each kind of inside, sequences that are always
-# the same and as many that nobody has seen before.
+# the same and as many that nobody has seen before. Run it by `tests/net/run tests/oracle/fast.sh`; it becomes a
+# file of tests/net, and so a part of scripts/test, when the differences that docs/rfc.md calls open are mended.
 
 oracle() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in is netfilter itself"
