@@ -16,18 +16,18 @@
  * Asks where a packet from saddr to daddr goes that came in as *pkt did; returns one of
  * BPF_FIB_LKUP_RET_*, or a negative errno. *fib must be zero and gets the answer.
  *
- * The ports and the TOS are there for `ip rule`s that look at them. A tot_len of 1 makes the kernel
- * look up the route's MTU, which it returns in its place, and never be in the way.
+ * The ports and the TOS are there for `ip rule`s that look at them. A tot_len of 1 is never too long;
+ * without one the kernel compares the packet at hand with the MTU (bpf_skb_fib_lookup).
  */
-static __always_inline long fib_lookup_len(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
-					   const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
-					   const struct fwd_addr *daddr, __u16 len)
+static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+				       const struct fwd_addr *daddr)
 {
 	fib->ifindex = ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
 	fib->sport = pkt->tuple.sport;
 	fib->dport = pkt->tuple.dport;
-	fib->tot_len = len;
+	fib->tot_len = 1;
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		fib->family = FIB_AF_INET;
 		fib->tos = pkt->tos;
@@ -41,25 +41,32 @@ static __always_inline long fib_lookup_len(fwd_ctx *ctx, struct bpf_fib_lookup *
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
-static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
-				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
-				       const struct fwd_addr *daddr)
+/*
+ * The MTU of a device; 0: there is none of that index.
+ *
+ * Not the one that bpf_fib_lookup() tells: that includes path MTUs that the gateway's stack has learnt
+ * from ICMP errors about its own packets, and anybody can forge one. The kernel's forwarding doesn't
+ * look at them either (ip_dst_mtu_maybe_forward), for that very reason.
+ */
+static __always_inline __u16 device_mtu(fwd_ctx *ctx, __u32 ifindex)
 {
-	return fib_lookup_len(ctx, fib, pkt, saddr, daddr, 1);
+	__u32 mtu = 0;
+
+	if (bpf_check_mtu(ctx, ifindex, &mtu, 0, 0) < 0)
+		return 0;
+	return mtu < 0xffff ? mtu : 0xffff;
 }
 
-/* The MTU of the route alone; 0: no route. A packet as long as can be is too long for any route, and
- * the answer to that comes before the neighbour is looked for (a device without Ethernet header has
- * none, and then fib_lookup() doesn't tell the MTU). */
+/* The MTU of the way from saddr to daddr; 0: no route. */
 static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 				const struct fwd_addr *saddr, const struct fwd_addr *daddr)
 {
 	struct bpf_fib_lookup fib = {};
-	long ret = fib_lookup_len(ctx, &fib, pkt, saddr, daddr, 0xffff);
+	long ret = fib_lookup(ctx, &fib, pkt, saddr, daddr);
 
-	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return fib.mtu_result;
-	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ? 0xffff : 0;
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH
+		       ? device_mtu(ctx, fib.ifindex)
+		       : 0;
 }
 
 static __always_inline enum fwd_reason fib_reason(long ret)

@@ -79,8 +79,7 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 		return FWD_NOT_ATTACHED;
 	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;
 	way_set(&conn->way, &fib, device, has_neighbour);
-	conn->way.mtu = has_neighbour ? fib.mtu_result
-				      : fib_mtu(ctx, pkt, &conn->saddr, &conn->daddr);
+	conn->way.mtu = device_mtu(ctx, fib.ifindex);
 	if (device->link == FWD_LINK_ETHERNET)
 		next_hop_set(&pkt->next_hop, &fib);
 	/* 0 can come up as a time, too; then this is done once more. */

@@ -51,7 +51,7 @@ enum fwd_link {
 struct fwd_way {
 	__u32 ifindex;   /* 0: not known yet */
 	__u32 refreshed; /* ticks */
-	__u16 mtu;       /* of the route, bytes of IP */
+	__u16 mtu;       /* of the device, bytes of IP */
 	__u8 link;       /* enum fwd_link, of the device ifindex */
 	__u8 pad;
 	__u8 dmac[6]; /* FWD_LINK_ETHERNET only */
