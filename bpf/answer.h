@@ -7,6 +7,7 @@
 #define FWD_ANSWER_H
 
 #include "mtu.h"
+#include "sum.h"
 
 /* As much of the packet as possible, in an error of at most this length (RFC 1812 4.3.2.3; RFC 4443
  * 3.2: the minimum MTU of IPv6). */
@@ -15,8 +16,8 @@
 
 #define ANSWER_TTL         64
 #define ANSWER_TOS         0xc0 /* internetwork control (RFC 1812 4.3.2.5) */
-#define ANSWER_CHUNK       64
-#define ANSWER_FRAG_NEEDED 4 /* code of ICMP_TYPE_DEST_UNREACH */
+#define ANSWER_TOS_KEPT    0x1e /* of the packet that it is about (4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
+#define ANSWER_FRAG_NEEDED 4    /* code of ICMP_TYPE_DEST_UNREACH */
 
 #define ANSWER_MAX_PER_SECOND 1000
 
@@ -30,51 +31,59 @@ struct answer_icmp {
 	__u8 type;
 	__u8 code;
 	__u16 check;
-	__be32 mtu; /* IPv4: the lower half (RFC 1191) */
+	__be32 mtu; /* "too big" only; in IPv4 the lower half (RFC 1191) */
 };
 
-/* The sum of len bytes at off, from `sum` on. */
-static __noinline __u32 answer_sum(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
+/* What is to be said, and by which of the gateway's addresses. */
+struct answer {
+	struct fwd_addr from;
+	struct answer_icmp icmp;
+};
+
+static __always_inline void answer_choose(struct answer_icmp *icmp, const struct fwd_pkt *pkt,
+					  enum fwd_reason reason)
 {
-	int turn;
+	bool ipv4 = pkt->family == FWD_FAMILY_IPV4;
 
-	for (turn = 0; turn < ANSWER_MAX_IPV6 / ANSWER_CHUNK; turn++) {
-		__u8 chunk[ANSWER_CHUNK] = {};
-		__u32 size = len < ANSWER_CHUNK ? len : ANSWER_CHUNK;
-
-		if (!size)
-			break;
-		/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
-		barrier_var(size);
-		if (size > ANSWER_CHUNK)
-			break;
-		if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
-			break;
-		sum = bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
-		off += size;
-		len -= size;
+	if (reason == FWD_TTL) {
+		icmp->type = ipv4 ? ICMP_TYPE_TIME_EXCEEDED : ICMPV6_TYPE_TIME_EXCEEDED;
+	} else {
+		icmp->type = ipv4 ? ICMP_TYPE_DEST_UNREACH : ICMPV6_TYPE_PACKET_TOO_BIG;
+		icmp->code = ipv4 ? ANSWER_FRAG_NEEDED : 0;
+		icmp->mtu = __builtin_bswap32(pkt->mtu);
 	}
-	return sum;
 }
 
-static __always_inline __u32 answer_sum_addr(const struct fwd_addr *addr, __u32 sum)
+/* The address that the sender sent to, for it knows no other. With `--snat none` home sends to the
+ * visitor's, which isn't ours: then the one that the kernel would choose towards home. */
+static __always_inline void answer_choose_source(struct fwd_addr *from, const struct fwd_pkt *pkt,
+						 const struct fwd_conn *conn)
 {
-	return bpf_csum_diff(NULL, 0, (__be32 *)addr, sizeof(*addr), sum);
+	const struct fwd_rule *rule = NULL;
+
+	*from = pkt->tuple.daddr;
+	if (conn && conn->dir == FWD_DIR_REPLY) {
+		__u32 index = conn->rule;
+
+		rule = bpf_map_lookup_elem(&rules, &index);
+	}
+	if (rule && rule->snat == FWD_SNAT_NONE && rule->snat_count)
+		*from = rule->pool[0];
 }
 
-/* From the address that the sender sent to, for it knows no other. */
-static __always_inline bool answer_write_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 len)
+static __always_inline bool answer_write_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					    const struct fwd_addr *from, __u32 len)
 {
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		struct iphdr ip = {
 			.version = 4,
 			.ihl = 5,
-			.tos = ANSWER_TOS,
+			.tos = ANSWER_TOS | (pkt->tos & ANSWER_TOS_KEPT),
 			.tot_len = __builtin_bswap16(len),
 			.frag_off = __constant_htons(IPV4_DONT_FRAGMENT),
 			.ttl = ANSWER_TTL,
 			.protocol = IPPROTO_ICMP,
-			.saddr = pkt->tuple.daddr.w[3],
+			.saddr = from->w[3],
 			.daddr = pkt->tuple.saddr.w[3],
 		};
 
@@ -89,30 +98,19 @@ static __always_inline bool answer_write_ip(fwd_ctx *ctx, const struct fwd_pkt *
 		.hop_limit = ANSWER_TTL,
 	};
 
-	__builtin_memcpy(&ip.saddr, &pkt->tuple.daddr, sizeof(ip.saddr));
+	__builtin_memcpy(&ip.saddr, from, sizeof(ip.saddr));
 	__builtin_memcpy(&ip.daddr, &pkt->tuple.saddr, sizeof(ip.daddr));
 	return ctx_store(ctx, pkt->l3_off, &ip, sizeof(ip));
 }
 
 /* sum: of the quote. len: of the ICMP message. */
-static __always_inline bool answer_write_icmp(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 off,
-					      __u32 len, __u32 mtu, __u32 sum)
+static __always_inline bool answer_write_icmp(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					      struct answer *a, __u32 off, __u32 len, __u32 sum)
 {
-	bool ipv4 = pkt->family == FWD_FAMILY_IPV4;
-	struct answer_icmp icmp = {
-		.type = ipv4 ? ICMP_TYPE_DEST_UNREACH : ICMPV6_TYPE_PACKET_TOO_BIG,
-		.code = ipv4 ? ANSWER_FRAG_NEEDED : 0,
-		.mtu = __builtin_bswap32(mtu),
-	};
-
-	if (!ipv4) {
-		sum = answer_sum_addr(&pkt->tuple.saddr, sum);
-		sum = answer_sum_addr(&pkt->tuple.daddr, sum);
-		sum = csum_add(sum, __builtin_bswap32(len));
-		sum = csum_add(sum, __constant_htonl(IPPROTO_ICMPV6));
-	}
-	icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), sum));
-	return ctx_store(ctx, off, &icmp, sizeof(icmp));
+	if (pkt->family == FWD_FAMILY_IPV6)
+		sum = sum_pseudo_icmpv6(&a->from, &pkt->tuple.saddr, len, sum);
+	a->icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&a->icmp, sizeof(a->icmp), sum));
+	return ctx_store(ctx, off, &a->icmp, sizeof(a->icmp));
 }
 
 static __always_inline bool answer_swap_macs(fwd_ctx *ctx)
@@ -132,18 +130,22 @@ static __always_inline bool answer_swap_macs(fwd_ctx *ctx)
 }
 
 /*
- * Makes the packet into "fragmentation needed" or "packet too big" for its sender.
+ * Makes the packet into the ICMP error that its sender gets.
  *
  * Where the quoted transport checksum is still to be filled in by the NIC, it will be, in the quote:
  * what then adds up to zero, if the field is zero now, is everything from the transport header on.
  */
-__noinline bool answer_make_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mtu)
+__noinline bool answer_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+			    enum fwd_reason reason)
 {
 	__u32 max, headers, quote, summed, check, off;
+	struct answer a = {};
 	__u16 zero = 0;
 
 	if (!pkt)
 		return false;
+	answer_choose(&a.icmp, pkt, reason);
+	answer_choose_source(&a.from, pkt, conn);
 	headers = sizeof(struct answer_icmp) + (pkt->family == FWD_FAMILY_IPV4
 							? sizeof(struct iphdr)
 							: sizeof(struct ipv6hdr));
@@ -158,10 +160,10 @@ __noinline bool answer_make_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u
 	}
 	off = pkt->l3_off + headers;
 	return ctx_trim(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
-	       answer_write_ip(ctx, pkt, headers + quote) &&
-	       answer_write_icmp(ctx, pkt, off - sizeof(struct answer_icmp),
-				 sizeof(struct answer_icmp) + quote, mtu,
-				 answer_sum(ctx, off, summed, 0)) &&
+	       answer_write_ip(ctx, pkt, &a.from, headers + quote) &&
+	       answer_write_icmp(ctx, pkt, &a, off - sizeof(struct answer_icmp),
+				 sizeof(struct answer_icmp) + quote,
+				 sum_packet(ctx, off, summed, 0)) &&
 	       answer_swap_macs(ctx);
 }
 
@@ -178,18 +180,21 @@ static __always_inline bool answer_is_allowed(struct fwd_answer_budget *budget, 
 	return budget->sent++ < ANSWER_MAX_PER_SECOND;
 }
 
-static __always_inline enum fwd_reason answer_too_big(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-						      struct fwd_answer_budget *budget, __u32 mtu,
-						      int *action)
+/* About errors, and about fragments other than the first, nothing is said (RFC 1812 4.3.2.7). conn: that
+ * the packet belongs to; NULL if none is open yet. */
+static __always_inline enum fwd_reason answer(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					      const struct fwd_conn *conn,
+					      struct fwd_answer_budget *budget,
+					      enum fwd_reason reason, int *action)
 {
-	if (!answer_is_allowed(budget, pkt->now)) {
-		*action = ctx_drop();
-		return FWD_TOO_BIG;
-	}
-	if (!answer_make_too_big(ctx, pkt, mtu))
+	*action = ctx_drop();
+	if (pkt->is_error || pkt->fragment.part == FWD_PART_LATER ||
+	    !answer_is_allowed(budget, pkt->now))
+		return reason;
+	if (!answer_make(ctx, pkt, conn, reason))
 		return FWD_TRANSLATE;
 	*action = ctx_return(ctx);
-	return FWD_TOO_BIG;
+	return reason;
 }
 
 #endif

@@ -280,7 +280,7 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
 	if (ttl <= 1 || !ctx_trim(ctx, pkt->l3_off + len) ||
 	    !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
-	    !translate_ip(ctx, pkt, conn, ttl - 1, addr_delta))
+	    !translate_ip(ctx, pkt, &conn->saddr, &conn->daddr, ttl - 1, addr_delta))
 		return;
 	if (ctx_send_clone(ctx, conn->way.ifindex))
 		return;

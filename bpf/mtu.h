@@ -125,4 +125,15 @@ static __always_inline bool mtu_is_too_big(const fwd_ctx *ctx, const struct fwd_
 	return way->mtu && pkt->dont_fragment && !pkt->is_error && mtu_packet_len(ctx, pkt) > way->mtu;
 }
 
+/* May the packet go this way? FWD_TTL, FWD_TOO_BIG: no, and its sender is to be told so. The order is
+ * the kernel's (net/ipv4/ip_forward.c). */
+static __always_inline enum fwd_reason way_admits(const fwd_ctx *ctx, struct fwd_pkt *pkt,
+						  const struct fwd_way *way)
+{
+	pkt->mtu = way->mtu;
+	if (pkt->ttl <= 1)
+		return FWD_TTL;
+	return mtu_is_too_big(ctx, pkt, way) ? FWD_TOO_BIG : FWD_FORWARDED;
+}
+
 #endif

@@ -177,9 +177,9 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	reason = way_refresh(ctx, pkt, &open->forward);
 	if (reason != FWD_FORWARDED)
 		return reason;
-	pkt->mtu = open->forward.way.mtu;
-	if (mtu_is_too_big(ctx, pkt, &open->forward.way))
-		return FWD_TOO_BIG;
+	reason = way_admits(ctx, pkt, &open->forward.way);
+	if (reason != FWD_FORWARDED)
+		return reason;
 	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
 	 * (net/ipv4/fib_frontend.c, fib_validate_source). */
 	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);

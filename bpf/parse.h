@@ -69,7 +69,7 @@ struct fwd_pkt {
 	__u8 is_error;      /* ICMP error: quote is valid */
 	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
 	__u8 pad;
-	__u16 mtu; /* of the way out, where a connection is being opened */
+	__u16 mtu; /* of the way out */
 	struct fwd_fragment fragment;
 	struct fwd_next_hop {
 		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */

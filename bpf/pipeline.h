@@ -75,8 +75,12 @@ static __always_inline enum fwd_reason rule_of_stranger(fwd_ctx *ctx, const stru
 	if (pkt->fragment.part == FWD_PART_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (reason == FWD_NOT_OURS && pkt->fragment.part == FWD_PART_FIRST)
-		fragment_first(pkt, false);
+	if (pkt->fragment.part == FWD_PART_FIRST) {
+		if (reason == FWD_NOT_OURS)
+			fragment_first(pkt, false);
+		else if (pkt->fragment.tiny)
+			return FWD_FRAGMENT_TINY;
+	}
 	return reason;
 }
 
@@ -102,6 +106,8 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	}
 
 	conn = pkt->is_error ? conn_of_error(pkt) : conn_lookup(pkt);
+	if (conn && pkt->is_error && !sum_of_error_is_right(ctx, pkt))
+		return FWD_MALFORMED;
 	if (!conn) {
 		reason = rule_of_stranger(ctx, pkt, &rule);
 		if (reason != FWD_FORWARDED)
@@ -111,12 +117,10 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		return conn->dir == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
 						  : FWD_NOT_OURS;
 	}
-	if (pkt->ttl <= 1)
-		return FWD_TTL;
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
-		if (reason == FWD_TOO_BIG)
-			return answer_too_big(ctx, pkt, &s->budget, pkt->mtu, action);
+		if (reason == FWD_TTL || reason == FWD_TOO_BIG)
+			return answer(ctx, pkt, NULL, &s->budget, reason, action);
 		if (reason != FWD_FORWARDED)
 			return reason;
 		conn = conn_lookup(pkt);
@@ -129,8 +133,9 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 		if (reason != FWD_FORWARDED)
 			return reason == FWD_UNREACHABLE ? reason : FWD_WAY_LOST;
 	}
-	if (mtu_is_too_big(ctx, pkt, &conn->way))
-		return answer_too_big(ctx, pkt, &s->budget, conn->way.mtu, action);
+	reason = way_admits(ctx, pkt, &conn->way);
+	if (reason != FWD_FORWARDED)
+		return answer(ctx, pkt, conn, &s->budget, reason, action);
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
 	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, action) : reason;
 }

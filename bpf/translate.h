@@ -24,7 +24,8 @@ static __always_inline __u32 translate_ttl_delta(const struct iphdr *ip, __u8 tt
 }
 
 static __always_inline bool translate_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					 const struct fwd_conn *to, __u8 ttl, __u32 addr_delta)
+					 const struct fwd_addr *saddr,
+					 const struct fwd_addr *daddr, __u8 ttl, __u32 addr_delta)
 {
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		struct iphdr *ip = ctx_at(ctx, pkt->l3_off, sizeof(*ip));
@@ -34,16 +35,16 @@ static __always_inline bool translate_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt
 		ip->check =
 			csum_apply(ip->check, csum_add(addr_delta, translate_ttl_delta(ip, ttl)));
 		ip->ttl = ttl;
-		ip->saddr = to->saddr.w[3];
-		ip->daddr = to->daddr.w[3];
+		ip->saddr = saddr->w[3];
+		ip->daddr = daddr->w[3];
 	} else {
 		struct ipv6hdr *ip = ctx_at(ctx, pkt->l3_off, sizeof(*ip));
 
 		if (!ip)
 			return false;
 		ip->hop_limit = ttl;
-		__builtin_memcpy(&ip->saddr, &to->saddr, sizeof(ip->saddr));
-		__builtin_memcpy(&ip->daddr, &to->daddr, sizeof(ip->daddr));
+		__builtin_memcpy(&ip->saddr, saddr, sizeof(ip->saddr));
+		__builtin_memcpy(&ip->daddr, daddr, sizeof(ip->daddr));
 	}
 	return true;
 }
@@ -63,7 +64,8 @@ static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 	__u32 l4_off = pkt->l4_off;
 	__be16 *ports;
 
-	if (!translate_ip(ctx, pkt, to, pkt->ttl - (how == FWD_TTL_DECREMENT), addr_delta))
+	if (!translate_ip(ctx, pkt, &to->saddr, &to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT),
+			  addr_delta))
 		return false;
 	if (pkt->fragment.part == FWD_PART_LATER)
 		return true;

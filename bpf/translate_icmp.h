@@ -3,8 +3,9 @@
  * ICMP errors: the packet that carries one is translated as if it were an answer of the connection,
  * and the packet that it quotes is turned back into what its sender had sent.
  *
- * The error's source becomes the address that the other side knows, also where a router on the way
- * sent it, as netfilter does it (nf_nat_icmp_reply_translation): its own may mean nothing there.
+ * Where the connection's packets get another source in this direction, the error gets it too, also if
+ * a router on the way sent it, as netfilter does it (nf_nat_icmp_reply_translation): its own may mean
+ * nothing there. Where they keep theirs (`--snat none`), so does the error.
  */
 #ifndef FWD_TRANSLATE_ICMP_H
 #define FWD_TRANSLATE_ICMP_H
@@ -59,12 +60,19 @@ static __always_inline bool quote_write_check(fwd_ctx *ctx, const struct fwd_pkt
 	return true;
 }
 
+static __always_inline const struct fwd_addr *error_source(const struct fwd_pkt *pkt,
+							   const struct fwd_conn *to)
+{
+	return addr_equal(&pkt->quote.tuple.daddr, &to->saddr) ? &pkt->tuple.saddr : &to->saddr;
+}
+
 /* As translate(), for an ICMP error about a packet of the other direction. */
 static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					    const struct fwd_conn *to, enum fwd_ttl how)
 {
 	const struct fwd_tuple *quoted = &pkt->quote.tuple;
-	__u32 outer = csum_add(csum_delta_addr(&pkt->tuple.saddr, &to->saddr),
+	const struct fwd_addr *source = error_source(pkt, to);
+	__u32 outer = csum_add(csum_delta_addr(&pkt->tuple.saddr, source),
 			       csum_delta_addr(&pkt->tuple.daddr, &to->daddr));
 	__u32 addr = csum_add(csum_delta_addr(&quoted->saddr, &to->daddr),
 			      csum_delta_addr(&quoted->daddr, &to->saddr));
@@ -75,7 +83,7 @@ static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *
 	__u32 delta = ipv6 ? csum_add(addr, port) : port, off = pkt->quote.l4_off;
 	__be16 *ports;
 
-	if (!translate_ip(ctx, pkt, to, pkt->ttl - (how == FWD_TTL_DECREMENT), outer) ||
+	if (!translate_ip(ctx, pkt, source, &to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT), outer) ||
 	    !quote_write_ip(ctx, pkt, to, addr))
 		return false;
 	ports = ctx_at(ctx, off, 2 * sizeof(*ports));

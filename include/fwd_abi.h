@@ -156,11 +156,11 @@ struct fwd_rule {
 	__u8 family;     /* 4 or 6 */
 	__u8 any_listen; /* 1: listen is a wildcard */
 	__u8 snat;       /* enum fwd_snat */
-	__u8 snat_count; /* addresses in pool; 0 with FWD_SNAT_AUTO: not resolved yet */
+	__u8 snat_count; /* addresses in pool; 0: not resolved yet */
 	__u8 pad;
 	__u16 mss; /* enum fwd_mss, or bytes */
 	__u16 pad2;
-	struct fwd_addr pool[FWD_SNAT_POOL_MAX];
+	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: from where the target gets ICMP errors */
 	char name[FWD_NAME_LEN];
 };
 

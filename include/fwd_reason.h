@@ -22,7 +22,6 @@
 	X(IP_OPTIONS, "ip_options", PASS, "IPv4 options: a source route, or broken ones")          \
 	X(EXTENSION_HEADER, "extension_header", PASS, "IPv6 extension headers beyond reason")      \
 	X(MARTIAN, "martian", PASS, "a source address that nobody can have")                       \
-	X(TTL, "ttl", PASS, "TTL or hop limit used up: the stack answers")                         \
 	X(NO_CONNECTION, "no_connection", PASS, "TCP in mid-stream, of no known connection")       \
 	X(OWN_SOCKET, "own_socket", PASS, "UDP to a port that a socket of the gateway has")        \
 	X(NO_SOURCE, "no_source", PASS, "the map's source address is not known, or not here")      \
@@ -31,6 +30,7 @@
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
 	X(WAY_LOST, "way_lost", DROP, "of a known connection, whose way out is gone")              \
 	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
+	X(TTL, "ttl", ANSWER, "TTL or hop limit used up: its sender was told")                     \
 	X(TOO_BIG, "too_big", ANSWER, "larger than the way's MTU: its sender was told")              \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP, "a fragment of what has come already")       \
 	X(FRAGMENT_TINY, "fragment_tiny", DROP, "a first fragment without the whole header")       \

@@ -26,13 +26,13 @@ static enum fwd_exit check_target(const struct fwd_rule *rule)
 	return FWD_DONE;
 }
 
-/* False: there is no route to the target now. */
+/* The address of this host towards the target. False: there is no route to it now, and the map needs one. */
 static bool choose_source(struct fwd_rule *rule)
 {
-	if (rule->snat != FWD_SNAT_AUTO)
+	if (rule->snat == FWD_SNAT_LIST)
 		return true;
 	rule->snat_count = iface_source_towards(&rule->target, rule->target_low, &rule->pool[0]);
-	return rule->snat_count;
+	return rule->snat_count || rule->snat == FWD_SNAT_NONE;
 }
 
 /* Attach has told about IPv4; IPv6 it looks at only once there are maps of it. */
@@ -49,7 +49,7 @@ static enum fwd_exit check_netns(const struct instance *in, const struct device_
 {
 	bool foreign;
 
-	return rule->snat == FWD_SNAT_AUTO ? devices_check_netns(in, list, &foreign) : FWD_DONE;
+	return rule->snat == FWD_SNAT_LIST ? FWD_DONE : devices_check_netns(in, list, &foreign);
 }
 
 enum fwd_exit cmd_map_add(const struct args *args)
@@ -185,7 +185,7 @@ static json_t *rule_json(const struct fwd_rule *rule, const struct fwd_rule_stat
 	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT], snat[FWD_SNAT_TEXT];
 	json_t *source = json_array();
 
-	for (int i = 0; i < rule->snat_count; i++) {
+	for (int i = 0; rule->snat != FWD_SNAT_NONE && i < rule->snat_count; i++) {
 		char text[FWD_ADDR_TEXT];
 
 		json_array_append_new(source, json_string(addr_format(&rule->pool[i], text)));

@@ -301,10 +301,10 @@ enum fwd_exit rules_refresh_sources(const struct instance *in, struct fwd_rule *
 		struct fwd_rule *rule = &rules[i];
 		struct fwd_addr source;
 
-		if (rule->state != FWD_RULE_ACTIVE || rule->snat != FWD_SNAT_AUTO)
+		if (rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
 			continue;
 		if (!iface_source_towards(&rule->target, rule->target_low, &source)) {
-			if (!rule->snat_count)
+			if (!rule->snat_count && rule->snat == FWD_SNAT_AUTO)
 				fwd_note("%s: no route to the target: its source address is chosen "
 					 "at the next attach",
 					 rule_text(rule, text));

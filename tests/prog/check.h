@@ -390,6 +390,69 @@ static inline const struct result *packet_at(const char *what, enum device in, e
 	return &r;
 }
 
+/* An ICMP error that fwdctl makes of a packet. */
+struct answer {
+	__u8 type, code;
+	__u32 info; /* the lower half of its second word: the MTU */
+	const char *reason;
+	const char *from; /* IPv4; NULL: from where the packet was going */
+};
+
+static inline void check_answer_ip(const char *what, const struct answer *a, const __u8 *ip,
+				   const __u8 *packet, size_t len)
+{
+	bool v6 = ip[0] >> 4 == 6;
+	const __u8 *icmp = ip + (v6 ? 40 : 20);
+	__u8 from[4];
+
+	if (v6) {
+		cr_expect(get16(ip + 4) == len - 40, "%s: length", what);
+		cr_expect(!memcmp(ip + 8, packet + 24, 16), "%s: source", what);
+		cr_expect(!memcmp(ip + 24, packet + 8, 16), "%s: to", what);
+		cr_expect(sum16(sum_pseudo(ip + 8, 32, 58, len - 40), icmp, len - 40) == 0xffff,
+			  "%s: ICMPv6 checksum", what);
+		return;
+	}
+	memcpy(from, packet + 16, sizeof(from));
+	if (a->from)
+		cr_assert(inet_pton(2, a->from, from) == 1);
+	/* Internetwork control, and the packet's own type of service (RFC 1812 4.3.2.5). */
+	cr_expect(ip[1] == (0xc0 | (packet[1] & 0x1e)), "%s: TOS %#x", what, ip[1]);
+	cr_expect(get16(ip + 2) == len, "%s: length", what);
+	cr_expect(!memcmp(ip + 12, from, 4), "%s: source", what);
+	cr_expect(!memcmp(ip + 16, packet + 12, 4), "%s: to", what);
+	cr_expect(sum16(0, ip, 20) == 0xffff, "%s: header checksum", what);
+	cr_expect(sum16(0, icmp, len - 20) == 0xffff, "%s: ICMP checksum", what);
+}
+
+/* p, which arrives by `in`, goes back as that error. */
+static inline void check_answer(const char *what, enum device in, const struct packet *p,
+				const struct answer *a)
+{
+	bool v6 = p->way[0] == '[';
+	size_t header = v6 ? 40 : 20, l3 = devices[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0, len;
+	__u64 reasons[FWD_REASON_MAX];
+	const __u8 *icmp;
+	struct result r;
+
+	reasons_read(reasons);
+	run(in, INGRESS, p, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
+	check_reasons(what, reasons, a->reason);
+	cr_expect(!l3 || (!memcmp(r.out.data, r.in.data + 6, 6) &&
+			  !memcmp(r.out.data + 6, r.in.data, 6)),
+		  "%s: back to where it came from", what);
+	len = r.out.len - l3;
+	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - l3 + header + 8, "%s: %zu bytes",
+		  what, len);
+	check_answer_ip(what, a, r.out.data + l3, r.in.data + l3, len);
+	icmp = r.out.data + l3 + header;
+	cr_expect(icmp[0] == a->type && icmp[1] == a->code, "%s: type %u, code %u", what, icmp[0],
+		  icmp[1]);
+	cr_expect(get16(icmp + 6) == a->info, "%s: MTU %u", what, get16(icmp + 6));
+	cr_expect(!memcmp(icmp + 8, r.in.data + l3, len - header - 8), "%s: quote", what);
+}
+
 /* A packet that arrives. */
 static inline const struct result *arrives(const char *what, enum device in, struct packet p,
 					   struct fate fate)

@@ -36,6 +36,7 @@ struct packet {
 	__u8 flags;
 	__u32 seq, ack;
 	int ttl;           /* 0: TTL_NORMAL; -1: 0 */
+	__u8 tos;          /* IPv4; 0: 0x10 */
 	int data;          /* bytes of payload */
 	__u16 mss;         /* TCP: this MSS option */
 	bool mss_odd;      /* and that at an odd place */
@@ -44,6 +45,7 @@ struct packet {
 			      same with 24 bytes, r routing, f fragment, a authentication */
 	__u16 fragment;    /* IPv4: the 16-bit field of flags and offset */
 	bool no_checksum;  /* UDP */
+	int l4_cut;        /* IPv4: the packet ends so much earlier, and knows it: for first fragments */
 	int padding;       /* bytes that the link adds behind */
 	int cut;           /* bytes missing at the end */
 	__u16 ether_type;  /* 0: as the addresses say */
@@ -249,7 +251,7 @@ static inline void packet_build_ip(struct frame *f, const struct packet *p)
 
 		memset(ip, 0, 20);
 		ip[0] = 0x40 | header / 4;
-		ip[1] = 0x10;
+		ip[1] = p->tos ? p->tos : 0x10;
 		put16(ip + 4, 0x1234);
 		put16(ip + 6, p->fragment ? p->fragment : 0x4000);
 		ip[8] = ttl;
@@ -258,7 +260,7 @@ static inline void packet_build_ip(struct frame *f, const struct packet *p)
 		memcpy(ip + 16, dst.addr, 4);
 		memset(ip + 20, 1, p->options); /* NOP */
 		l4 = ip + header;
-		end = packet_build_l4(l4, p, &src, &dst);
+		end = packet_build_l4(l4, p, &src, &dst) - p->l4_cut;
 		put16(ip + 2, end - ip);
 		put16(ip + 10, ~sum16(0, ip, header));
 		pseudo = sum_pseudo(ip + 12, 8, p->proto, end - l4);

@@ -110,8 +110,6 @@ Test(connections, between_ethernets)
 Test(connections, what_stays_with_the_stack)
 {
 	handshake(IN, OUT);
-	arrives("TTL 1", ETH0, TCP(IN, ACK, .ttl = 1), IS_PASSED("ttl"));
-	arrives("answer's TTL 1", WG0, TCP(way_back(OUT), ACK, .ttl = 1), IS_PASSED("ttl"));
 	arrives("odd fragment", ETH0, TCP(IN, ACK, .data = 1, .fragment = 0x2000),
 		IS_PASSED("malformed"));
 	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_LEFT_ALONE);

@@ -191,9 +191,7 @@ Test(packets, source_addresses)
 
 Test(packets, ttl)
 {
-	CHECK({"TTL 1", ETH0, TCP(TO("8000"), SYN, .ttl = 1), IS_PASSED("ttl")},
-	      {"TTL 0", ETH0, TCP(TO("8000"), SYN, .ttl = -1), IS_PASSED("ttl")},
-	      {"hop limit 1", ETH0, UDP(TO6("8000"), .ttl = 1), IS_PASSED("ttl")},
+	CHECK({"TTL 2", ETH0, TCP(TO("8000"), SYN, .ttl = 2), LEAVES_BY(WG0, NULL)},
 	      {"TTL 1 of somebody else's", ETH0, TCP(TO("22"), SYN, .ttl = 1), IS_LEFT_ALONE});
 }
 
@@ -223,6 +221,13 @@ Test(packets, fragments)
 	      {"behind that", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x0009), IS_LEFT_ALONE},
 	      {"of TCP in mid-stream", ETH0, TCP(TO("8000"), ACK, .fragment = 0x2000),
 	       IS_PASSED("no_connection")},
+	      {"of TCP, without the flags", ETH0,
+	       TCP(TO("8000"), SYN, .l4_cut = 24, .fragment = 0x2000), IS_DROPPED("fragment_tiny")},
+	      {"of TCP, without the last bytes", ETH0,
+	       TCP(TO("8000"), SYN, .l4_cut = 8, .fragment = 0x2000),
+	       IS_DROPPED("fragment_tiny")},
+	      {"the same of no map", ETH0, TCP(TO("22"), SYN, .l4_cut = 24, .fragment = 0x2000),
+	       IS_LEFT_ALONE},
 	      {"not in units of 8", ETH0, UDP(TO("8000"), .data = 63, .fragment = 0x2000),
 	       IS_PASSED("malformed")});
 }
