@@ -5,6 +5,7 @@
 #ifndef FWD_FORWARD_H
 #define FWD_FORWARD_H
 
+#include "cut.h"
 #include "fib.h"
 #include "fragment.h"
 #include "maps.h"
@@ -92,7 +93,7 @@ static __always_inline bool way_is_fresh(const struct fwd_way *way, __u32 now)
 	return way->ifindex && way->refreshed && now - way->refreshed < WAY_MAX_AGE;
 }
 
-static __always_inline bool forward_ethernet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+static __always_inline bool forward_ethernet(fwd_ctx *ctx, struct fwd_pkt *pkt,
 					     const struct fwd_way *way)
 {
 	struct ethhdr *eth;
@@ -106,6 +107,7 @@ static __always_inline bool forward_ethernet(fwd_ctx *ctx, const struct fwd_pkt 
 	__builtin_memcpy(eth->h_source, way->smac, ETH_ALEN);
 	eth->h_proto = pkt->family == FWD_FAMILY_IPV4 ? __constant_htons(ETH_P_IP)
 						      : __constant_htons(ETH_P_IPV6);
+	pkt->l3_off = ETH_HLEN;
 	return true;
 }
 
@@ -123,12 +125,10 @@ static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt
 
 	if (way->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, way))
 		return FWD_TRANSLATE;
-	if (pkt->fragment.part == FWD_PART_FIRST) {
-		if (way->link == FWD_LINK_ETHERNET)
-			pkt->l3_off = ETH_HLEN;
-		if (!fragment_release(ctx, pkt, conn))
-			return FWD_TRANSLATE;
-	}
+	if (pkt->fragment.part == FWD_PART_FIRST && !fragment_release(ctx, pkt, conn))
+		return FWD_TRANSLATE;
+	if (pkt->cut && !cut(ctx, pkt->l3_off, way->mtu, way->ifindex))
+		return FWD_TRANSLATE;
 	if (!pkt->next_hop.valid) {
 		*action = bpf_redirect(way->ifindex, 0);
 		return FWD_FORWARDED;

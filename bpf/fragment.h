@@ -14,6 +14,7 @@
 #ifndef FWD_FRAGMENT_H
 #define FWD_FRAGMENT_H
 
+#include "cut.h"
 #include "maps.h"
 #include "translate.h"
 
@@ -268,7 +269,7 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 					       struct fwd_conn *conn,
 					       const struct fwd_fragment_copy *copy, __u32 addr_delta)
 {
-	__u32 len = copy->len;
+	__u32 len = copy->len, mtu = conn->way.mtu;
 	__u8 ttl;
 
 	if (len < sizeof(struct iphdr))
@@ -281,6 +282,9 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 	if (ttl <= 1 || !ctx_trim(ctx, pkt->l3_off + len) ||
 	    !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
 	    !translate_ip(ctx, pkt, &conn->saddr, &conn->daddr, ttl - 1, addr_delta))
+		return;
+	if (mtu && len > mtu &&
+	    (pkt->dont_fragment || !cut(ctx, pkt->l3_off, mtu, conn->way.ifindex)))
 		return;
 	if (ctx_send_clone(ctx, conn->way.ifindex))
 		return;

@@ -117,17 +117,20 @@ static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd
 	return gso ? pkt->l4_off - pkt->l3_off + pkt->l4_len + gso : pkt->bytes;
 }
 
-/* Too large for the way, and not to be fragmented? (What may be fragmented is WireGuard's to cut: it
- * fragments the encrypted packet.) */
-static __always_inline bool mtu_is_too_big(const fwd_ctx *ctx, const struct fwd_pkt *pkt,
+/* Too large for the way, and not to be cut? What can't be cut, WireGuard takes as it is: it is the
+ * encrypted packet that is fragmented then. */
+static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt,
 					   const struct fwd_way *way)
 {
-	return way->mtu && pkt->dont_fragment && !pkt->is_error && mtu_packet_len(ctx, pkt) > way->mtu;
+	if (!way->mtu || mtu_packet_len(ctx, pkt) <= way->mtu)
+		return false;
+	pkt->cut = cut_is_possible(ctx, pkt, way->mtu);
+	return pkt->dont_fragment || (!pkt->cut && way->link == FWD_LINK_ETHERNET);
 }
 
 /* May the packet go this way? FWD_TTL, FWD_TOO_BIG: no, and its sender is to be told so. The order is
  * the kernel's (net/ipv4/ip_forward.c). */
-static __always_inline enum fwd_reason way_admits(const fwd_ctx *ctx, struct fwd_pkt *pkt,
+static __always_inline enum fwd_reason way_admits(fwd_ctx *ctx, struct fwd_pkt *pkt,
 						  const struct fwd_way *way)
 {
 	pkt->mtu = way->mtu;

@@ -68,7 +68,7 @@ struct fwd_pkt {
 	__u8 l4_len;        /* of the transport header */
 	__u8 is_error;      /* ICMP error: quote is valid */
 	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
-	__u8 pad;
+	__u8 cut; /* too large for the way, and to be cut */
 	__u16 mtu; /* of the way out */
 	struct fwd_fragment fragment;
 	struct fwd_next_hop {
@@ -403,6 +403,7 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 
 struct ipv4_header {
 	union {
+		struct iphdr ip;
 		__u8 byte[IPV4_HEADER_MAX];
 		__be32 word[IPV4_HEADER_MAX / 4];
 	};
@@ -454,23 +455,31 @@ static __always_inline bool parse_options_are_plain(const struct ipv4_header *ip
 	return i >= 0;
 }
 
+/* The checksum of a header of that length; 0 if it has the right one in it. */
+static __always_inline __u16 parse_ipv4_sum(const struct ipv4_header *ip, __u32 header_len)
+{
+	__u64 sum = 0;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < IPV4_HEADER_MAX / 4; i++)
+		if (i < (int)sizeof(struct iphdr) / 4 || i * 4 < (int)header_len)
+			sum += ip->word[i];
+	return csum_fold(csum_add(sum, sum >> 32));
+}
+
 /* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more.
  * A frame of its own, for the 512 bytes of stack are for the longest chain of calls. */
 __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
 {
 	struct ipv4_header ip = {};
-	__u64 sum = 0;
-	int i;
 
 	if (header_len < sizeof(struct iphdr))
 		return FWD_MALFORMED;
 	barrier_var(header_len);
 	if (header_len > sizeof(ip) || !ctx_load(ctx, off, &ip, header_len))
 		return FWD_MALFORMED;
-#pragma unroll
-	for (i = 0; i < IPV4_HEADER_MAX / 4; i++)
-		sum += ip.word[i];
-	if (csum_fold((sum & 0xffffffff) + (sum >> 32)) != 0)
+	if (parse_ipv4_sum(&ip, sizeof(ip)) != 0)
 		return FWD_MALFORMED;
 	if (header_len > sizeof(struct iphdr) && !parse_options_are_plain(&ip))
 		return FWD_IP_OPTIONS;
@@ -552,6 +561,7 @@ static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	pkt->family = parse_link(ctx, pkt);
 	pkt->next_hop.valid = 0;
+	pkt->cut = 0;
 	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is a key */
 	pkt->segments = ctx_segments(ctx);
 	if (pkt->family == FWD_FAMILY_IPV4)

@@ -164,3 +164,64 @@ test_bulk_1280() {
 test_bulk_9000() {
 	bulk 9000
 }
+
+# Datagrams that may be fragmented arrive, in pieces that fit the way. cut SIZE...: both ends' kernels leave DF
+# alone; what comes to the server is no larger than MTU.
+both_ways_in_pieces() { # HOST DEV ADDR MTU SIZE...
+	local host=$1 dev=$2 address=$3 mtu=$4 size
+	shift 4
+	on client sysctl -qw net.ipv4.ip_no_pmtu_disc=1
+	on "$host" sysctl -qw net.ipv4.ip_no_pmtu_disc=1
+	fwd map add udp $MAP4 "$address:8000"
+	serve service "$host" --udp "$address:8000"
+	CAPTURE_DIRECTION=in capture there "$host" "$dev" ip
+	CAPTURE_DIRECTION=in capture back client eth0 ip
+	for size; do
+		peer client udp-burst $MAP4 --size "$size" --count 5
+	done
+	capture_end there back
+	checksums there back
+	[ "$(count there .fragment)" -ge 10 ] || fail "nothing was cut"
+	is "$(count there ".len > $mtu")" 0 "packets of more than $mtu bytes"
+	is "$(count back '.len > 1500')" 0 "packets of more than 1500 bytes"
+	json '.drops.too_big == 0 and .drops.translate == 0' stats
+	forward_untouched
+}
+
+test_cut_for_ethernet() {
+	topology lan offload=off
+	attach eth0 eth1 wg0
+	on gateway ip link set eth1 mtu 1280
+	on lan ip link set eth0 mtu 1280
+	both_ways_in_pieces lan eth0 $LAN 1280 1253 1300 1472 4000 20000
+	# Pieces that come before the first are cut, too.
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 1400 --count 4 --order reverse
+}
+
+test_cut_for_the_tunnel() {
+	topology offload=off
+	tunnel_mtu 1280
+	attach eth0 wg0
+	both_ways_in_pieces home wg0 $HOME_WG 1280 1300 1472 4000
+}
+
+# Out of a tunnel of large packets.
+test_cut_for_the_visitor() {
+	topology offload=off
+	tunnel_mtu 9000
+	attach eth0 wg0
+	both_ways_in_pieces home wg0 $HOME_WG 9000 1400 8000 8900 20000
+}
+
+# A checksum that is left to the NIC can't be cut: its sender is told, though it would not have to listen.
+test_cut_offloads_on() {
+	topology lan
+	attach eth0 eth1 wg0
+	on gateway ip link set eth1 mtu 1280
+	on lan ip link set eth0 mtu 1280
+	on client sysctl -qw net.ipv4.ip_no_pmtu_disc=1
+	fwd map add udp $MAP4 $LAN:8000
+	serve service lan --udp $LAN:8000
+	peer client udp-burst $MAP4 --size 1400 --count 5 --lossy
+	peer client udp-burst $MAP4 --size 4000 --count 5
+}

@@ -187,10 +187,57 @@ Test(errors, too_big)
 	check_too_big("another TOS", &UDP(IN, .data = 1400, .tos = 0xe5), 1380);
 	arrives("fits", ETH0, UDP(IN, .data = 1352), LEAVES_BY(WG0, OUT));
 	arrives("fits, IPv6", ETH0, UDP(IN6, .data = 1332), LEAVES_BY(WG0, OUT6));
-	arrives("may be fragmented", ETH0, UDP(IN, .data = 1400, .fragment = 0x8000),
-		LEAVES_BY(WG0, OUT));
 	arrives("segments that fit", ETH0, UDP(IN, .data = 3000, .gso_segs = 3),
 		LEAVES_BY(WG0, OUT));
+}
+
+/* ---- cut ----------------------------------------------------------------------------------- */
+
+/* What may be fragmented is; the last piece of `p` is what a run shows. (tests/net/46-mtu.sh sees them all.)
+ * Each has at most `piece` bytes. start: where p is in its datagram, in units of 8. */
+static void check_cut(const char *what, struct packet p, size_t piece, int start, bool more)
+{
+	size_t header = 20 + p.options, len, left;
+	struct packet whole = p;
+	struct frame f;
+	struct result r;
+	const __u8 *ip = r.out.data + ETHER_LEN;
+
+	/* A field of 0 would be the usual one, with DF; the highest bit means nothing. */
+	p.fragment = start | (more ? 0x2000 : start ? 0 : 0x8000);
+	run(ETH0, INGRESS, &p, &r);
+	cr_assert(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
+	whole.way = OUT;
+	whole.fragment = p.fragment;
+	whole.ttl = TTL_NORMAL - 1;
+	packet_build(&f, &whole, NULL, NULL);
+	left = (f.len - header) % piece ? (f.len - header) % piece : piece;
+	len = header + left;
+	cr_assert(r.out.len == ETHER_LEN + len, "%s: %zu bytes", what, r.out.len - ETHER_LEN);
+	cr_expect(get16(ip + 2) == len, "%s: length", what);
+	cr_expect(get16(ip + 6) == (start + (f.len - header - left) / 8) + (more ? 0x2000 : 0),
+		  "%s: place %x", what, get16(ip + 6));
+	cr_expect(sum16(0, ip, header) == 0xffff, "%s: header checksum", what);
+	cr_expect(!memcmp(ip, f.data, 2) && !memcmp(ip + 4, f.data + 4, 2) &&
+		      !memcmp(ip + 8, f.data + 8, 2) && !memcmp(ip + 12, f.data + 12, header - 12),
+		  "%s: header", what);
+	cr_expect(!memcmp(ip + header, f.data + f.len - left, left), "%s: payload", what);
+}
+
+Test(errors, cut)
+{
+	ip_batch("link set wg0 mtu 1380\n");
+	check_cut("two pieces", UDP(IN, .data = 1400), 1360, 0, false);
+	check_cut("just one byte", UDP(IN, .data = 1353), 1360, 0, false);
+	check_cut("two whole ones", UDP(IN, .data = 2712), 1360, 0, false);
+	check_cut("options", UDP(IN, .data = 2712, .options = 40), 1320, 0, false);
+	check_cut("a first fragment", UDP(IN, .data = 1400), 1360, 0, true);
+	check_cut("a later one", UDP(IN, .data = 1392), 1360, 177, true);
+	ip_batch("link set wg0 mtu 220\nlink set eth1 mtu 200\n");
+	clock_advance(2); /* the way is asked for once a second */
+	check_cut("small ones", UDP(IN, .data = 900), 200, 0, false);
+	check_too_big("more pieces than make sense",
+		      &TCP(IN_LAN, SYN, .data = 3000, .fragment = 0x8000), 200);
 }
 
 /* ---- time exceeded ------------------------------------------------------------------------- */

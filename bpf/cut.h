@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * IPv4 packets that are too large for the way out and may be fragmented: cut into pieces (RFC 791 2.3,
+ * net/ipv4/ip_output.c, ip_do_fragment). A program has one packet to send, so the pieces use it one after
+ * the other: all but the last leave as clones of it.
+ */
+#ifndef FWD_CUT_H
+#define FWD_CUT_H
+
+#include "maps.h"
+#include "translate.h"
+
+#define CUT_MAX    9216 /* bytes of one packet */
+#define CUT_PIECES 64   /* that it may make */
+
+/* Of an option: it is to be in every piece, not in the first alone (RFC 791 3.1). */
+#define IPV4_OPTION_COPIED 0x80
+
+struct fwd_cut {
+	struct ipv4_header header;
+	__u32 header_len;
+	__u32 start; /* of this packet, if it is a fragment itself; in units of 8 bytes */
+	__u32 more;  /* IPV4_MORE_FRAGMENTS, or 0 */
+	__u32 len;   /* of the payload */
+	__u32 piece; /* the most of it in one piece, a multiple of 8 */
+	__u8 payload[2 * CUT_MAX]; /* twice, for the verifier: place and length are bounded one by one */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_cut);
+} cut_scratch SEC(".maps");
+
+static __always_inline struct fwd_cut *cut_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cut_scratch, &zero);
+}
+
+/* Can it be cut? Not where the kernel or the NIC would still have to cut it into segments, or to fill in
+ * its checksum, which would then be done to each piece. */
+static __always_inline bool cut_is_possible(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mtu)
+{
+	__u32 check = pkt->l4_off + (pkt->tuple.proto == IPPROTO_TCP ? TCP_CHECK_OFF : UDP_CHECK_OFF);
+
+	if (pkt->dont_fragment || ctx_gso_size(ctx) || pkt->bytes > CUT_MAX ||
+	    mtu < IPV4_HEADER_MAX + CUT_MAX / CUT_PIECES + 8)
+		return false;
+	return pkt->is_error || pkt->fragment.part == FWD_PART_LATER || !ctx_csum_is_partial(ctx, check);
+}
+
+/* Takes the packet with its IP header at l3_off apart. */
+static __always_inline bool cut_begin(fwd_ctx *ctx, struct fwd_cut *c, __u32 l3_off, __u32 mtu)
+{
+	__u32 header_len, len;
+	__u16 place;
+
+	if (!ctx_load(ctx, l3_off, &c->header, sizeof(struct iphdr)))
+		return false;
+	header_len = (c->header.byte[0] & 15) * 4;
+	len = __builtin_bswap16(c->header.ip.tot_len);
+	if (header_len < sizeof(struct iphdr) || len <= header_len || mtu < header_len + 8)
+		return false;
+	c->header_len = header_len;
+	barrier_var(header_len);
+	if (header_len > sizeof(c->header) || !ctx_load(ctx, l3_off, &c->header, header_len))
+		return false;
+	len -= c->header_len;
+	c->len = len;
+	if (len < 1)
+		return false;
+	barrier_var(len);
+	if (len > CUT_MAX || !ctx_load(ctx, l3_off + header_len, c->payload, len))
+		return false;
+	place = __builtin_bswap16(c->header.ip.frag_off);
+	c->start = place & IPV4_OFFSET_MASK;
+	c->more = place & IPV4_MORE_FRAGMENTS;
+	c->piece = (mtu - header_len) & ~7U;
+	return true;
+}
+
+/* What is to be in the first piece only becomes padding. */
+__noinline int cut_forget_options(void)
+{
+	struct fwd_cut *c = cut_get();
+	int next = sizeof(struct iphdr), i;
+	bool copied = true;
+
+	for (i = sizeof(struct iphdr); c && i < IPV4_HEADER_MAX; i++) {
+		if (i == next) {
+			copied = c->header.byte[i] & IPV4_OPTION_COPIED;
+			next = parse_next_option(&c->header, i);
+			if (next <= 0)
+				break;
+		}
+		if (!copied)
+			c->header.byte[i] = IPV4_OPTION_NOP;
+	}
+	return 0;
+}
+
+/* Makes the packet into the piece that begins `off` bytes behind the header. */
+__noinline bool cut_piece(fwd_ctx *ctx, __u32 l3_off, __u32 off)
+{
+	struct fwd_cut *c = cut_get();
+	__u32 len, header_len, more;
+	struct iphdr *ip;
+
+	if (!c || off >= c->len)
+		return false;
+	barrier_var(off);
+	if (off > CUT_MAX)
+		return false;
+	len = c->len - off < c->piece ? c->len - off : c->piece;
+	more = off + len < c->len ? IPV4_MORE_FRAGMENTS : c->more;
+	header_len = c->header_len;
+	if (header_len < sizeof(*ip) || len < 1)
+		return false;
+	barrier_var(header_len);
+	barrier_var(len);
+	if (header_len > sizeof(c->header) || len > CUT_MAX)
+		return false;
+	ip = &c->header.ip;
+	ip->tot_len = __builtin_bswap16(header_len + len);
+	ip->frag_off = __builtin_bswap16((c->start + off / 8) | more);
+	ip->check = 0;
+	ip->check = parse_ipv4_sum(&c->header, header_len);
+	return ctx_trim(ctx, l3_off + header_len + len) &&
+	       ctx_store(ctx, l3_off, &c->header, header_len) &&
+	       ctx_store(ctx, l3_off + header_len, c->payload + off, len);
+}
+
+/* Sends the packet, whose IP header is at l3_off of the frame as it leaves, in pieces of at most mtu bytes.
+ * The last one is left for the caller to send. False: it could not be written to. */
+__noinline bool cut(fwd_ctx *ctx, __u32 l3_off, __u32 mtu, __u32 ifindex)
+{
+	struct fwd_cut *c = cut_get();
+	__u32 off = 0;
+	int i;
+
+	if (!c || !cut_begin(ctx, c, l3_off, mtu))
+		return false;
+	for (i = 0; i < CUT_PIECES; i++) {
+		if (!cut_piece(ctx, l3_off, off))
+			return false;
+		off += c->piece;
+		if (off >= c->len)
+			return true;
+		ctx_send_clone(ctx, ifindex);
+		if (i == 0)
+			cut_forget_options();
+	}
+	return false;
+}
+
+#endif
