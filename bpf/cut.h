@@ -13,6 +13,8 @@
 #define CUT_MAX    9216 /* bytes of one packet */
 #define CUT_PIECES 64   /* that it may make */
 
+#define CUT_LEN_BOUND 0x4000 /* a power of two, no less than CUT_MAX */
+
 /* Of an option: it is to be in every piece, not in the first alone (RFC 791 3.1). */
 #define IPV4_OPTION_COPIED 0x80
 
@@ -23,7 +25,8 @@ struct fwd_cut {
 	__u32 more;  /* IPV4_MORE_FRAGMENTS, or 0 */
 	__u32 len;   /* of the payload */
 	__u32 piece; /* the most of it in one piece, a multiple of 8 */
-	__u8 payload[2 * CUT_MAX]; /* twice, for the verifier: place and length are bounded one by one */
+	/* Longer than ever filled, for the verifier: it sees a place and a length, each with its own bound. */
+	__u8 payload[CUT_MAX + CUT_LEN_BOUND];
 };
 
 struct {
@@ -52,6 +55,16 @@ static __always_inline bool cut_is_possible(fwd_ctx *ctx, const struct fwd_pkt *
 	return pkt->is_error || pkt->fragment.part == FWD_PART_LATER || !ctx_csum_is_partial(ctx, check);
 }
 
+/* A length that isn't 0, said so that kernel 6.1 sees that, and its bound. */
+static __always_inline __u32 cut_bounded(__u32 len)
+{
+	len--;
+	barrier_var(len);
+	len &= CUT_LEN_BOUND - 1;
+	barrier_var(len);
+	return len + 1;
+}
+
 /* Takes the packet with its IP header at l3_off apart. */
 static __always_inline bool cut_begin(fwd_ctx *ctx, struct fwd_cut *c, __u32 l3_off, __u32 mtu)
 {
@@ -68,12 +81,9 @@ static __always_inline bool cut_begin(fwd_ctx *ctx, struct fwd_cut *c, __u32 l3_
 	barrier_var(header_len);
 	if (header_len > sizeof(c->header) || !ctx_load(ctx, l3_off, &c->header, header_len))
 		return false;
-	len -= c->header_len;
-	c->len = len;
-	if (len < 1)
-		return false;
-	barrier_var(len);
-	if (len > CUT_MAX || !ctx_load(ctx, l3_off + header_len, c->payload, len))
+	c->len = len - c->header_len;
+	if (c->len > CUT_MAX ||
+	    !ctx_load(ctx, l3_off + header_len, c->payload, cut_bounded(c->len)))
 		return false;
 	place = __builtin_bswap16(c->header.ip.frag_off);
 	c->start = place & IPV4_OFFSET_MASK;
@@ -117,11 +127,10 @@ __noinline bool cut_piece(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 	len = c->len - off < c->piece ? c->len - off : c->piece;
 	more = off + len < c->len ? IPV4_MORE_FRAGMENTS : c->more;
 	header_len = c->header_len;
-	if (header_len < sizeof(*ip) || len < 1)
+	if (header_len < sizeof(*ip))
 		return false;
 	barrier_var(header_len);
-	barrier_var(len);
-	if (header_len > sizeof(c->header) || len > CUT_MAX)
+	if (header_len > sizeof(c->header))
 		return false;
 	ip = &c->header.ip;
 	ip->tot_len = __builtin_bswap16(header_len + len);
@@ -130,7 +139,7 @@ __noinline bool cut_piece(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 	ip->check = parse_ipv4_sum(&c->header, header_len);
 	return ctx_trim(ctx, l3_off + header_len + len) &&
 	       ctx_store(ctx, l3_off, &c->header, header_len) &&
-	       ctx_store(ctx, l3_off + header_len, c->payload + off, len);
+	       ctx_store(ctx, l3_off + header_len, c->payload + off, cut_bounded(len));
 }
 
 /* Sends the packet, whose IP header is at l3_off of the frame as it leaves, in pieces of at most mtu bytes.
