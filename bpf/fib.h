@@ -13,17 +13,18 @@
 #define FIB_AF_INET6 10
 
 /*
- * Asks where a packet from saddr to daddr goes that came in as *pkt did; returns one of
- * BPF_FIB_LKUP_RET_*, or a negative errno. *fib must be zero and gets the answer.
+ * Asks where a packet from saddr to daddr goes that came in as *pkt did, or, if `by` isn't 0, leaves by that
+ * device; returns one of BPF_FIB_LKUP_RET_*, or a negative errno. *fib gets the answer.
  *
  * The ports and the TOS are there for `ip rule`s that look at them. A tot_len of 1 is never too long;
  * without one the kernel compares the packet at hand with the MTU (bpf_skb_fib_lookup).
  */
-static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
-				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
-				       const struct fwd_addr *daddr)
+static __always_inline long fib_lookup_by(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+					  const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+					  const struct fwd_addr *daddr, __u32 by)
 {
-	fib->ifindex = ctx_ifindex(ctx);
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = by ? by : ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
 	fib->sport = pkt->tuple.sport;
 	fib->dport = pkt->tuple.dport;
@@ -38,7 +39,20 @@ static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 		__builtin_memcpy(fib->ipv6_src, saddr, sizeof(*saddr));
 		__builtin_memcpy(fib->ipv6_dst, daddr, sizeof(*daddr));
 	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), by ? BPF_FIB_LOOKUP_OUTPUT : 0);
+}
+
+static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+				       const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+				       const struct fwd_addr *daddr)
+{
+	return fib_lookup_by(ctx, fib, pkt, saddr, daddr, 0);
+}
+
+/* Is there a route? */
+static __always_inline bool fib_found(long ret)
+{
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH;
 }
 
 /*
@@ -61,12 +75,9 @@ static __always_inline __u16 device_mtu(fwd_ctx *ctx, __u32 ifindex)
 static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 				const struct fwd_addr *saddr, const struct fwd_addr *daddr)
 {
-	struct bpf_fib_lookup fib = {};
-	long ret = fib_lookup(ctx, &fib, pkt, saddr, daddr);
+	struct bpf_fib_lookup fib;
 
-	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH
-		       ? device_mtu(ctx, fib.ifindex)
-		       : 0;
+	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
 }
 
 static __always_inline enum fwd_reason fib_reason(long ret)

@@ -24,9 +24,10 @@ static __always_inline void way_set(struct fwd_way *way, const struct bpf_fib_lo
 	}
 }
 
-static __always_inline void next_hop_set(struct fwd_next_hop *hop, const struct bpf_fib_lookup *fib)
+static __always_inline void next_hop_set(struct fwd_next_hop *hop, const struct bpf_fib_lookup *fib,
+					 bool has_neighbour)
 {
-	hop->valid = 1;
+	hop->how = has_neighbour ? FWD_HOP_KNOWN : FWD_HOP_UNKNOWN;
 	hop->family = fib->family; /* of the next hop: IPv4 may have an IPv6 one (RFC 5549) */
 	__builtin_memcpy(&hop->addr, fib->ipv6_dst, sizeof(hop->addr));
 }
@@ -41,13 +42,54 @@ static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pk
 {
 	__u32 index = conn->rule;
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
-	struct bpf_fib_lookup fib = {};
-	long ret;
+	struct bpf_fib_lookup fib;
 
 	if (conn->dir != FWD_DIR_FORWARD || !rule || rule->snat != FWD_SNAT_AUTO)
 		return true;
-	ret = fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr);
-	return ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH;
+	return !fib_found(fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr));
+}
+
+/*
+ * Asks the FIB. An answer leaves by the device that the request came in by, if any route there leads to
+ * the client: with several uplinks the provider of another one would drop it, for its source address.
+ */
+static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+				       const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+{
+	__u32 by = conn->way.ifindex;
+	long ret;
+
+	if (conn->dir == FWD_DIR_REPLY && by) {
+		ret = fib_lookup_by(ctx, fib, pkt, &conn->saddr, &conn->daddr, by);
+		if (fib_found(ret) && fib->ifindex == by)
+			return ret;
+	}
+	return fib_lookup(ctx, fib, pkt, &conn->saddr, &conn->daddr);
+}
+
+/* Where the requests come in now, if it isn't where the answers leave. */
+static __always_inline void way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				       const struct fwd_conn *conn)
+{
+	struct fwd_tuple key;
+	struct fwd_conn *reply;
+
+	if (conn->dir != FWD_DIR_FORWARD || pkt->is_error)
+		return;
+	tuple_of_twin(&key, conn, pkt->tuple.proto);
+	reply = bpf_map_lookup_elem(&conns, &key);
+	if (!reply || reply->way.ifindex == ctx_ifindex(ctx))
+		return;
+	reply->way.refreshed = 0;
+	reply->way.ifindex = ctx_ifindex(ctx);
+}
+
+/* To a process of the gateway itself. */
+static __always_inline void way_to_self(struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	conn->way.link = FWD_LINK_ETHERNET;
+	conn->way.mtu = 0;
+	conn->way.refreshed = pkt->now;
 }
 
 /*
@@ -61,7 +103,7 @@ static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pk
  */
 __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	struct bpf_fib_lookup fib = {};
+	struct bpf_fib_lookup fib;
 	struct fwd_device *device;
 	enum fwd_reason reason;
 	bool has_neighbour;
@@ -69,9 +111,14 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 
 	if (!pkt || !conn)
 		return FWD_NO_ROUTE;
+	if (conn->dir == FWD_DIR_REPLY && conn->way.ifindex == FWD_LOOPBACK) {
+		way_to_self(pkt, conn);
+		return FWD_FORWARDED;
+	}
 	if (!way_source_is_here(ctx, pkt, conn))
 		return FWD_NO_SOURCE;
-	ret = fib_lookup(ctx, &fib, pkt, &conn->saddr, &conn->daddr);
+	way_follow(ctx, pkt, conn);
+	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
 	if (reason != FWD_FORWARDED)
 		return reason;
@@ -82,7 +129,7 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	way_set(&conn->way, &fib, device, has_neighbour);
 	conn->way.mtu = device_mtu(ctx, fib.ifindex);
 	if (device->link == FWD_LINK_ETHERNET)
-		next_hop_set(&pkt->next_hop, &fib);
+		next_hop_set(&pkt->next_hop, &fib, has_neighbour);
 	/* 0 can come up as a time, too; then this is done once more. */
 	conn->way.refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
 	return FWD_FORWARDED;
@@ -112,6 +159,23 @@ static __always_inline bool forward_ethernet(fwd_ctx *ctx, struct fwd_pkt *pkt,
 }
 
 /*
+ * Into the hands of the kernel's neighbour table. Where the neighbour isn't known, the kernel looks up the
+ * route once more: with that it can send "host unreachable" if nobody answers (dst_link_failure), which
+ * with a next hop given it can't. So it does for the gateway itself, where the route found is what
+ * keeps the stack from calling its own source address a martian (net/ipv4/ip_input.c, skb_valid_dst).
+ */
+static __always_inline int forward_by_neighbour(const struct fwd_pkt *pkt, const struct fwd_way *way)
+{
+	struct bpf_redir_neigh neigh = {};
+
+	if (pkt->next_hop.how != FWD_HOP_KNOWN)
+		return bpf_redirect_neigh(way->ifindex, NULL, 0, 0);
+	neigh.nh_family = pkt->next_hop.family;
+	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
+	return bpf_redirect_neigh(way->ifindex, &neigh, sizeof(neigh), 0);
+}
+
+/*
  * Sends the translated packet on its way. *action: what the hook has to return.
  *
  * bpf_redirect() to a device without Ethernet header takes the header off by itself (net/core/
@@ -121,7 +185,6 @@ static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt
 					       struct fwd_conn *conn, int *action)
 {
 	const struct fwd_way *way = &conn->way;
-	struct bpf_redir_neigh neigh = {};
 
 	if (way->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, way))
 		return FWD_TRANSLATE;
@@ -129,13 +192,10 @@ static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_TRANSLATE;
 	if (pkt->cut && !cut(ctx, pkt->l3_off, way->mtu, way->ifindex))
 		return FWD_TRANSLATE;
-	if (!pkt->next_hop.valid) {
+	if (pkt->next_hop.how == FWD_HOP_NONE && way->ifindex != FWD_LOOPBACK)
 		*action = bpf_redirect(way->ifindex, 0);
-		return FWD_FORWARDED;
-	}
-	neigh.nh_family = pkt->next_hop.family;
-	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
-	*action = bpf_redirect_neigh(way->ifindex, &neigh, sizeof(neigh), 0);
+	else
+		*action = forward_by_neighbour(pkt, way);
 	return FWD_FORWARDED;
 }
 

@@ -75,7 +75,8 @@ static __always_inline void open_count(struct fwd_conn *conn, enum fwd_reason re
 }
 
 /* The answer's entry: what the packet looked like before, turned round. */
-static __always_inline void open_plan_reply(struct fwd_open *open, const struct fwd_pkt *pkt)
+static __always_inline void open_plan_reply(fwd_ctx *ctx, struct fwd_open *open,
+					    const struct fwd_pkt *pkt)
 {
 	struct fwd_conn *reply = &open->reply;
 
@@ -86,6 +87,7 @@ static __always_inline void open_plan_reply(struct fwd_open *open, const struct 
 	reply->sport = pkt->tuple.dport;
 	reply->dport = pkt->tuple.sport;
 	__builtin_memset(&reply->way, 0, sizeof(reply->way));
+	reply->way.ifindex = ctx_ifindex(ctx);
 	tuple_of_twin(&open->reply_key, &open->forward, pkt->tuple.proto);
 }
 
@@ -109,7 +111,7 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 		return FWD_TABLE_FULL;
 	open->forward_key = pkt->tuple;
 	open->forward.slot = open->slot.index;
-	open_plan_reply(open, pkt);
+	open_plan_reply(ctx, open, pkt);
 	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
 	if (!slot)
 		return FWD_TABLE_FULL;
@@ -183,7 +185,7 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
 	 * (net/ipv4/fib_frontend.c, fib_validate_source). */
 	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
-	if (!back_mtu)
+	if (!back_mtu && ctx_ifindex(ctx) != FWD_LOOPBACK)
 		return FWD_MARTIAN;
 	open->forward.mss = mtu_choose_mss(pkt, open->forward.way.mtu, back_mtu, rule->mss);
 	reason = open_enter(ctx, pkt);

@@ -51,6 +51,13 @@ struct fwd_fragment {
 	__u8 pad;
 };
 
+/* Whether this packet goes by the kernel's neighbour table: see way_refresh(). */
+enum fwd_hop {
+	FWD_HOP_NONE,    /* no */
+	FWD_HOP_KNOWN,   /* to this neighbour */
+	FWD_HOP_UNKNOWN, /* its MAC address is not known yet */
+};
+
 struct fwd_pkt {
 	struct fwd_tuple tuple; /* of an ICMP error: the outer addresses, no ports */
 	struct fwd_quote quote; /* of an ICMP error */
@@ -72,7 +79,7 @@ struct fwd_pkt {
 	__u16 mtu; /* of the way out */
 	struct fwd_fragment fragment;
 	struct fwd_next_hop {
-		__u8 valid; /* this packet goes by the kernel's neighbour table: see way_refresh() */
+		__u8 how; /* enum fwd_hop */
 		__u8 family;
 		__u8 pad[2];
 		struct fwd_addr addr;
@@ -560,7 +567,7 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	pkt->family = parse_link(ctx, pkt);
-	pkt->next_hop.valid = 0;
+	pkt->next_hop.how = FWD_HOP_NONE;
 	pkt->cut = 0;
 	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is a key */
 	pkt->segments = ctx_segments(ctx);

@@ -141,7 +141,11 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 }
 
 /*
- * A packet that leaves by an attached device. The kernel gives its own sockets any port that no
+ * A packet that leaves by an attached device, made on this host. It may be an error about a packet that
+ * was translated (`--snat none`; else it is addressed to the gateway itself, and comes in by lo): then the
+ * visitor wants to read of what he sent.
+ *
+ * Or a connection of the gateway's own. The kernel gives its own sockets any port that no
  * socket has; if that one is a visitor's, on the way to the same target, the target would see two
  * connections as one. So the gateway's own gets another source port, as netfilter does it.
  *
@@ -155,10 +159,14 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	struct fwd_tuple answer;
 	struct fwd_conn *conn;
 
-	if (!ctx_is_from_host(ctx))
+	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK ||
+	    parse(ctx, pkt) != FWD_FORWARDED)
 		return FWD_NOT_OURS;
-	if (parse(ctx, pkt) != FWD_FORWARDED || pkt->is_error ||
-	    !port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
+	if (pkt->is_error) {
+		conn = conn_of_error(pkt);
+		return conn ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
+	}
+	if (!port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 

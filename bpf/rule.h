@@ -51,7 +51,7 @@ __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
  */
 __noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
-	struct bpf_fib_lookup fib = {};
+	struct bpf_fib_lookup fib;
 	long ret;
 
 	if (!pkt)

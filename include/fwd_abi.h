@@ -49,7 +49,7 @@ enum fwd_link {
 
 /* The way out of one direction of a connection, as bpf_fib_lookup() last said. */
 struct fwd_way {
-	__u32 ifindex;   /* 0: not known yet */
+	__u32 ifindex;   /* 0: not known yet. REPLY: at first, the device that the request came in by */
 	__u32 refreshed; /* ticks */
 	__u16 mtu;       /* of the device, bytes of IP */
 	__u8 link;       /* enum fwd_link, of the device ifindex */
@@ -180,6 +180,11 @@ struct fwd_rule_stats {
 	__u64 created;
 	__u64 ended;
 };
+
+/* The loopback device of every network namespace (include/net/flow.h, LOOPBACK_IFINDEX). fwdctl attaches it
+ * along with the others: the gateway's own processes come in by it, and what its stack has to say about
+ * packets that carry the gateway's own address. */
+#define FWD_LOOPBACK 1
 
 /* A device that fwdctl attached; key of `devices`: __u32 ifindex. */
 enum fwd_hook {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "iface.h"
 #include "instance.h"
 #include "loader.h"
+#include "output.h"
 #include "rules.h"
 
 #define TABLE_MIN 16
@@ -116,7 +118,7 @@ static enum fwd_exit choose_place(const struct device_list *list, struct device 
 		return FWD_DONE;
 	}
 	return fwd_err("\"%s\": %d devices are attached already, which is the most",
-		       device->entry.name, FWD_DEVICES_MAX);
+		       device->entry.name, FWD_DEVICES_MAX - 1);
 }
 
 /* Fills the plan, and notes a new device in the list, so that the next one gets another place. */
@@ -124,9 +126,9 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 			       const char *name, struct plan *plan)
 {
 	struct device *device = device_find(list, name);
-	enum fwd_link link;
+	enum fwd_link link = FWD_LINK_ETHERNET; /* lo's frames have a header, too */
 
-	if (iface_link(name, &link))
+	if (if_nametoindex(name) != FWD_LOOPBACK && iface_link(name, &link))
 		return FWD_NOT_DONE;
 	plan->known = device;
 	if (device) {
@@ -151,6 +153,10 @@ static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
 	struct device *device = &plan->device;
 	bool alive = plan->old_ingress_fd >= 0 && plan->old_egress_fd >= 0;
 
+	/* There is one lo for all instances of this network namespace: it is the first one's. */
+	if (device_is_loopback(device) && !alive && hook_is_taken(in, device))
+		return FWD_DONE;
+
 	/* An attach or a detach that was cut short may have left one of the two. */
 	if (plan->known && !alive && device_detach(in, device))
 		return FWD_NOT_DONE;
@@ -162,7 +168,8 @@ static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
 	if (device_write(in, device) ||
 	    device_attach(in, device, plan->programs.ingress_fd, plan->programs.egress_fd))
 		return FWD_NOT_DONE;
-	fwd_say("%s: %s at tc by %s, %s", device->entry.name, alive ? "replaced" : "attached",
+	if (!device_is_loopback(device))
+		fwd_say("%s: %s at tc by %s, %s", device->entry.name, alive ? "replaced" : "attached",
 		device->entry.hook == FWD_HOOK_TCX ? "TCX" : "clsact",
 		device->entry.link == FWD_LINK_ETHERNET ? "Ethernet" : "no link header");
 	return FWD_DONE;
@@ -195,15 +202,21 @@ static enum fwd_exit start_control(struct instance *in, int control_fd)
 		   : FWD_DONE;
 }
 
+/* Those that are named, and lo: first, so that nothing that comes in by the others is missed there. */
 static enum fwd_exit attach_all(struct instance *in, struct device_list *list,
 				const struct args *args, struct plan *plans)
 {
-	for (int i = 0; i < args->count; i++)
-		if (make_plan(in, list, args->word[i], &plans[i]))
+	char loopback[IF_NAMESIZE];
+	int count = args->count + 1;
+
+	if (!if_indextoname(FWD_LOOPBACK, loopback))
+		return fwd_err("there is no loopback device: %m");
+	for (int i = 0; i < count; i++)
+		if (make_plan(in, list, i ? args->word[i - 1] : loopback, &plans[i]))
 			return FWD_NOT_DONE;
 	if (start_control(in, plans[0].programs.control_fd))
 		return FWD_NOT_DONE;
-	for (int i = 0; i < args->count; i++) {
+	for (int i = 0; i < count; i++) {
 		if (!carry_out(in, &plans[i]))
 			continue;
 		for (; i >= 0; i--)
@@ -229,8 +242,9 @@ static void check_forwarding(const struct fwd_rule *rules, const struct args *ar
 
 static enum fwd_exit check_words(const struct args *args)
 {
-	if (args->count > FWD_DEVICES_MAX)
-		return fwd_err("%d devices are the most", FWD_DEVICES_MAX);
+	/* One place is lo's. */
+	if (args->count > FWD_DEVICES_MAX - 1)
+		return fwd_err("%d devices are the most", FWD_DEVICES_MAX - 1);
 	for (int i = 0; i < args->count; i++)
 		for (int j = 0; j < i; j++)
 			if (!strcmp(args->word[i], args->word[j]))
@@ -267,6 +281,15 @@ static struct plan *alloc_plans(int count)
 	return plans;
 }
 
+/* For who chooses sizes. */
+static void say_memory(const struct instance *in)
+{
+	char text[HUMAN_TEXT];
+
+	printf("room for %u connections and %u half-open ones: %s\n", in->meta.connections,
+	       in->meta.half_open, human_bytes(maps_memory(&in->maps), text));
+}
+
 enum fwd_exit cmd_attach(const struct args *args)
 {
 	__u32 connections = 0, half_open = 0;
@@ -288,16 +311,18 @@ enum fwd_exit cmd_attach(const struct args *args)
 	ret = FWD_NOT_DONE;
 	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
 		goto out;
-	plans = alloc_plans(args->count);
+	plans = alloc_plans(args->count + 1);
 	rules = rules_open(&in);
 	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
 	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
 	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, plans))
 		goto out;
 	check_forwarding(rules, args);
+	if (connections || half_open)
+		say_memory(&in);
 	ret = FWD_DONE;
 out:
-	free_plans(plans, args->count);
+	free_plans(plans, args->count + 1);
 	free(rules);
 	instance_close(&in);
 	return ret;
@@ -316,19 +341,21 @@ enum fwd_exit cmd_detach(const struct args *args)
 	for (int i = 0; i < args->count; i++) {
 		struct device *device = device_find(&list, args->word[i]);
 
-		if (!device) {
+		if (!device || device_is_loopback(device)) {
 			fwd_err("\"%s\": is not attached", args->word[i]);
 			goto out;
 		}
 		if (chosen.count < FWD_DEVICES_MAX)
 			chosen.device[chosen.count++] = *device;
 	}
-	if (!args->count)
+	/* Without the others lo has nothing to do. */
+	if (!args->count || chosen.count >= devices_named(&list))
 		chosen = list;
 	for (size_t i = 0; i < chosen.count; i++) {
 		if (device_detach(&in, &chosen.device[i]))
 			goto out;
-		fwd_say("%s: detached", chosen.device[i].entry.name);
+		if (!device_is_loopback(&chosen.device[i]))
+			fwd_say("%s: detached", chosen.device[i].entry.name);
 	}
 	ret = FWD_DONE;
 out:

@@ -16,6 +16,7 @@ struct stats {
 	__u64 reasons[FWD_REASON_MAX];
 	__u32 connections;
 	__u32 half_open;
+	__u64 memory; /* bytes, of all maps */
 };
 
 /* Where users look for a reason; by the names of the classes in FWD_REASONS. */
@@ -48,11 +49,18 @@ static const char *link_name(const struct device *device)
 
 static enum fwd_exit read_devices(const struct instance *in, struct stats *stats)
 {
-	if (devices_read(in, &stats->devices))
+	struct device_list all;
+
+	if (devices_read(in, &all))
 		return FWD_NOT_DONE;
-	for (size_t i = 0; i < stats->devices.count; i++) {
-		const struct device *device = &stats->devices.device[i];
+	for (size_t n = 0; n < all.count; n++) {
+		const struct device *device = &all.device[n];
 		struct fwd_device_stats seen = {};
+		size_t i = stats->devices.count;
+
+		if (device_is_loopback(device))
+			continue;
+		stats->devices.device[stats->devices.count++] = *device;
 
 		stats->attached[i] = device_is_alive(in, device);
 		map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index,
@@ -76,6 +84,7 @@ static enum fwd_exit read_stats(const char *dir, struct stats *stats)
 		goto out;
 	stats->connections = in.meta.connections;
 	stats->half_open = in.meta.half_open;
+	stats->memory = maps_memory(&in.maps);
 	map_sum(&in.maps, FWD_MAP_COUNTERS, 0, sizeof(stats->counters) / sizeof(__u64),
 		(__u64 *)&stats->counters);
 	for (__u32 i = 0; i < FWD_REASON_MAX; i++)
@@ -121,10 +130,11 @@ static enum fwd_exit print_json(const struct stats *stats)
 {
 	const struct fwd_counters *c = &stats->counters;
 	json_t *connections = json_pack(
-	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", (json_int_t)active(c), "created",
+	    "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", (json_int_t)active(c), "created",
 	    (json_int_t)c->created, "expired", (json_int_t)c->expired, "failed",
 	    (json_int_t)c->failed, "evicted", (json_int_t)c->evicted, "limit",
-	    (json_int_t)stats->connections, "half_open_limit", (json_int_t)stats->half_open);
+	    (json_int_t)stats->connections, "half_open_limit", (json_int_t)stats->half_open,
+	    "memory", (json_int_t)stats->memory);
 
 	return json_print(json_pack("{s:o,s:o,s:o,s:o}", "devices", devices_json(stats),
 				    "connections", connections, "drops",
@@ -144,6 +154,7 @@ static void print_reasons(const struct stats *stats, enum shown shown, const cha
 static void print_text(const struct stats *stats)
 {
 	const struct fwd_counters *c = &stats->counters;
+	char memory[HUMAN_TEXT];
 
 	puts("devices");
 	for (size_t i = 0; i < stats->devices.count; i++) {
@@ -156,8 +167,8 @@ static void print_text(const struct stats *stats)
 	if (!stats->devices.count)
 		puts("  none is attached: fwdctl attach");
 	puts("connections");
-	printf("  %-18s %12llu  of %u, and %u half-open ones\n", "active", active(c),
-	       stats->connections, stats->half_open);
+	printf("  %-18s %12llu  of %u, and %u half-open ones (%s)\n", "active", active(c),
+	       stats->connections, stats->half_open, human_bytes(stats->memory, memory));
 	printf("  %-18s %12llu\n", "created", c->created);
 	printf("  %-18s %12llu  ended by their timeout\n", "expired", c->expired);
 	printf("  %-18s %12llu  refused for want of a port or of room\n", "failed", c->failed);

@@ -42,6 +42,20 @@ enum fwd_exit devices_read(const struct instance *in, struct device_list *list)
 	return FWD_DONE;
 }
 
+bool device_is_loopback(const struct device *device)
+{
+	return device->ifindex == FWD_LOOPBACK;
+}
+
+size_t devices_named(const struct device_list *list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		count += !device_is_loopback(&list->device[i]);
+	return count;
+}
+
 struct device *device_find(struct device_list *list, const char *name)
 {
 	__u32 ifindex = if_nametoindex(name);

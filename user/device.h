@@ -29,6 +29,12 @@ void device_set_name(struct device *device, const char *name);
 /* Prints what is wrong. Empty if there is no instance. */
 enum fwd_exit devices_read(const struct instance *in, struct device_list *list);
 
+/* The one that is attached along with those that are named. Users aren't shown it. */
+bool device_is_loopback(const struct device *device);
+
+/* How many users have named. */
+size_t devices_named(const struct device_list *list);
+
 /* By the name it has now, or had when it was attached. NULL: not attached. */
 struct device *device_find(struct device_list *list, const char *name);
 

@@ -243,6 +243,11 @@ enum fwd_hook hook_choose(int prog_fd)
 	return fd == -ENODEV ? FWD_HOOK_TCX : FWD_HOOK_CLSACT;
 }
 
+bool hook_is_taken(const struct instance *in, const struct device *device)
+{
+	return tcx_is_taken(in, device, HOOK_INGRESS);
+}
+
 enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
 			  int prog_fd)
 {

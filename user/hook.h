@@ -22,6 +22,9 @@ enum fwd_hook hook_choose(int prog_fd);
 enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir,
 			  int prog_fd);
 
+/* Whether another instance's program is there, by TCX. */
+bool hook_is_taken(const struct instance *in, const struct device *device);
+
 /* Done also if nothing is there. */
 enum fwd_exit hook_detach(const struct instance *in, const struct device *device,
 			  enum hook_dir dir);

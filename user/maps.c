@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "maps.h"
@@ -58,6 +59,34 @@ __u32 map_room(const struct fwd_maps *maps, enum fwd_map map)
 __u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map)
 {
 	return map_info(maps, map).value_size;
+}
+
+/* Of one map: "memlock" in its fdinfo (kernel/bpf/syscall.c, bpf_map_show_fdinfo). */
+static __u64 memory_of(int fd)
+{
+	__u64 bytes = 0;
+	char path[64], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	fclose(file);
+	return bytes;
+}
+
+__u64 maps_memory(const struct fwd_maps *maps)
+{
+	__u64 bytes = 0;
+
+	for (int i = 0; i < FWD_MAP_MAX; i++)
+		if (maps->fd[i] >= 0)
+			bytes += memory_of(maps->fd[i]);
+	return bytes;
 }
 
 __u32 map_id(const struct fwd_maps *maps, enum fwd_map map)

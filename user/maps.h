@@ -63,6 +63,9 @@ __u32 map_room(const struct fwd_maps *maps, enum fwd_map map);
 /* Bytes of a value of an open map, 0 on failure. */
 __u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map);
 
+/* Bytes of kernel memory that all maps take; 0: the kernel doesn't say. */
+__u64 maps_memory(const struct fwd_maps *maps);
+
 /* The kernel's number of the map, 0 on failure. */
 __u32 map_id(const struct fwd_maps *maps, enum fwd_map map);
 

@@ -196,7 +196,7 @@ static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_of
 	cr_expect(pkt.tcp_flags == p->flags);
 	if (p->proto == PROTO_TCP)
 		cr_expect(pkt.seq == p->seq && pkt.ack == p->ack);
-	cr_expect(!pkt.next_hop.valid);
+	cr_expect(!pkt.next_hop.how);
 	native_free(&ctx);
 }
 
@@ -243,7 +243,7 @@ Test(parse, udp_has_no_tcp_flags)
 	memset(&pkt, 0xff, sizeof(pkt));
 	memset(pkt.tuple.pad, 0, sizeof(pkt.tuple.pad));
 	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
-	cr_expect(!pkt.tcp_flags && !pkt.next_hop.valid);
+	cr_expect(!pkt.tcp_flags && !pkt.next_hop.how);
 	native_free(&ctx);
 }
 

@@ -587,7 +587,12 @@ Test(connections, way_follows_the_routes)
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "router exchanged");
 
+	/* Not as long as there is any route by the device that the requests come in by. */
 	ip_batch("route replace 54.147.66.0/24 via 192.168.7.2 dev eth1\n");
+	clock_advance(2);
+	run(WG0, INGRESS, &answer, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "where it came in by");
+	ip_batch("route del default\n");
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7,
@@ -595,12 +600,14 @@ Test(connections, way_follows_the_routes)
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
 	cr_expect(conn.way.ifindex == (__u32)gw.ifindex[ETH1]);
 
-	ip_batch("route replace blackhole 54.147.66.0/24\n");
+	ip_batch("route replace blackhole 54.147.66.0/24\n"
+		 "route add default via 93.184.216.1\n");
 	clock_advance(2);
 	arrives("nowhere", WG0, answer, IS_DROPPED("unreachable"));
-	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n");
+	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n"
+		 "route del default\n");
 	arrives("by a device that isn't fwdctl's", WG0, answer, IS_DROPPED("way_lost"));
-	ip_batch("route del 54.147.66.0/24\n");
+	ip_batch("route del 54.147.66.0/24\nroute add default via 93.184.216.1\n");
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");
 }
