@@ -103,7 +103,8 @@ test_route_to_other_device() {
 	attach eth2
 	pulse tcp client $MAP4 --timeout 10
 	pulse udp client $MAP4 --proto udp --timeout 2
-	# By eth0 there is no way any more; the requests still come in there.
+	# By eth0 there is no way to the client any more, to home's router there is; the requests still come in there.
+	on gateway ip route add 203.0.113.0/24 via 93.184.216.1
 	on gateway ip route replace default via 198.18.0.254
 	goes_on tcp
 	goes_on udp
