@@ -236,6 +236,34 @@ test_manual_json() {
 	done
 }
 
+# Every test that the documents name is there: LAYER/FILE, or LAYER/FILE/TEST.
+test_named_tests() {
+	local layer file test source names
+	names=$({
+		grep -ohE '`(host|prog|net)/[^`]*`' "$ROOT/docs/rfc.md" "$ROOT/docs/testing.md" | tr -d '`'
+		sed -n 's/^| \([0-9][0-9]-[a-z]*\) |.*/net\/\1/p' "$ROOT/docs/testing.md"
+		grep -o '`test_[a-z]*`' "$ROOT/docs/testing.md" | sed 's/`//g; s/^/prog\//'
+	} | sort -u)
+	[ "$(wc -l <<<"$names")" -ge 100 ] || fail "the documents name few tests: $names"
+	while IFS=/ read -r layer file test; do
+		source=$ROOT/tests/$layer/$file.c
+		[ "$layer" != net ] || source=$NET/$file.sh
+		[ -f "$source" ] || fail "$layer/$file is named, but isn't there"
+		[ -z "$test" ] || grep -qE "^(Test\([a-z]*, $test[,)]|test_$test\(\) )" "$source" ||
+			fail "$layer/$file/$test is named, but isn't there"
+	done <<<"$names"
+}
+
+# The lines of docs/rfc.md that set the RFCs' timeouts.
+test_times_of_the_rfcs() {
+	topology
+	fwdctl() {
+		fwd "$@"
+	}
+	eval "$(sed -n '/^    for name in/,/done$/p' "$ROOT/docs/rfc.md")"
+	json 'all(.[]; . >= 300)' get
+}
+
 # What `make install` puts where, and that the licence is in each file of the repository.
 test_installed() {
 	local name

@@ -349,6 +349,27 @@ Test(rfc, answers_are_limited)
 
 /* ---- fragments ----------------------------------------------------------------------------- */
 
+static const struct packet first_fragment = UDP(IN, .data = 64, .fragment = 0x2000);
+static const struct packet second_fragment = UDP(IN, .data = 64, .fragment = 0x0009);
+
+/* RFC 6146 3.4: for so long the rest of a datagram may be under way. */
+Test(rfc, fragments_have_two_seconds)
+{
+	static const __u32 waits[] = {FWD_TICKS(2) - FWD_TICKS(1) / 4, FWD_TICKS(2) + 1};
+	struct result r;
+
+	for (int late = 0; late < 2; late++) {
+		struct fwd_config c = config_read();
+
+		arrives("first", ETH0, first_fragment, LEAVES_BY(WG0, OUT));
+		c.clock_offset += waits[late];
+		config_write(&c);
+		run(ETH0, INGRESS, &second_fragment, &r);
+		cr_expect(r.verdict == (late ? TC_ACT_UNSPEC : TC_ACT_REDIRECT), "second, %s: %s",
+			  late ? "late" : "in time", verdict_name(r.verdict));
+	}
+}
+
 /* Fragments that wait for a first one which never comes, each of another datagram. */
 static void flood_of_fragments(int count)
 {
@@ -367,15 +388,14 @@ static void flood_of_fragments(int count)
 /* RFC 4787 REQ-14 a: what comes whole, or in order, comes through all the same. */
 Test(rfc, flood_of_fragments)
 {
-	struct packet later = UDP(IN, .data = 64, .fragment = 0x0009);
 	struct result r;
 
 	handshake(IN, OUT);
 	flood_of_fragments(5000);
 	arrives("of a connection", ETH0, TCP(IN, ACK, .data = 9), LEAVES_BY(WG0, OUT));
 	arrives("a new one", ETH0, TCP(IN6, SYN), LEAVES_BY(WG0, OUT6));
-	arrives("first", ETH0, UDP(IN, .data = 64, .fragment = 0x2000), LEAVES_BY(WG0, OUT));
-	run(ETH0, INGRESS, &later, &r);
+	arrives("first", ETH0, first_fragment, LEAVES_BY(WG0, OUT));
+	run(ETH0, INGRESS, &second_fragment, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "second: %s", verdict_name(r.verdict));
 	cr_expect(!memcmp(r.out.data + ETHER_LEN + 12, "\x0a\xac\x10\x01\x0a\xac\x10\x02", 8),
 		  "from the gateway to the target");
