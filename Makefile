@@ -4,6 +4,7 @@
 #
 #   make                       build/fwdctl
 #   make test                  everything that scripts/test runs (root)
+#   make fuzz                  what scripts/fuzz runs
 #   make install PREFIX= DESTDIR=
 #   make clean                 V=1 shows the commands
 
@@ -44,6 +45,16 @@ HOST_SOURCES_test_addr := user/addr.c
 HOST_SOURCES_test_rule := user/map_rule.c user/addr.c user/err.c
 HOST_SOURCES_test_settings := user/settings.c user/err.c
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
+comma := ,
+space := $() $()
+FUZZ_DIR ?= $(B)/fuzz
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SOURCES_fuzz_rule := user/map_rule.c user/addr.c user/settings.c
+FUZZ_SOURCES_fuzz_cli := $(filter-out user/fwdctl.c,$(wildcard user/*.c))
+# The journey, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
+FUZZ_FLAGS_fuzz_pipeline := -Itests/fuzz/shim
+FUZZ_FLAGS_fuzz_cli := -Wl,$(subst $(space),$(comma),$(addprefix --wrap=,instance_open instance_open_blind \
+	instance_close iface_link iface_of_address iface_is_broadcast iface_source_towards))
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 ifeq ($(V),1)
@@ -54,7 +65,7 @@ Q := @
 say = @printf '  %-8s %s\n' $(1) $(2)
 endif
 
-.PHONY: all test tests install clean
+.PHONY: all test tests fuzz install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -90,6 +101,24 @@ $(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -Itests/prog $< $(USER_LIB_OBJS) -o $@ -lcriterion $(USER_LIBS)
+
+# libFuzzer is clang's. For scripts/fuzz --lines they are built with other instruments, elsewhere.
+FUZZ_SANITIZE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h) $(wildcard tests/fuzz/shim/bpf/*.h) $(wildcard tests/prog/*.h) \
+	$(wildcard bpf/*.h) $(wildcard include/*.h) $(wildcard user/*.h)
+$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(wildcard user/*.c) $(BPF_SKELS)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS_fuzz_$*) $(USER_CFLAGS) -O1 -Itests/fuzz $(FUZZ_SANITIZE) \
+		$< $(FUZZ_SOURCES_fuzz_$*) -o $@ $(USER_LIBS)
+
+# Those of test_packets.c's functions that only judge have nothing to do there.
+$(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -Wno-unused $< -o $@
+
+fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
 
 tests: $(HOST_TESTS) $(PROG_TESTS)
 

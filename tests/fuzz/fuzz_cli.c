@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The command line, from main() to where the kernel would be asked: every command is the real one, and finds
+ * (by the linker's --wrap, see the Makefile) an instance that can't be opened and a host without devices.
+ */
+#include <errno.h>
+#include "fail.h"
+#include "iface.h"
+#include "words.h"
+
+#define main fwdctl_main
+#include "../../user/fwdctl.c"
+#undef main
+
+enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum instance_use use)
+{
+	*in = (struct instance){.dir = dir, .lock_fd = -1};
+	return fwd_err("%s: no instance here", dir);
+}
+
+enum fwd_exit __wrap_instance_open_blind(struct instance *in, const char *dir)
+{
+	return __wrap_instance_open(in, dir, INSTANCE_READ);
+}
+
+void __wrap_instance_close(struct instance *in)
+{
+}
+
+enum fwd_exit __wrap_iface_link(const char *name, enum fwd_link *link)
+{
+	*link = FWD_LINK_IP;
+	return strlen(name) < 16 ? FWD_DONE : fwd_err("\"%s\": no such device", name);
+}
+
+bool __wrap_iface_of_address(const struct fwd_addr *addr, char *name)
+{
+	return false;
+}
+
+bool __wrap_iface_is_broadcast(const struct fwd_addr *addr)
+{
+	return false;
+}
+
+bool __wrap_iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source)
+{
+	return false;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	/* libFuzzer holds its own; `fail()` writes to the descriptor. */
+	stderr = fopen("/dev/null", "w");
+	return !freopen("/dev/null", "w", stdout);
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t size)
+{
+	char *argv[WORDS_MAX + 2] = {"fwdctl"};
+	struct words w;
+	int ret;
+
+	words_read(&w, bytes, size);
+	memcpy(argv + 1, w.word, w.count * sizeof(*argv));
+	fwd_context(NULL);
+	ret = fwdctl_main(w.count + 1, argv);
+	if (ret != FWD_DONE && ret != FWD_NOT_DONE && ret != FWD_BAD_USAGE)
+		fail("exit status %d", ret);
+	words_free(&w);
+	return 0;
+}

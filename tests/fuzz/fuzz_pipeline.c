@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The whole journey (bpf/pipeline.h, ingress() and egress(); the sweeper), compiled natively with maps, on
+ * a sequence of packets and of events on the gateway (script.h). After each, judge.h looks at what came
+ * out and at the table; at the end time passes, and the table must be empty.
+ */
+#include "journey.h"
+#include "uncounted.h"
+#include "judge.h"
+#include "mutate.h"
+
+#define FLOWS       8
+#define PACKET_MORE (FRAGMENT_MAX + 1000) /* bytes behind the data of a step, at most */
+
+/* What the later steps can refer to: packets that were sent on. */
+static struct flow {
+	struct fwd_tuple in, out; /* the packet, before and after */
+	enum device from, to;
+	__u8 ip[STEP_DATA_MAX]; /* as it left */
+	size_t len;
+} flows[FLOWS];
+static unsigned int flow_count;
+
+/* ---- packets ------------------------------------------------------------------------------- */
+
+/* The IP packet at hand. */
+static struct {
+	__u8 ip[STEP_DATA_MAX + PACKET_MORE];
+	size_t len;
+} at_hand;
+
+static size_t header_len(void)
+{
+	return at_hand.ip[0] >> 4 == 6 ? 40 : (at_hand.ip[0] & 15) * 4;
+}
+
+/* Lengths and checksums as they should be. */
+static void make_sound(void)
+{
+	__u8 *ip = at_hand.ip;
+	struct view v;
+	size_t check;
+
+	if (at_hand.len < 40)
+		return;
+	if (ip[0] >> 4 == 6) {
+		put16(ip + 4, at_hand.len - 40);
+	} else {
+		if ((ip[0] & 15) < 5)
+			ip[0] = 0x45;
+		put16(ip + 2, at_hand.len);
+		put16(ip + 10, 0);
+		put16(ip + 10, ~sum16(0, ip, header_len()));
+	}
+	if (!view_read(&v, ip, at_hand.len, false) || v.fragment || v.l4 + 8 > v.len)
+		return;
+	if (v.proto == PROTO_UDP)
+		put16(ip + v.l4 + 4, v.len - v.l4);
+	check = view_check(&v);
+	if (!view_has_check(&v))
+		return;
+	put16(ip + check, 0);
+	put16(ip + check, ~sum16(v.proto == IPPROTO_ICMP ? 0
+							 : sum_pseudo(view_addrs(&v), view_addrs_len(&v),
+								      v.proto, v.len - v.l4),
+				 ip + v.l4, v.len - v.l4));
+	if (v.proto == PROTO_UDP && !get16(ip + check))
+		put16(ip + check, 0xffff);
+}
+
+/* Gives the packet at hand this family, protocol, addresses and ports. */
+static void make_of_tuple(const struct fwd_tuple *t)
+{
+	bool v4 = addr_is_v4(&t->saddr);
+	__u8 *ip = at_hand.ip;
+	struct view v;
+
+	if (!view_read(&v, ip, at_hand.len, false) || v.v6 == v4 || v.proto != t->proto ||
+	    v.l4 + 20 > v.len) {
+		/* A plain one. */
+		size_t len = at_hand.len < 120 ? 120 : at_hand.len;
+
+		memset(ip, 0, 120);
+		at_hand.len = len;
+		ip[0] = v4 ? 0x45 : 0x60;
+		ip[v4 ? 8 : 7] = 64;
+		ip[v4 ? 9 : 6] = t->proto;
+		v.l4 = v4 ? 20 : 40;
+		if (t->proto == PROTO_TCP) {
+			ip[v.l4 + 12] = 0x50;
+			ip[v.l4 + 13] = ACK;
+		}
+		put16(ip + v.l4 + (t->proto == PROTO_TCP ? 16 : 6), 0xffff);
+	}
+	memcpy(ip + (v4 ? 12 : 8), v4 ? &t->saddr.w[3] : &t->saddr.w[0], v4 ? 4 : 16);
+	memcpy(ip + (v4 ? 16 : 24), v4 ? &t->daddr.w[3] : &t->daddr.w[0], v4 ? 4 : 16);
+	memcpy(ip + v.l4, &t->sport, 2);
+	memcpy(ip + v.l4 + 2, &t->dport, 2);
+}
+
+/* An ICMP error about what left in the flow, from who got it or from a router. */
+static void make_error(const struct flow *f, const struct step *step, const __u8 *data)
+{
+	static const __u8 types[2][4] = {{3, 11, 12, 8}, {1, 2, 3, 4}};
+	bool v6 = f->ip[0] >> 4 == 6;
+	size_t header = v6 ? 40 : 20, quote = step->size && step->size < f->len ? step->size : f->len;
+	__u8 *ip = at_hand.ip, *icmp = ip + header;
+	struct fwd_addr from = f->out.daddr;
+
+	memset(ip, 0, header + 8);
+	ip[0] = v6 ? 0x60 : 0x45;
+	ip[v6 ? 7 : 8] = 64;
+	ip[v6 ? 6 : 9] = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	if (step->arg & 0x80)
+		from.w[3] ^= __constant_htonl(0x40);
+	memcpy(ip + (v6 ? 8 : 12), v6 ? &from.w[0] : &from.w[3], v6 ? 16 : 4);
+	memcpy(ip + (v6 ? 24 : 16), v6 ? &f->out.saddr.w[0] : &f->out.saddr.w[3], v6 ? 16 : 4);
+	icmp[0] = types[v6][step->arg & 3];
+	icmp[1] = step->arg >> 2 & 7;
+	memcpy(icmp + 8, f->ip, quote);
+	at_hand.len = header + 8 + quote;
+	for (int i = 0; i + 1 < step->len; i += 2)
+		icmp[4 + data[i] % (4 + quote)] = data[i + 1];
+	put16(icmp + 2, 0xffff);
+	make_sound();
+	/* Whose checksum field make_sound() has cleared: */
+	put16(icmp + 2, 0);
+	put16(icmp + 2, ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, at_hand.len - header) : 0,
+			       icmp, at_hand.len - header));
+}
+
+/* False: this step has no packet. */
+static bool make_packet(struct step *step, const __u8 *data)
+{
+	const struct flow *f = flow_count ? &flows[step->nth % flow_count] : NULL;
+
+	memcpy(at_hand.ip, data, step->len);
+	at_hand.len = step->len;
+	if (step->kind == STEP_ERROR) {
+		if (!f)
+			return false;
+		make_error(f, step, data);
+		step->where = (step->where & ~WHERE_DEVICE) | f->to;
+		return true;
+	}
+	memset(at_hand.ip + step->len, 0x5a, step->size % PACKET_MORE);
+	at_hand.len += step->size % PACKET_MORE;
+	if (!f && step->kind > STEP_SOUND)
+		return false;
+	if (step->kind == STEP_SAME || step->kind == STEP_ANSWER) {
+		struct fwd_tuple tuple = step->kind == STEP_SAME ? f->in : tuple_turned(f->out);
+
+		make_of_tuple(&tuple);
+		step->where = (step->where & ~WHERE_DEVICE) | (step->kind == STEP_SAME ? f->from : f->to);
+	}
+	if (step->kind != STEP_RAW)
+		make_sound();
+	return at_hand.len > 0;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static void judge_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const char *what)
+{
+	enum device out = DEVICE_OF(ifindex);
+	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+	struct view v;
+
+	if (out >= ETH2)
+		fail("%s: sent to device %u, which isn't attached", what, ifindex);
+	if (devices_model[out].link == FWD_LINK_ETHERNET)
+		l3 = ETHER_LEN;
+	if (ctx->len < l3 || !view_read(&v, ctx->data + l3, ctx->len - l3, false))
+		fail("%s: no packet", what);
+	judge_header(&v, what);
+	if (devices_model[out].link == FWD_LINK_ETHERNET &&
+	    get16(ctx->data + 12) != (v.v6 ? ETH_P_IPV6 : ETH_P_IP))
+		fail("%s: Ethernet type", what);
+}
+
+static long take_clone(struct native_ctx *ctx, __u32 ifindex)
+{
+	judge_frame(ctx, DEVICE_OF(ctx->ifindex), ifindex, "a copy");
+	return 0;
+}
+
+/* The frame: behind a link header, and padded. */
+static fwd_ctx ctx_make(const struct step *step)
+{
+	enum device in = step->where & WHERE_DEVICE;
+	size_t l2 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+	size_t padding = step->where & WHERE_PADDING ? 1 + step->arg % 46 : 0, pad = l2 ? 2 : 0;
+	fwd_ctx ctx = {
+	    .len = l2 + at_hand.len + padding,
+	    .ifindex = IFINDEX(in),
+	    .from_host = (step->where & (WHERE_EGRESS | WHERE_FORWARDED)) == WHERE_EGRESS,
+	    .not_for_us = step->where & WHERE_NOT_OURS,
+	    .csum_ipv6 = true,
+	    .send_clone = take_clone,
+	};
+
+	ctx.data = (__u8 *)malloc(pad + ctx.len) + pad;
+	if (l2) {
+		memcpy(ctx.data, devices_model[in].mac, 6);
+		memcpy(ctx.data + 6, devices_model[in].peer, 6);
+		put16(ctx.data + 12, at_hand.ip[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	}
+	memcpy(ctx.data + l2, at_hand.ip, at_hand.len);
+	memset(ctx.data + l2 + at_hand.len, 0xaa, padding);
+	return ctx;
+}
+
+/* As a packet that a process, or GRO, handed on without the transport checksum. */
+static void ctx_offload(fwd_ctx *ctx, const struct step *step, const struct view *v, size_t l2)
+{
+	if (v->fragment || !view_has_check(v) || (v->proto != PROTO_TCP && v->proto != PROTO_UDP) ||
+	    step->kind == STEP_RAW)
+		return;
+	ctx->summed = NATIVE_CHECKSUM_PARTIAL;
+	ctx->csum_at = l2 + view_check(v);
+	put16(ctx->data + ctx->csum_at,
+	      sum_pseudo(view_addrs(v), view_addrs_len(v), v->proto, v->len - v->l4));
+	memcpy(at_hand.ip, ctx->data + l2, at_hand.len);
+	if (step->where & WHERE_GSO && at_hand.len > 100) {
+		ctx->gso_size = 20 + step->arg * 8;
+		ctx->segments = at_hand.len / ctx->gso_size + 1;
+	}
+}
+
+static void flow_remember(const struct view *was, const struct view *is, enum device in, enum device out)
+{
+	struct flow *f = &flows[flow_count < FLOWS ? flow_count++ : FLOWS - 1];
+
+	f->in = view_tuple(was);
+	f->out = view_tuple(is);
+	f->from = in;
+	f->to = out;
+	f->len = is->len < sizeof(f->ip) ? is->len : sizeof(f->ip);
+	memcpy(f->ip, is->ip, f->len);
+}
+
+/* A packet that was sent on, or turned back for a socket of the gateway. */
+static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum device in, int action)
+{
+	bool leaves = action == TC_ACT_REDIRECT;
+	enum device out = leaves ? DEVICE_OF(world.redirected) : in;
+	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+	struct view is;
+
+	if (leaves && !world.redirected)
+		fail("redirected, but nowhere");
+	judge_frame(ctx, in, IFINDEX(out), "forwarded");
+	if (devices_model[out].link == FWD_LINK_ETHERNET)
+		l3 = ETHER_LEN;
+	view_read(&is, ctx->data + l3, ctx->len - l3, false);
+	if (ctx->len - l3 != is.len && !ctx->gso_size)
+		fail("link padding was sent on");
+	if (is.ip[is.v6 ? 7 : 8] != was->ip[was->v6 ? 7 : 8] - leaves)
+		fail("TTL %d after %d", is.ip[is.v6 ? 7 : 8], was->ip[was->v6 ? 7 : 8]);
+	if (was->proto != PROTO_TCP && was->proto != PROTO_UDP) {
+		judge_error(was, &is);
+		return;
+	}
+	judge_bytes(was, &is);
+	judge_checksum(was, &is, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
+	judge_way_back(was, &is);
+	if (!was->later)
+		flow_remember(was, &is, in, out);
+}
+
+static void judge_packet(const fwd_ctx *ctx, const struct view *was, const __u8 *before,
+			 __u32 before_len, enum device in, enum fwd_reason reason, int action)
+{
+	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+
+	if (world.held)
+		fail("%d sockets are held on to", world.held);
+	if (reason == FWD_FORWARDED) {
+		judge_translated(ctx, was, in, action);
+	} else if (action == TC_ACT_UNSPEC) {
+		if (ctx->len != before_len || memcmp(ctx->data, before, before_len))
+			fail("a packet was changed and passed, reason %d", reason);
+	} else if (reason_class(reason) == FWD_CLASS_ANSWER && action == TC_ACT_REDIRECT) {
+		if (ctx->returned_to != ctx->ifindex)
+			fail("an error that isn't returned");
+		judge_answer(was, ctx->data + l3, ctx->len - l3, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
+	} else if (action != TC_ACT_SHOT) {
+		fail("action %d for reason %d", action, reason);
+	}
+}
+
+static void run_packet(const struct step *step)
+{
+	enum device in = step->where & WHERE_DEVICE;
+	size_t l2 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+	fwd_ctx ctx = ctx_make(step);
+	enum fwd_reason reason;
+	int action;
+	__u8 *before;
+	__u32 before_len;
+	struct view was;
+
+	if (view_read(&was, at_hand.ip, at_hand.len, false) && step->where & WHERE_PARTIAL)
+		ctx_offload(&ctx, step, &was, l2);
+	before_len = ctx.len;
+	before = native_copy(ctx.data, ctx.len);
+	fwd_link = devices_model[in].link;
+	fwd_device_index = in;
+	world.redirected = 0;
+	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
+					    : journey_ingress(&ctx, &reason);
+	judge_packet(&ctx, &was, before, before_len, in, reason, action);
+	free(before);
+	free(native_room(&ctx));
+}
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+static void run_time(const struct step *step)
+{
+	if (step->arg & 0x80)
+		world_wait(FWD_NSEC / 1000 * (step->arg & 0x7f) * 10);
+	else /* up to six days and some */
+		world_wait(FWD_NSEC << step->arg % 20);
+	if (step->arg & 0x80)
+		world_sweep();
+	judge_swept();
+}
+
+static void run_rule(const struct step *step)
+{
+	__u32 index = step->nth % RULES;
+
+	if (step->arg % 3 == 0)
+		world_rule_add(index);
+	else
+		world_rule_del(index, step->arg % 3 == 1);
+}
+
+static void run_world(const struct step *step)
+{
+	switch (step->arg % 6) {
+	case 0:
+		world.flags ^= step->nth;
+		break;
+	case 1:
+		world.sockets = step->nth;
+		break;
+	case 2:
+		world.mtu[step->where & WHERE_DEVICE] = step->size;
+		break;
+	case 3:
+		world_setting(step->nth, step->size);
+		break;
+	case 4:
+		world.random_bits = step->nth;
+		break;
+	case 5: /* `conn flush` of one */
+		if (flow_count) {
+			const struct fwd_tuple key = flows[step->nth % flow_count].in;
+			struct fwd_conn *conn = bpf_map_lookup_elem(&conns, &key);
+
+			if (conn)
+				conn_end(&key, conn->slot, FWD_END_OTHER);
+		}
+		break;
+	}
+}
+
+static void run_step(struct step *step, const __u8 *data)
+{
+	step->kind %= STEP_MAX;
+	/* There is no program on eth2. */
+	if ((step->where & WHERE_DEVICE) == ETH2)
+		step->where ^= ETH2;
+	switch (step->kind) {
+	case STEP_TIME:
+		run_time(step);
+		break;
+	case STEP_RULE:
+		run_rule(step);
+		break;
+	case STEP_WORLD:
+		run_world(step);
+		break;
+	default:
+		if (make_packet(step, data))
+			run_packet(step);
+	}
+	judge_table();
+}
+
+/* Everything ends by itself, whatever there was. */
+static void run_out(void)
+{
+	struct fwd_config *c = config_get();
+
+	for (int i = 0; i < FWD_TIMEOUT_MAX; i++)
+		c->timeout[i] = FWD_TICKS(FWD_TIMEOUT_MAX_SEC);
+	world_wait((FWD_TIMEOUT_MAX_SEC + 1) * FWD_NSEC);
+	world_wait(SWEEP_LOST_WAIT * 1000000ULL * 2);
+	if (judge_table())
+		fail("connections are left over");
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *bytes, size_t size)
+{
+	struct script_setup setup;
+	size_t at = sizeof(setup);
+	struct step step;
+	const __u8 *data;
+
+	if (size < sizeof(setup))
+		return 0;
+	memcpy(&setup, bytes, sizeof(setup));
+	flow_count = 0;
+	world_start(&setup);
+	for (int i = 0; i < SCRIPT_STEPS_MAX && script_next(bytes, size, &at, &step, &data); i++)
+		run_step(&step, data);
+	run_out();
+	native_maps_clear();
+	return 0;
+}
+
+#pragma clang attribute pop

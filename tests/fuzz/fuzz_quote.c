@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors with any quote, cut anywhere: parse() and translate_error(). Of the input's first byte one bit
+ * is the link, one what becomes of the TTL; then the IP packet, whose outer checksums are set right here.
+ */
+#include "ctx_native.h"
+#include "parse.h"
+#include "translate_icmp.h"
+
+/* Functions of their own, to be counted. */
+static __noinline bool parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	return parse(ctx, pkt) == FWD_FORWARDED && pkt->is_error;
+}
+
+static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					const struct fwd_conn *to, enum fwd_ttl how)
+{
+	return translate_error(ctx, pkt, to, how);
+}
+
+#include "uncounted.h"
+#include "view.h"
+
+/* The outer header's lengths and checksums, and the error's. */
+static bool make_sound(__u8 *ip, size_t len)
+{
+	bool v6 = len && ip[0] >> 4 == 6;
+	size_t header = v6 ? 40 : 20;
+
+	if (len < header + 8)
+		return false;
+	put16(ip + (v6 ? 4 : 2), v6 ? len - 40 : len);
+	if (v6) {
+		ip[6] = IPPROTO_ICMPV6;
+	} else {
+		ip[0] = 0x45;
+		ip[9] = IPPROTO_ICMP;
+		put16(ip + 6, 0);
+		put16(ip + 10, 0);
+		put16(ip + 10, ~sum16(0, ip, 20));
+	}
+	put16(ip + header + 2, 0);
+	put16(ip + header + 2, ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, len - 40) : 0,
+				      ip + header, len - header));
+	return true;
+}
+
+/* The entry of the answers to what the error is about. */
+static struct fwd_conn conn_of(const struct fwd_pkt *pkt, const __u8 *bytes)
+{
+	struct fwd_conn conn = {.sport = bytes[0] | bytes[1] << 8, .dport = bytes[2] | bytes[3] << 8};
+
+	if (pkt->family == FWD_FAMILY_IPV4) {
+		addr_from_v4(&conn.saddr, 0x2222d85dU ^ bytes[4]);
+		addr_from_v4(&conn.daddr, 0x84429336U ^ bytes[5]);
+	} else {
+		conn.saddr = (struct fwd_addr){{0x1200120, bytes[4], 0, 0x34}};
+		conn.daddr = (struct fwd_addr){{0x1200120, 0, bytes[5], 0x132}};
+	}
+	return conn;
+}
+
+/* What is no address, port, TTL or checksum stays. */
+static void judge_rest(const struct view *was, const struct view *is, const struct fwd_pkt *pkt)
+{
+	size_t quote = was->l4 + 8, l4 = pkt->quote.l4_off - pkt->l3_off;
+	size_t check = l4 + (pkt->quote.tuple.proto == IPPROTO_TCP ? 16 : 6);
+
+	for (size_t i = 0; i < was->len; i++) {
+		size_t at = i < quote ? i : i - quote;
+		bool address = was->v6 ? at >= 8 && at < 40 : at >= 10 && at < 20;
+		bool outer = i < quote && (i == (was->v6 ? 7U : 8U) || i / 2 == was->l4 / 2 + 1);
+		bool port = i >= l4 && i < l4 + 4;
+
+		if (was->ip[i] != is->ip[i] && !address && !outer && !port && i != check && i != check + 1)
+			fail("byte %zu became %02x from %02x", i, is->ip[i], was->ip[i]);
+	}
+}
+
+static void translate_bytes(const __u8 *ip, size_t len, const __u8 *numbers, enum fwd_ttl how)
+{
+	__u32 l3 = fwd_link == FWD_LINK_ETHERNET ? ETH_HLEN : 0, pad = l3 ? 2 : 0;
+	fwd_ctx ctx = {.data = (__u8 *)malloc(pad + l3 + len) + pad, .len = l3 + len, .csum_ipv6 = true};
+	struct fwd_pkt pkt = {};
+	struct view was, is;
+
+	memset(ctx.data, 0, l3);
+	put16(ctx.data + (l3 ? 12 : 0), ip[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	memcpy(ctx.data + l3, ip, len);
+	if (parse_packet(&ctx, &pkt)) {
+		struct fwd_conn to = conn_of(&pkt, numbers);
+
+		if (!translate_packet(&ctx, &pkt, &to, how))
+			fail("an error that was parsed can't be translated");
+		if (!view_read(&was, ip, len, false) || !view_read(&is, ctx.data + l3, len, false))
+			fail("no packet");
+		judge_header(&is, "an error");
+		judge_error(&was, &is);
+		judge_rest(&was, &is, &pkt);
+	}
+	free(native_room(&ctx));
+}
+
+int LLVMFuzzerTestOneInput(const __u8 *bytes, size_t size)
+{
+	static __u8 ip[2048];
+
+	if (size < 30 || size > sizeof(ip))
+		return 0;
+	fwd_link = bytes[0] & 1 ? FWD_LINK_ETHERNET : FWD_LINK_IP;
+	for (size_t cut = 0; cut < 80 && cut < size - 1; cut++) {
+		memcpy(ip, bytes + 1, size - 1);
+		if (!make_sound(ip, size - 1 - cut))
+			break;
+		translate_bytes(ip, size - 1 - cut, bytes + size - 6, bytes[0] >> 1 & 1);
+	}
+	return 0;
+}
+
+#pragma clang attribute pop

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * seeds DIR: writes what the fuzzers begin with, DIR/TARGET/NAME: whole stories for fuzz_pipeline, and every
+ * packet of tests/prog/test_packets.c, whose tables are included as they are.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include "fwd_abi.h"
+#include "packets.h"
+
+static const char *directory;
+
+static void seed_write(const char *target, const char *name, const void *bytes, size_t len)
+{
+	char path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, target);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		packet_die("can't make", path);
+	snprintf(path, sizeof(path), "%s/%s/%s", directory, target, name);
+	file = fopen(path, "w");
+	if (!file || fwrite(bytes, len, 1, file) != 1 || fclose(file))
+		packet_die("can't write", path);
+}
+
+/* ---- stories -------------------------------------------------------------------------------- */
+
+static struct story {
+	__u8 bytes[1 << 16];
+	size_t size;
+} story;
+
+static void story_begin(struct script_setup setup)
+{
+	memcpy(story.bytes, &setup, sizeof(setup));
+	story.size = sizeof(setup);
+}
+
+static void story_packet(__u8 kind, __u8 where, __u8 nth, struct packet p)
+{
+	story.size += step_put_packet(story.bytes + story.size,
+				      (struct step){.kind = kind, .where = where, .nth = nth}, &p);
+}
+
+static void story_step(struct step step)
+{
+	story.size += step_put(story.bytes + story.size, step, "", 0);
+}
+
+static void story_end(const char *name)
+{
+	seed_write("fuzz_pipeline", name, story.bytes, story.size);
+}
+
+#define WIDE ((struct script_setup){.half_open = 7, .connections = 7, .mtu = 0x04})
+
+static void story_handshake(const char *way, __u8 nth)
+{
+	story_packet(STEP_SOUND, 0, 0, TCP(way, SYN, .seq = 77, .mss = 1460));
+	story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
+	story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .seq = 78, .ack = 9001));
+}
+
+/* SYN, SYN-ACK and ACK are three flows to refer to; the first is the connection's. */
+static void story_tcp(const char *name, const char *way)
+{
+	story_begin(WIDE);
+	story_handshake(way, 0);
+	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 100));
+	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 28, 0});
+	story_step((struct step){STEP_ERROR, 0, 1, 0x80, 0, 0});
+	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 78, .ack = 9101));
+	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 9101, .ack = 79));
+	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, ACK, .seq = 79, .ack = 9102));
+	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, SYN, .seq = 7000));
+	story_step((struct step){STEP_TIME, 0, 0, 8, 0, 0});
+	story_end(name);
+}
+
+static void story_udp(const char *name, const char *way)
+{
+	story_begin(WIDE);
+	story_packet(STEP_SOUND, 0, 0, UDP(way, .data = 30));
+	story_packet(STEP_ANSWER, 0, 0, UDP(ANYBODY, .data = 30));
+	story_packet(STEP_SAME, 0, 0, UDP(ANYBODY, .data = 30));
+	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 0, 0});
+	story_step((struct step){STEP_ERROR, 0, 1, 0x8c, 28, 0});
+	story_step((struct step){STEP_TIME, 0, 0, 6, 0, 0});
+	story_step((struct step){STEP_TIME, 0, 0, 7, 0, 0});
+	story_end(name);
+}
+
+static void story_too_big(void)
+{
+	story_begin(WIDE);
+	for (int partial = 0; partial < 2; partial++) {
+		__u8 where = partial ? WHERE_PARTIAL : 0;
+
+		story_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500));
+		story_packet(STEP_SOUND, where, 0, TCP(IN6 "8000", SYN, .data = 1500));
+		story_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500, .fragment = 0x8000));
+		story_packet(STEP_SOUND, where | WHERE_GSO, 0, TCP(IN "8000", SYN, .data = 1500));
+	}
+	story_end("too_big");
+}
+
+/* Three parts of a datagram; the order says which comes when. */
+static void story_fragments(const char *name, const char *order)
+{
+	const struct packet parts[3] = {UDP(IN "8000", .data = 64, .fragment = 0x2000),
+					UDP(IN "8000", .data = 56, .fragment = 0x2009),
+					UDP(IN "8000", .data = 40, .fragment = 0x0011)};
+
+	story_begin(WIDE);
+	for (; *order; order++)
+		story_packet(STEP_SOUND, 0, 0, parts[*order - '0']);
+	story_end(name);
+}
+
+/* A visitor's connection, and then the gateway's own from the same port to the same target. */
+static void story_local(void)
+{
+	story_begin(WIDE);
+	story_handshake(IN "8000", 0);
+	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", SYN));
+	for (__u8 nth = 3; nth < 5; nth++)
+		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9, .ack = 1));
+	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
+	story_step((struct step){STEP_RULE, 0, 0, 2, 0, 0});
+	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
+	story_end("local");
+}
+
+static void story_crowd(const char *name, struct script_setup setup, bool confirmed)
+{
+	static const char *const ways[] = {IN "8000", IN6 "8000", IN "5000", IN "9000",
+					   IN "8080", IN "8001",  IN "5001", IN "5002"};
+
+	story_begin(setup);
+	for (__u8 i = 0; i < 8; i++) {
+		if (confirmed && i < 2)
+			story_handshake(ways[i], 3 * i);
+		else
+			story_packet(STEP_SOUND, 0, 0, TCP(ways[i], SYN));
+	}
+	story_end(name);
+}
+
+/* Two that are confirmed and room for one; then that one ends, and the ring comes round to the other. */
+static void story_no_place(void)
+{
+	story_begin((struct script_setup){.half_open = 1});
+	story_packet(STEP_SOUND, 0, 0, TCP(IN "8000", SYN));
+	story_packet(STEP_SOUND, 0, 0, TCP(IN "8080", SYN));
+	for (__u8 nth = 0; nth < 2; nth++)
+		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000));
+	for (__u8 nth = 0; nth < 2; nth++)
+		story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .ack = 9001));
+	story_step((struct step){STEP_WORLD, 0, 0, 5, 0, 0});
+	for (int i = 0; i < 3; i++)
+		story_packet(STEP_SOUND, 0, 0, TCP(IN "9000", SYN));
+	story_packet(STEP_SAME, 0, 1, TCP(ANYBODY, RST, .seq = 0x7fffffff));
+	story_end("no_place");
+}
+
+static void stories(void)
+{
+	story_tcp("tcp", IN "8000");
+	story_tcp("tcp6", IN6 "8000");
+	story_tcp("tcp_lan", IN "8080");
+	story_tcp("tcp_wildcard", IN "9000");
+	story_udp("udp", IN "8000");
+	story_udp("udp6", IN6 "8080");
+	story_udp("udp_pool", IN "7010");
+	story_udp("udp_range", IN "7001");
+	story_too_big();
+	story_fragments("fragments_in_order", "012");
+	story_fragments("fragments_backwards", "210");
+	story_fragments("fragments_twice", "0112");
+	story_local();
+	story_no_place();
+	story_crowd("ring_turns", (struct script_setup){.half_open = 1}, false);
+	story_crowd("full", (struct script_setup){.half_open = 2, .connections = 1}, true);
+	story_crowd("no_port", (struct script_setup){.half_open = 7, .ports = 8}, false);
+	story_crowd("sockets", (struct script_setup){.half_open = 7, .sockets = 2}, false);
+}
+
+/* ---- ICMP errors --------------------------------------------------------------------------- */
+
+static void errors(void)
+{
+	static const struct error rows[] = {
+	    {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP("10.172.16.1:40001 > 10.172.16.2:80", .data = 20)},
+	    {"10.172.16.9:0 > 10.172.16.1:0", 3, 4, 1420,
+	     .quoted = TCP("10.172.16.1:40001 > 10.172.16.2:80", ACK, .options = 8, .data = 20)},
+	    {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280,
+	     .quoted = TCP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", ACK, .ext = "h")},
+	    {"[fd10:172:16::9]:0 > [fd10:172:16::1]:0", 1, 4,
+	     .quoted = UDP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", .data = 9)},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char name[16];
+		struct frame f;
+
+		error_build(&f, &rows[i], NULL, NULL);
+		memmove(f.data + 1, f.data, f.len);
+		f.data[0] = i;
+		snprintf(name, sizeof(name), "error%zu", i);
+		seed_write("fuzz_quote", name, f.data, f.len + 1);
+		seed_write("fuzz_parse", name, f.data, f.len + 1);
+	}
+}
+
+/* ---- words --------------------------------------------------------------------------------- */
+
+/* A word ends with a newline. */
+static void words(void)
+{
+	static const char *const rules[] = {
+	    "tcp\n93.184.216.34:8000\n10.172.16.2:8000\n10.172.16.1,10.172.16.11\nweb\n1000",
+	    "udp\n:27015-27030\n[fd10:172:16::2]:27015-27030\nauto\ngame-1\nauto",
+	    "tcp\n[2001:db8::1]:443\nfd10:172:16::2\nnone\n\noff",
+	    "tcp\n0.0.0.0:1-65535\n10.0.0.1",
+	};
+	static const char *const lines[] = {
+	    "map\nadd\ntcp\n:8000\n10.172.16.2\n--snat\nnone\n--name=web\n--mss\n1000",
+	    "map\ndel\nudp\n:27015-27030\n--keep-connections",
+	    "attach\neth0\nwg0\n--connections\n1000\n--half-open=64\n--mode\ntc",
+	    "conn\nlist\n--proto\ntcp\n--client\n10.0.0.0/8\n--state\nESTABLISHED\n--json",
+	    "conn\nflush\n--listen\n1.2.3.4:80\n--target\n[fd00::1]:80\n--source\n::1\n--map\nweb",
+	    "set\ntcp_established\n3600", "set\nudp\ndefault", "get\nudp_stream\n--json",
+	    "stats\n--watch", "help\nmap\nadd", "version\n--json", "detach\n--\n-x",
+	    "purge\n-v\n--pin-dir\n/sys/fs/bpf/other", "map\nadd\n--help",
+	};
+	char name[16];
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		snprintf(name, sizeof(name), "rule%zu", i);
+		seed_write("fuzz_rule", name, rules[i], strlen(rules[i]));
+	}
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(name, sizeof(name), "line%zu", i);
+		seed_write("fuzz_cli", name, lines[i], strlen(lines[i]));
+	}
+}
+
+/* ---- the tables of tests/prog -------------------------------------------------------------- */
+
+/*
+ * Of gateway.h and check.h, which run the programs, here is what the tables of test_packets.c need:
+ * arrives() takes each packet down, and nothing is expected of it.
+ */
+#define GATEWAY_H
+#define CHECK_H
+#undef IN
+#undef IN6
+#undef LOCAL
+
+#define Test(suite, name, ...)                                                    \
+	static void table_##name(void);                                           \
+	__attribute__((constructor)) static void table_add_##name(void)           \
+	{                                                                         \
+		tables[table_count++] = (struct table){"table_" #name, table_##name}; \
+	}                                                                         \
+	static void table_##name(void)
+#define TestSuite(...) struct seeds_no_suite
+#define cr_expect(...) ((void)0)
+#define cr_assert(...) ((void)0)
+#define LEAVES_BY(...)    ((struct fate){})
+#define IS_PASSED(...)    ((struct fate){})
+#define IS_DROPPED(...)   ((struct fate){})
+#define IS_LEFT_ALONE     ((struct fate){})
+#define way_back(way)     "10.172.16.2:8000 > 10.172.16.1:40000"
+#define counters_read()   ((struct fwd_counters){})
+#define rule_stats_read(index) ((struct fwd_rule_stats){})
+#define gateway_start(...)  ((void)rules)
+#define rule_put(...)       ((void)0)
+#define rule_give_up(...)   ((void)0)
+#define table_flush()       ((void)0)
+#define check_table()       ((void)0)
+#define ip_batch(...)       ((void)0)
+#define write_file(...)     ((void)0)
+#define forwarding_set(...) ((void)0)
+#define run(...)            ((void)0)
+#define run_frame(...)      ((void)r)
+
+enum device { ETH0, WG0, ETH1, DEVICES };
+enum { FATE_LEAVES = 1 };
+struct fate {
+	int type;
+	const char *way;
+};
+struct rule {
+	__u8 proto;
+	const char *listen, *target, *source;
+	__u16 last;
+	int state;
+};
+struct result {
+	struct frame in, out;
+};
+static const struct {
+	int link;
+	__u8 mac[6], peer[6];
+} devices[DEVICES] = {{.link = FWD_LINK_ETHERNET}, {.link = FWD_LINK_IP}, {.link = FWD_LINK_ETHERNET}};
+
+static struct table {
+	const char *name;
+	void (*take_down)(void);
+} tables[64];
+static size_t table_count, table_packets;
+static const char *table_name;
+
+static void arrives(const char *what, enum device in, struct packet p, struct fate fate)
+{
+	struct frame f;
+	char name[64];
+
+	story_packet(STEP_RAW, in, 0, p);
+	packet_build(&f, &p, NULL, NULL);
+	memmove(f.data + 1, f.data, f.len);
+	f.data[0] = 0;
+	snprintf(name, sizeof(name), "%s%zu", table_name, table_packets++);
+	seed_write("fuzz_parse", name, f.data, f.len + 1);
+}
+
+#include "../prog/test_packets.c"
+
+static void tables_write(void)
+{
+	for (struct table *t = tables; t < tables + table_count; t++) {
+		story_begin(WIDE);
+		table_name = t->name;
+		table_packets = 0;
+		t->take_down();
+		if (table_packets)
+			story_end(t->name);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fputs("usage: seeds DIR\n", stderr);
+		return 2;
+	}
+	directory = argv[1];
+	if (mkdir(directory, 0755) && errno != EEXIST)
+		packet_die("can't make", directory);
+	stories();
+	errors();
+	words();
+	tables_write();
+	return 0;
+}
