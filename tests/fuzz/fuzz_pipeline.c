@@ -299,17 +299,20 @@ static void run_packet(const struct step *step)
 	__u8 *before;
 	__u32 before_len;
 	struct view was;
+	struct ends ends;
 
 	if (view_read(&was, at_hand.ip, at_hand.len, false) && step->where & WHERE_PARTIAL)
 		ctx_offload(&ctx, step, &was, l2);
 	before_len = ctx.len;
 	before = native_copy(ctx.data, ctx.len);
+	ends = ends_count();
 	fwd_link = devices_model[in].link;
 	fwd_device_index = in;
 	world.redirected = 0;
 	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
 					    : journey_ingress(&ctx, &reason);
 	judge_packet(&ctx, &was, before, before_len, in, reason, action);
+	judge_evicted(&ends);
 	free(before);
 	free(native_room(&ctx));
 }

@@ -227,6 +227,36 @@ static __u32 judge_table(void)
 	return forward;
 }
 
+/* How many connections are confirmed, and how many ended in which way. */
+struct ends {
+	__u32 confirmed;
+	__u64 ended, evicted;
+};
+
+static struct ends ends_count(void)
+{
+	const struct fwd_counters *c = counters_get();
+	struct ends e = {.ended = c->ended, .evicted = c->evicted};
+
+	native_map_each(elem, NATIVE_MAP(&conns))
+	{
+		const struct fwd_conn *conn = elem->value;
+
+		e.confirmed += conn->dir == FWD_DIR_FORWARD && conn->track & FWD_TRACK_CONFIRMED;
+	}
+	return e;
+}
+
+/* Newer ones push out only who isn't confirmed. */
+static void judge_evicted(const struct ends *before)
+{
+	struct ends after = ends_count();
+
+	if (after.confirmed < before->confirmed &&
+	    after.ended - before->ended == after.evicted - before->evicted)
+		fail("a confirmed connection was pushed out");
+}
+
 /* After a round of the sweeper nothing is there that should have ended. */
 static void judge_swept(void)
 {
