@@ -178,10 +178,74 @@ static void judge_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const
 		fail("%s: Ethernet type", what);
 }
 
+/* What was cut into pieces, put together again. They come in order; it may be a fragment itself. */
+static struct {
+	__u8 header[60], data[65536];
+	size_t header_len, len;
+	unsigned int place; /* flags and offset, as it came */
+	bool taken;         /* or else a copy is of another fragment */
+	bool begun;
+} whole;
+
+static void whole_begin(const struct view *was)
+{
+	whole.place = was->v6 ? 0 : get16(was->ip + 6);
+	whole.taken = !was->v6 && (!was->fragment || was->later);
+	whole.begun = false;
+}
+
+static void whole_add(const struct view *v)
+{
+	size_t start = ((get16(v->ip + 6) & 0x1fff) - (whole.place & 0x1fff)) * 8;
+	bool more = get16(v->ip + 6) & 0x2000;
+
+	if (start == 0) {
+		whole.begun = true;
+		whole.len = 0;
+		whole.header_len = v->l4;
+		memcpy(whole.header, v->ip, v->l4);
+	}
+	if (!whole.begun || start != whole.len || (more && (v->len - v->l4) % 8))
+		fail("a piece from %zu of %zu bytes, behind %zu", start, v->len - v->l4, whole.len);
+	memcpy(whole.data + start, v->ip + v->l4, v->len - v->l4);
+	whole.len += v->len - v->l4;
+}
+
+static struct view whole_view(void)
+{
+	static __u8 ip[sizeof(whole.header) + sizeof(whole.data)];
+	struct view v;
+
+	memcpy(ip, whole.header, whole.header_len);
+	memcpy(ip + whole.header_len, whole.data, whole.len);
+	put16(ip + 2, whole.header_len + whole.len);
+	put16(ip + 6, whole.place);
+	view_read(&v, ip, whole.header_len + whole.len, false);
+	return v;
+}
+
 static long take_clone(struct native_ctx *ctx, __u32 ifindex)
 {
+	size_t l3 = devices_model[DEVICE_OF(ctx->ifindex)].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
+	struct view v;
+
 	judge_frame(ctx, DEVICE_OF(ctx->ifindex), ifindex, "a copy");
+	if (devices_model[DEVICE_OF(ifindex)].link == FWD_LINK_ETHERNET)
+		l3 = ETHER_LEN;
+	view_read(&v, ctx->data + l3, ctx->len - l3, false);
+	if (whole.taken)
+		whole_add(&v);
 	return 0;
+}
+
+/* Nothing leaves that the device would refuse, but what the kernel has still to cut. */
+static void judge_size(const fwd_ctx *ctx, const struct view *was, const struct view *is, enum device out)
+{
+	bool fixed = was->v6 || get16(was->ip + 6) & 0x4000;
+
+	if (fixed && !ctx->gso_size && world.mtu[out] && is->len > world.mtu[out] &&
+	    (was->proto == PROTO_TCP || was->proto == PROTO_UDP))
+		fail("%zu bytes were sent to a device of %u", is->len, world.mtu[out]);
 }
 
 /* The frame: behind a link header, and padded. */
@@ -255,12 +319,22 @@ static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum de
 	view_read(&is, ctx->data + l3, ctx->len - l3, false);
 	if (ctx->len - l3 != is.len && !ctx->gso_size)
 		fail("link padding was sent on");
+	if (leaves)
+		judge_size(ctx, was, &is, out);
+	if (whole.begun) {
+		whole_add(&is);
+		if ((get16(is.ip + 6) ^ whole.place) & 0x2000)
+			fail("the last piece says that it isn't, or the other way round");
+		is = whole_view();
+	}
 	if (is.ip[is.v6 ? 7 : 8] != was->ip[was->v6 ? 7 : 8] - leaves)
 		fail("TTL %d after %d", is.ip[is.v6 ? 7 : 8], was->ip[was->v6 ? 7 : 8]);
 	if (was->proto != PROTO_TCP && was->proto != PROTO_UDP) {
 		judge_error(was, &is);
 		return;
 	}
+	if (!was->v6 && !whole.taken && is.len != was->len)
+		return; /* a first fragment that was cut: its pieces and the copies come in one row */
 	judge_bytes(was, &is);
 	judge_checksum(was, &is, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
 	judge_way_back(was, &is);
@@ -300,17 +374,24 @@ static void run_packet(const struct step *step)
 	__u32 before_len;
 	struct view was;
 	struct ends ends;
+	bool readable;
 
 	if (view_read(&was, at_hand.ip, at_hand.len, false) && step->where & WHERE_PARTIAL)
 		ctx_offload(&ctx, step, &was, l2);
 	before_len = ctx.len;
 	before = native_copy(ctx.data, ctx.len);
+	/* As it came: what a header claims may reach into the padding. */
+	readable = view_read(&was, before + l2, ctx.len - l2, false);
 	ends = ends_count();
 	fwd_link = devices_model[in].link;
 	fwd_device_index = in;
 	world.redirected = 0;
+	if (readable)
+		whole_begin(&was);
 	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
 					    : journey_ingress(&ctx, &reason);
+	if (reason == FWD_FORWARDED && !readable)
+		fail("forwarded what is no packet");
 	judge_packet(&ctx, &was, before, before_len, in, reason, action);
 	judge_evicted(&ends);
 	free(before);
@@ -351,6 +432,7 @@ static void run_world(const struct step *step)
 		break;
 	case 2:
 		world.mtu[step->where & WHERE_DEVICE] = step->size;
+		world_wait(2 * FWD_NSEC); /* for so long a connection remembers the old one */
 		break;
 	case 3:
 		world_setting(step->nth, step->size);

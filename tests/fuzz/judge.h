@@ -112,6 +112,7 @@ static void judge_way_back(const struct view *was, const struct view *is)
 static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool partial)
 {
 	size_t half = view_addrs_len(was) / 2, at = was->v6 ? 40 : 20, quote, check;
+	struct fwd_addr from;
 	struct view is;
 	__u32 pseudo;
 
@@ -120,9 +121,11 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 	judge_header(&is, "an error of the gateway's");
 	if (is.proto != (is.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
 		fail("an error of the gateway's is no ICMP");
-	if (memcmp(view_addrs(&is), view_addrs(was) + half, half) ||
-	    memcmp(view_addrs(&is) + half, view_addrs(was), half))
+	if (memcmp(view_addrs(&is) + half, view_addrs(was), half))
 		fail("an error of the gateway's doesn't go back");
+	from = view_tuple(&is).saddr;
+	if (memcmp(view_addrs(&is), view_addrs(was) + half, half) && !world_is_own(&from))
+		fail("an error of the gateway's is from somebody else");
 	if (len > (is.v6 ? 1280 : 576))
 		fail("an error of the gateway's has %zu bytes", len);
 	quote = len - at - 8;
