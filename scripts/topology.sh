@@ -13,7 +13,8 @@
 #                              wan 203.0.113.7           ┌─▸ enp3s0 192.168.178.20   ║
 #                              lan 192.168.178.1 ◂───────┘   wg0    10.172.16.2 ◂════╝
 #
-# and, where asked for, `lan`: a server that hangs on the gateway's eth1 by plain Ethernet.
+# and, where asked for, `lan`: a server that hangs on the gateway's eth1 by plain Ethernet; and `phone`: another
+# WireGuard peer, 10.172.16.3, that sends all it has to say through the tunnel.
 #
 # A run has a prefix; each of its namespaces is called PREFIX-HOST, so any number of runs live side by
 # side. All else it needs is under TOPO_DIR: keys, logs, the pids of what it started, and a bpffs.
@@ -21,6 +22,7 @@
 #   topo_up              makes it, by TOPO_OPTIONS:
 #                          client2       a second client
 #                          lan           a server behind the gateway's eth1
+#                          phone         a second WireGuard peer
 #                          offload=off   checksum and segmentation offloads off on every device
 #   topo_in HOST CMD...  runs a command on a host
 #   topo_spawn HOST NAME CMD...  same in the background; output in TOPO_DIR/NAME.log
@@ -42,6 +44,8 @@ GATEWAY_WG=10.172.16.1
 GATEWAY_WG6=fd10:172:16::1
 HOME_WG=10.172.16.2
 HOME_WG6=fd10:172:16::2
+PHONE_WG=10.172.16.3
+PHONE_WG6=fd10:172:16::3
 LAN=10.99.0.2
 LAN6=fd10:99::2
 WG_PORT=51913
@@ -203,6 +207,33 @@ topo_tunnel() {
 	done
 }
 
+# The phone's AllowedIPs are 0.0.0.0/0 and ::/0, which takes the rules that wg-quick makes of that: all goes
+# through the tunnel but the tunnel itself, whose packets bear a mark.
+topo_phone() {
+	local family
+	topo_host phone
+	topo_link phone eth0 internet p0
+	topo_in phone ip addr add 192.0.2.3/24 dev eth0
+	topo_in internet ip addr add 192.0.2.1/24 dev p0
+	topo_default_route phone 192.0.2.1
+	(umask 077 && wg genkey >"$TOPO_DIR/phone.key")
+	wg pubkey <"$TOPO_DIR/phone.key" >"$TOPO_DIR/phone.pub"
+	topo_wireguard phone
+	topo_wg gateway set peer "$(cat "$TOPO_DIR/phone.pub")" allowed-ips $PHONE_WG/32,$PHONE_WG6/128
+	topo_wg phone set private-key "$TOPO_DIR/phone.key" fwmark $WG_PORT \
+		peer "$(cat "$TOPO_DIR/gateway.pub")" endpoint $GATEWAY:$WG_PORT \
+		persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+	topo_address phone wg0 $PHONE_WG/32 $PHONE_WG6/128
+	topo_option offload=off && topo_offload phone wg0 off
+	topo_in phone ip link set wg0 mtu 1420 up
+	for family in -4 -6; do
+		topo_in phone ip $family route add default dev wg0 table $WG_PORT
+		topo_in phone ip $family rule add not fwmark $WG_PORT table $WG_PORT
+		topo_in phone ip $family rule add table main suppress_prefixlength 0
+	done
+	topo_wait 10 topo_in phone ping -c1 -W1 $GATEWAY_WG
+}
+
 # The firewall of product.md: nothing passes but ssh, WireGuard and what is said on wg0. No rule in
 # FORWARD at all. IPv6 can't do without neighbour discovery.
 topo_firewall() {
@@ -278,6 +309,9 @@ topo_make() {
 	topo_firewall
 	# PersistentKeepalive makes home call at once; without a handshake nothing goes inwards.
 	topo_wait 10 topo_in home ping -c1 -W1 $GATEWAY_WG
+	if topo_option phone; then
+		topo_phone
+	fi
 }
 
 topo_up() {

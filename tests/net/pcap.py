@@ -13,11 +13,11 @@ import struct
 import sys
 
 ETHERNET, RAW, LINUX_SLL2 = 1, (12, 14, 101, 228, 229), 276
-ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN = 0x0800, 0x86DD, 0x8100
 
 
 def frames(path):
-    """(time, destination MAC or None, IP packet) of each frame that carries IP."""
+    """(time, destination MAC or None, VLAN or None, IP packet) of each frame that carries IP."""
     with open(path, "rb") as file:
         content = file.read()
     if len(content) < 24:
@@ -32,10 +32,13 @@ def frames(path):
         if captured < length:
             sys.exit(f"{path}: a packet of {length} bytes was cut to {captured}")
         if link == ETHERNET:
-            if struct.unpack("!H", frame[12:14])[0] in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
-                yield seconds + part * 1e-6, frame[:6].hex(":"), frame[14:]
+            kind, tag, inner = struct.unpack("!HHH", frame[12:18])
+            if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+                yield seconds + part * 1e-6, frame[:6].hex(":"), None, frame[14:]
+            elif kind == ETHERTYPE_VLAN and inner in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+                yield seconds + part * 1e-6, frame[:6].hex(":"), tag & 0xFFF, frame[18:]
         elif link in RAW:
-            yield seconds + part * 1e-6, None, frame
+            yield seconds + part * 1e-6, None, None, frame
         else:
             sys.exit(f"{path}: link type {link} is unknown")
 
@@ -132,8 +135,8 @@ def one_hop_less(packet):
 
 
 def listing(path):
-    for when, mac, packet in frames(path):
-        yield {"time": when, "dmac": mac, **parse(packet)}
+    for when, mac, vlan, packet in frames(path):
+        yield {"time": when, "dmac": mac, "vlan": vlan, **parse(packet)}
 
 
 def main():
@@ -151,7 +154,7 @@ def main():
             sys.exit(f"{paths[0]}: no packets")
         print(f"{count} packets, all checksums right")
     elif command in ("same", "routed"):
-        first, second = ([packet for _, _, packet in frames(path)] for path in paths)
+        first, second = ([packet for *_, packet in frames(path)] for path in paths)
         if not first:
             sys.exit(f"{paths[0]}: no packets")
         if command == "routed":

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Links that not every kernel has the module for, made of TUN and TAP devices. Each lives as long as this runs.
+
+    links.py vlan DEV ID               DEV.ID, whose frames travel on DEV with an 802.1Q tag
+    links.py ppp NETNS DEV NETNS DEV   a cable for IP packets without any header in front, both ends of type PPP
+"""
+import ctypes
+import fcntl
+import os
+import selectors
+import socket
+import struct
+import sys
+
+TUNSETIFF, TUNSETLINK, SIOCSIFHWADDR = 0x400454CA, 0x400454CD, 0x8924
+IFF_TUN, IFF_TAP, IFF_NO_PI = 1, 2, 0x1000
+ARPHRD_ETHER, ARPHRD_PPP = 1, 512
+ETH_P_ALL, ETH_P_8021Q = 3, 0x8100
+SOL_PACKET, PACKET_AUXDATA, PACKET_OUTGOING, TP_STATUS_VLAN_VALID = 263, 8, 4, 1 << 4
+CLONE_NEWNET = 0x40000000
+LARGEST = 65536
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(netns):
+    """This process's next sockets and devices are of that network namespace."""
+    with open(netns, "rb") as file:
+        if libc.setns(file.fileno(), CLONE_NEWNET):
+            sys.exit(f"{netns}: {os.strerror(ctypes.get_errno())}")
+
+
+def device(name, kind):
+    file = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
+    return file
+
+
+def send(write, packet):
+    """As a cable does: what the other side doesn't take is lost."""
+    try:
+        write(packet)
+    except OSError:
+        pass
+
+
+def pump(*ways):
+    """For each (file, callback): the callback whenever there is something to read."""
+    selector = selectors.DefaultSelector()
+    for file, callback in ways:
+        selector.register(file, selectors.EVENT_READ, callback)
+    print("ready", flush=True)
+    while True:
+        for key, _ in selector.select():
+            key.data()
+
+
+def vlan(lower, number):
+    number = int(number)
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    # The kernel takes the tag out of the frame, and tells it beside.
+    wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    wire.bind((lower, ETH_P_ALL))
+    name = f"{lower}.{number}"
+    tap = device(name, IFF_TAP)
+    mac = wire.getsockname()[4]
+    fcntl.ioctl(tap, SIOCSIFHWADDR, struct.pack("16sH6s16x", name.encode(), ARPHRD_ETHER, mac))
+
+    def to_wire():
+        frame = os.read(tap, LARGEST)
+        send(wire.send, frame[:12] + struct.pack("!HH", ETH_P_8021Q, number) + frame[12:])
+
+    def from_wire():
+        frame, beside, _, address = wire.recvmsg(LARGEST, 256)
+        if address[2] == PACKET_OUTGOING or not beside:
+            return
+        status, tag = struct.unpack_from("I12xH", beside[0][2])
+        if status & TP_STATUS_VLAN_VALID and tag & 0xFFF == number:
+            send(lambda packet: os.write(tap, packet), frame)
+
+    pump((tap, to_wire), (wire, from_wire))
+
+
+def ppp(*ends):
+    files = []
+    for netns, name in zip(ends[::2], ends[1::2]):
+        enter(netns)
+        files.append(device(name, IFF_TUN))
+        fcntl.ioctl(files[-1], TUNSETLINK, ARPHRD_PPP)
+    one, other = files
+    pump((one, lambda: send(lambda packet: os.write(other, packet), os.read(one, LARGEST))),
+         (other, lambda: send(lambda packet: os.write(one, packet), os.read(other, LARGEST))))
+
+
+def main():
+    commands = {("vlan", 4): vlan, ("ppp", 6): ppp}
+    run = commands.get((sys.argv[1] if sys.argv[1:] else "", len(sys.argv)))
+    if not run:
+        sys.exit(__doc__)
+    run(*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
