@@ -414,6 +414,73 @@ def answer_short(args):
     sock.sendto(b"short-lived", caller)
 
 
+def ask_for_errors(sock, ttl):
+    """What goes wrong with its packets is told to the socket, from now on; they live for `ttl` hops."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, 25, 1)  # IPV6_RECVERR
+        sock.setsockopt(socket.IPPROTO_IPV6, 16, ttl)  # IPV6_UNICAST_HOPS
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def error_heard(sock, timeout):
+    """Who says what is wrong, and the ICMP type and code."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            (_, _, error), *_ = sock.recvmsg(100, 1000, socket.MSG_ERRQUEUE)[1]
+        except BlockingIOError:
+            time.sleep(0.01)
+            continue
+        # struct sock_extended_err, then a struct sockaddr_in or sockaddr_in6.
+        kind, code = error[5:7]
+        who = error[20:24] if sock.family == socket.AF_INET else error[24:40]
+        return socket.inet_ntop(sock.family, who), kind, code
+    fail("nobody said what is wrong")
+
+
+def hop(args):
+    """Within a connection, a datagram whose TTL is COUNT: who says that it ended, by which ICMP type and code?"""
+    sock = call(args, kind=socket.SOCK_DGRAM)
+    sock.send(b"anybody?")
+    sock.recv(100)
+    ask_for_errors(sock, args.count)
+    sock.send(b"short-lived")
+    say(*error_heard(sock, args.timeout))
+
+
+def answer_hop(args):
+    """The same for an answer to one datagram at TO."""
+    sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
+    sock.settimeout(args.timeout)
+    sock.bind(endpoint(args.to))
+    say("ready")
+    caller = sock.recvfrom(65536)[1]
+    ask_for_errors(sock, args.count)
+    sock.sendto(b"short-lived", caller)
+    say(*error_heard(sock, args.timeout))
+
+
+def unreachable(args):
+    """The far side's router must say that the host is not there."""
+    udp = args.proto == "udp"
+    try:
+        sock = call(args, kind=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+        if udp:
+            ask_for_errors(sock, 64)
+            sock.send(b"anybody?")
+            sock.recv(100)
+    except TimeoutError:
+        fail("no answer at all")
+    except OSError as error:
+        if error.errno != errno.EHOSTUNREACH:
+            raise
+        say("unreachable")
+        return
+    fail("somebody answered")
+
+
 def ones_complement(content):
     total = sum(struct.unpack(f"!{len(content) // 2}H", content))
     while total >> 16:
@@ -421,17 +488,22 @@ def ones_complement(content):
     return ~total & 0xFFFF or 0xFFFF
 
 
+def datagram(source, target, sport, port, content):
+    """Both addresses, packed, and the UDP datagram."""
+    src, dst = (socket.inet_pton(family(source), address) for address in (source, target))
+    length = 8 + len(content)
+    pseudo = src + dst + (struct.pack("!II", length, 17) if len(src) == 16 else struct.pack("!HH", 17, length))
+    check = ones_complement(pseudo + struct.pack("!HHHH", sport, port, length, 0) + content + bytes(length % 2))
+    return src, dst, struct.pack("!HHHH", sport, port, length, check) + content
+
+
 def fragments_of(source, target, sport, port, content, size, identification):
     """A datagram as IP packets of `size` bytes of payload each, in order, headers included."""
     ipv6 = family(source) == socket.AF_INET6
-    src, dst = (socket.inet_pton(family(source), address) for address in (source, target))
-    length = 8 + len(content)
-    pseudo = src + dst + (struct.pack("!II", length, 17) if ipv6 else struct.pack("!HH", 17, length))
-    check = ones_complement(pseudo + struct.pack("!HHHH", sport, port, length, 0) + content + bytes(length % 2))
-    whole = struct.pack("!HHHH", sport, port, length, check) + content
-    for start in range(0, length, size):
+    src, dst, whole = datagram(source, target, sport, port, content)
+    for start in range(0, len(whole), size):
         part = whole[start : start + size]
-        more = start + size < length
+        more = start + size < len(whole)
         if ipv6:
             header = struct.pack("!IHBB", 6 << 28, 8 + len(part), 44, 64) + src + dst
             yield header + struct.pack("!BBHI", 17, 0, start | more, identification) + part
@@ -473,6 +545,24 @@ def fragments(args):
     say(args.order, args.count)
 
 
+def icmp_unreachable(args):
+    """Tells BIND that a datagram of SIZE from there to TO can't be delivered, as the kernel of this host would."""
+    target, port = endpoint(args.to)
+    source, sport = endpoint(args.bind)
+    src, dst, udp = datagram(source, target, sport, port, data(args.size, args.seed))
+    if family(source) == socket.AF_INET6:
+        kind, proto = 1 << 8 | 3, socket.IPPROTO_ICMPV6  # address unreachable; the kernel fills in the checksum
+        quote = struct.pack("!IHBB", 6 << 28, len(udp), 17, 63) + src + dst + udp
+        check = 0
+    else:
+        kind, proto = 3 << 8 | 1, socket.IPPROTO_ICMP  # host unreachable
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0x4000, 63, 17, 0) + src + dst
+        quote = header[:10] + struct.pack("!H", ones_complement(header)) + header[12:] + udp
+        check = ones_complement(struct.pack("!HHI", kind, 0, 0) + quote + bytes(len(quote) % 2))
+    raw = socket.socket(family(source), socket.SOCK_RAW, proto)
+    raw.sendto(struct.pack("!HHI", kind, check, 0) + quote, (source, 0))
+
+
 def shout(args):
     """One datagram, and gone before an answer comes."""
     call(args, kind=socket.SOCK_DGRAM).send(b"anybody?")
@@ -503,7 +593,8 @@ def main():
     command.add_argument("--tcp", nargs="*", default=[])
     command.add_argument("--udp", nargs="*", default=[])
     command.set_defaults(run=serve)
-    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, syns, big, answer_big, answer_short, fragments, shout):
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, unreachable, syns, big, answer_big, answer_short,
+                hop, answer_hop, icmp_unreachable, fragments, shout):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
         command.add_argument("to", help="ADDR:PORT")
         command.add_argument("--bind", help="ADDR:PORT to call from")
