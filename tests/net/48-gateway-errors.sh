@@ -62,14 +62,18 @@ answer_ends_here() {
 # Nobody has the target's address: after some asking the kernel says so, and the visitor learns it.
 test_nobody_there() {
 	topology lan offload=off
+	let_lo_pass
 	attach eth0 eth1
 	fwd map add tcp $MAP4 10.99.0.77:8000
 	fwd map add tcp "$MAP6" "[fd10:99::77]:8000"
 	fwd map add udp $MAP4 10.99.0.77:8000
 	capture heard client eth0 icmp or icmp6
-	peer client unreachable $MAP4 --timeout 9
-	peer client unreachable $MAP4 --timeout 9 --proto udp
-	peer client unreachable "$MAP6" --timeout 9
+	start_peer tcp client unreachable $MAP4
+	start_peer udp client unreachable $MAP4 --proto udp
+	start_peer tcp6 client unreachable "$MAP6"
+	finish tcp
+	finish udp
+	finish tcp6
 	capture_end heard
 	checksums heard
 	[ "$(count heard ".type == 3 and .code == 1 and .quote.dst == \"$GATEWAY\" and .quote.dport == 8000")" -ge 2 ] ||
@@ -82,12 +86,8 @@ test_nobody_there() {
 # An error that the gateway's stack makes about a translated packet is sent to that packet's source, which is the
 # gateway. By hand here, as the kernel would write it.
 test_own_error() {
-	local tables
 	topology offload=off
-	for tables in iptables ip6tables; do
-		on gateway $tables -A INPUT -i lo -j ACCEPT
-		on gateway $tables -A OUTPUT -o lo -j ACCEPT
-	done
+	let_lo_pass
 	maps_and_services
 	capture heard client eth0 icmp or icmp6
 	own_error $MAP4 $CLIENT:4711 $GATEWAY_WG:4711 $HOME_WG:8000

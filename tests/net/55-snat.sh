@@ -132,6 +132,35 @@ test_snat_pool() {
 	json 'length == 1 and .[0].snat != "auto"' map list
 }
 
+# Both of two addresses are used about as often, and the visitor's port is kept.
+test_snat_pool_even() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no pools"
+	local first=10.172.16.11 second=10.172.16.12
+	topology offload=off
+	topo_address gateway wg0 $first/32 fd10:172:16::11/128
+	topo_address gateway wg0 $second/32 fd10:172:16::12/128
+	attach eth0 wg0
+	fwd map add tcp $MAP4 $HOME_WG:8000 --snat $first,$second
+	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000" --snat fd10:172:16::11,fd10:172:16::12
+	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
+	capture sent client eth0 tcp or ip6
+	capture got home wg0 tcp or ip6
+	peer client many $MAP4 --count 400 --timeout 20
+	peer client many "$MAP6" --count 400 --timeout 20
+	capture_end sent got
+	is_even 4
+	is_even 6
+}
+
+# is_even VERSION: of the 400 connections in `got`, at least 30 % from each of two addresses, by the ports of `sent`.
+is_even() {
+	local syn=".version == $1 and .flags == \"S\""
+	is "$(packets got "$syn" | jq -r .src | sort | uniq -c | awk '$1 >= 120 { n++ } END { print NR, n + 0 }')" "2 2" \
+		"addresses that home saw, and those of them that had 30 %"
+	is "$(packets sent "$syn" | jq .sport | sort -u | wc -l)" 400 "the client's ports"
+	is "$(packets got "$syn" | jq .sport | sort -u)" "$(packets sent "$syn" | jq .sport | sort -u)" "the ports that home saw"
+}
+
 # auto is the address that the kernel would take: here one that a route's src names.
 test_snat_auto_by_route() {
 	topology

@@ -113,16 +113,7 @@ test_hairpin_lan() {
 
 # ---- the gateway's own processes ----
 
-# They reach the service at the gateway's public address. What a host says to itself goes by lo, which every
-# firewall lets pass.
-let_lo_pass() {
-	local tables
-	for tables in iptables ip6tables; do
-		on gateway $tables -A INPUT -i lo -j ACCEPT
-		on gateway $tables -A OUTPUT -o lo -j ACCEPT
-	done
-}
-
+# They reach the service at the gateway's public address.
 test_own_process() {
 	topology
 	let_lo_pass
@@ -150,6 +141,38 @@ test_own_process_to_lan() {
 	checksums cable
 	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "whom the server sees"
 	is "$(seen udp)" "10.99.0.1 fd10:99::1" "whom the server sees"
+	forward_untouched
+}
+
+# Nobody listens at home, and a datagram is too large for the tunnel: they are told, as visitors are.
+test_own_process_errors() {
+	topology
+	let_lo_pass
+	attach eth0 wg0
+	four_maps $MAP4 "$MAP6" $HOME_WG:8000 "[$HOME_WG6]:8000"
+	peer gateway refused $MAP4
+	peer gateway refused "$MAP6"
+	peer gateway refused $MAP4 --proto udp
+	peer gateway refused "$MAP6" --proto udp
+	is "$(peer gateway big $MAP4 --size 1430 | tail -n 1)" "mtu 1420" "what the process learns"
+	is "$(peer gateway big "$MAP6" --size 1430 | tail -n 1)" "mtu 1420" "what the process learns"
+	forward_untouched
+}
+
+# What else goes by lo stays there: loopback addresses, which no `:8000` means, and other ports.
+test_own_services() {
+	topology
+	let_lo_pass
+	attach eth0 wg0
+	four_maps :8000 "[::]:8000" $HOME_WG:8000 "[$HOME_WG6]:8000"
+	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
+	local own=(127.0.0.1:8000 "[::1]:8000" $GATEWAY:9000 "[$GATEWAY6]:9000" $GATEWAY_WG:9000)
+	serve own gateway --tcp "${own[@]}" --udp "${own[@]}"
+	reaches gateway "${own[@]}"
+	is "$(seen tcp)$(seen udp)" "" "whom home sees"
+	# And a map of any address holds for each of the gateway's.
+	reaches gateway $GATEWAY:8000 $GATEWAY_WG:8000 "[$GATEWAY6]:8000"
+	is "$(seen tcp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
 	forward_untouched
 }
 

@@ -28,12 +28,15 @@ answered_by() {
 	CAPTURE_DIRECTION=in capture "by-$dev" internet "$dev"
 	CAPTURE_DIRECTION=in capture "past-$dev" internet "$other"
 	for at; do
-		peer client who "$at"
+		start_peer "tcp-$at" client pulse "$at" --count 70 --tag tcp
+		start_peer "udp-$at" client pulse "$at" --count 70 --tag udp --proto udp
 		peer client put "$at" --size $((1 << 20))
 		peer client get "$at" --size $((1 << 20))
 		peer client udp-burst "$at" --count 10 --size 1000
-		peer client pulse "$at" --count 60 --tag tcp | tail -n 1
-		peer client pulse "$at" --count 60 --tag udp --proto udp | tail -n 1
+	done
+	for at; do
+		finish "tcp-$at"
+		finish "udp-$at"
 	done
 	capture_end "by-$dev" "past-$dev"
 	[ "$(count "by-$dev" '.sport == 8000')" -ge 300 ] || fail "the answers do not come by $dev"
