@@ -150,12 +150,17 @@ test_own_process_errors() {
 	let_lo_pass
 	attach eth0 wg0
 	four_maps $MAP4 "$MAP6" $HOME_WG:8000 "[$HOME_WG6]:8000"
+	capture asked home wg0 tcp or udp or ip6
 	peer gateway refused $MAP4
 	peer gateway refused "$MAP6"
 	peer gateway refused $MAP4 --proto udp
 	peer gateway refused "$MAP6" --proto udp
-	is "$(peer gateway big $MAP4 --size 1430 | tail -n 1)" "mtu 1420" "what the process learns"
-	is "$(peer gateway big "$MAP6" --size 1430 | tail -n 1)" "mtu 1420" "what the process learns"
+	capture_end asked
+	is "$(packets asked '.dport == 8000' | jq -r '"\(.version) \(.proto)"' | sort -u | xargs)" "4 17 4 6 6 17 6 6" \
+		"what home was asked"
+	# The kernel keeps no path MTU of a way to itself, so the size is not what it learns.
+	peer gateway big $MAP4 --size 1430
+	peer gateway big "$MAP6" --size 1430
 	forward_untouched
 }
 
@@ -214,8 +219,14 @@ test_vlan_uplink() {
 	capture_end wire
 	checksums wire
 	is "$(packets wire '.dport == 8000 or .sport == 8000' | jq .vlan | sort -u)" 7 "the tags on the wire"
-	[ -n "${FWDCTL_STANDIN:-}" ] || json '[.devices[] | select(.name == "eth0.7")][0].packets > 1000' stats
+	taken_once
 	forward_untouched
+}
+
+# No frame is taken both with its tag and without: the datagrams are as many as were sent.
+taken_once() {
+	[ -n "${FWDCTL_STANDIN:-}" ] ||
+		json '[.[] | select(.proto == "udp")] | length == 2 and all(.packets_in == 20 and .packets_out == 20)' map list
 }
 
 # The service is in a VLAN of the LAN.
@@ -235,6 +246,7 @@ test_vlan_lan() {
 	capture_end wire
 	checksums wire
 	is "$(packets wire '.dport == 8000 or .sport == 8000' | jq .vlan | sort -u)" 9 "the tags on the wire"
+	taken_once
 	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "whom the server sees"
 	forward_untouched
 }
