@@ -171,7 +171,7 @@ test_own_services() {
 	attach eth0 wg0
 	four_maps :8000 "[::]:8000" $HOME_WG:8000 "[$HOME_WG6]:8000"
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
-	local own=(127.0.0.1:8000 "[::1]:8000" $GATEWAY:9000 "[$GATEWAY6]:9000" $GATEWAY_WG:9000)
+	local own=(127.0.0.1:8000 "[::1]:8000" "$GATEWAY:9000" "[$GATEWAY6]:9000" "$GATEWAY_WG:9000")
 	serve own gateway --tcp "${own[@]}" --udp "${own[@]}"
 	reaches gateway "${own[@]}"
 	is "$(seen tcp)$(seen udp)" "" "whom home sees"
@@ -307,8 +307,8 @@ l3_mss() {
 	capture "home$1" home wg0 tcp or ip6
 	capture "client$1" client eth0 tcp or ip6
 	for at in $MAP4 "$MAP6"; do
-		peer client put "$at" --size $((1 << 20))
-		peer client get "$at" --size $((1 << 20))
+		peer client put "$at" --size $((256 << 10))
+		peer client get "$at" --size $((256 << 10))
 	done
 	capture_end "home$1" "client$1"
 	is "$(packets "home$1" '.flags == "S"' | jq .mss | xargs)" \
