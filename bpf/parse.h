@@ -361,7 +361,7 @@ static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_p
 
 	if (!parse_is_transport(pkt->tuple.proto))
 		return FWD_NOT_OURS;
-	if (len == 0 || (f->more && len % 8) || f->start * 8 + len > 0xffff)
+	if (l4_off >= l3_end || (f->more && len % 8) || f->start * 8 + len > 0xffff)
 		return FWD_MALFORMED;
 	f->units = (len + 7) / 8;
 	f->tiny = 0;
@@ -544,8 +544,9 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	pkt->dont_fragment = 1;
 	pkt->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
 	pkt->bytes = __builtin_bswap16(ip->payload_len) + sizeof(*ip);
-	/* A jumbogram's length is in a hop-by-hop option (RFC 2675). */
-	if (pkt->bytes == sizeof(*ip) && next == IPPROTO_HOPOPTS)
+	/* A jumbogram's length is in a hop-by-hop option (RFC 2675); what is short is none. */
+	if (pkt->bytes == sizeof(*ip) && next == IPPROTO_HOPOPTS &&
+	    ctx_len(ctx) - off > sizeof(*ip) + 0xffff)
 		pkt->bytes = ctx_len(ctx) - off;
 	l3_end = off + pkt->bytes;
 

@@ -314,6 +314,27 @@ Test(parse, packets_over_64_kib)
 	free(big);
 }
 
+/* Found by tests/fuzz: headers that end behind the packet's own end, where link padding can be read. */
+Test(parse, headers_in_the_padding)
+{
+	const struct packet packets[] = {
+	    TCP(V6, SYN, .ext = "h", .poke_at = 5, .poke = 0, .padding = 8),
+	    UDP(V6, .ext = "hf", .data = 16, .poke_at = 5, .poke = 8),
+	};
+
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		struct fwd_pkt pkt = {};
+		struct frame f;
+		fwd_ctx ctx;
+
+		packet_build(&f, &packets[i], NULL, NULL);
+		put16(f.data + 50, 16); /* a fragment that isn't the first */
+		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
+		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "packet %zu", i);
+		native_free(&ctx);
+	}
+}
+
 /* Cut anywhere, no packet is taken for whole, and no byte behind it is read (ASan). */
 Test(parse, cut_short_at_every_byte)
 {
