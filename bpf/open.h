@@ -169,6 +169,10 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 		return FWD_MARTIAN;
 	open_plan(open, pkt, FWD_CONN_MAPPED);
 	open->forward.rule = index;
+	if (port_is_exhausted(index, pkt->now)) {
+		open_count(&open->forward, FWD_NO_PORT);
+		return FWD_NO_PORT;
+	}
 	open->forward.rule_gen = rule->gen;
 	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
 	open->forward.daddr = rule->target;
@@ -189,6 +193,8 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 		return FWD_MARTIAN;
 	open->forward.mss = mtu_choose_mss(pkt, open->forward.way.mtu, back_mtu, rule->mss);
 	reason = open_enter(ctx, pkt);
+	if (reason == FWD_NO_PORT)
+		port_note_exhausted(index, pkt->now);
 	if (reason != FWD_FORWARDED)
 		open_count(&open->forward, reason);
 	return reason;

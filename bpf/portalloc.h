@@ -109,6 +109,33 @@ static __always_inline bool port_pool_set(struct fwd_open *open, const struct fw
 	return open->pool_count > 0;
 }
 
+/*
+ * When the search for a port last failed, by map; each CPU's own, and each device's. Until the clock ticks
+ * again (some 4 ms at most) new connections of that map are refused without a search, which would cost
+ * fifty times what another packet does: whoever knows how to exhaust the ports must not get a CPU on top.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWD_RULES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} exhausted SEC(".maps");
+
+static __always_inline bool port_is_exhausted(__u32 rule, __u32 now)
+{
+	const __u32 *when = bpf_map_lookup_elem(&exhausted, &rule);
+
+	return when && *when && *when == now;
+}
+
+static __always_inline void port_note_exhausted(__u32 rule, __u32 now)
+{
+	__u32 *when = bpf_map_lookup_elem(&exhausted, &rule);
+
+	if (when)
+		*when = now;
+}
+
 static __always_inline __be16 port_random(void)
 {
 	return __builtin_bswap16(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));

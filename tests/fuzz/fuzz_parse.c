@@ -58,7 +58,7 @@ static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 	    a->ttl != b->ttl || a->tos != b->tos || a->tcp_flags != b->tcp_flags ||
 	    a->l4_len != b->l4_len || a->is_error != b->is_error || a->bytes != b->bytes ||
 	    a->dont_fragment != b->dont_fragment || a->segments != b->segments ||
-	    a->fragment.part != b->fragment.part || a->next_hop.valid != b->next_hop.valid)
+	    a->fragment.part != b->fragment.part || a->next_hop.how != b->next_hop.how)
 		fail("a field with garbage");
 	if (!whole && (a->fragment.id != b->fragment.id || a->fragment.start != b->fragment.start ||
 		       a->fragment.units != b->fragment.units || a->fragment.tiny != b->fragment.tiny ||

@@ -32,8 +32,8 @@ static const struct {
 };
 
 /* No ifindex is 0. */
-#define IFINDEX(device)   ((__u32)(device) + 1)
-#define DEVICE_OF(ifindex) ((enum device)((ifindex) - 1))
+#define IFINDEX(device)   ((__u32)(device) + 2) /* 1 is lo, which isn't modelled */
+#define DEVICE_OF(ifindex) ((enum device)((ifindex) - 2))
 
 static const char *const own_addresses[] = {
     "93.184.216.34:0", "10.172.16.1:0", "10.172.16.11:0", "192.168.7.1:0",
