@@ -227,6 +227,20 @@ Test(limits, confirmed_without_a_place)
 	cr_expect(check_table() == CONNECTIONS - 1 + HALF_OPEN);
 }
 
+/* ns that the program takes for this packet, on average. It must leave the packet alone. */
+static __u32 cost_of(const struct packet *p)
+{
+	struct __sk_buff ctx = {.ifindex = gw.ifindex[ETH0], .ingress_ifindex = gw.ifindex[ETH0]};
+	struct frame f;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.data, .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 20000);
+
+	packet_build(&f, p, devices[ETH0].mac, devices[ETH0].peer);
+	opts.data_size_in = f.len;
+	cr_assert(!bpf_prog_test_run_opts(program_fd(ETH0, INGRESS), &opts));
+	return opts.duration;
+}
+
 /* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
 Test(ports, none_left, .fini = end, .timeout = 30)
 {
@@ -249,6 +263,10 @@ Test(ports, none_left, .fini = end, .timeout = 30)
 	c = counters_read();
 	cr_expect(c.failed == 1 && c.created == 1);
 	cr_expect(!is_there(1, PROTO_TCP));
+	/* Who goes on trying. */
+	cr_expect(cost_of(&TCP(visitor(2).in, SYN)) < 3 * cost_of(&TCP(visitor(2).in, ACK)),
+		  "a refused packet costs %u ns, one without a connection %u",
+		  cost_of(&TCP(visitor(2).in, SYN)), cost_of(&TCP(visitor(2).in, ACK)));
 	/* Half of them are free again: 32 tries at random find one of these. */
 	for (__u32 port = 16384; port < 49152; port++)
 		cr_assert(!bpf_map_delete_elem(MAP_FD(conns), &keys[port]));
