@@ -67,21 +67,24 @@ static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 	return fib_lookup(ctx, fib, pkt, &conn->saddr, &conn->daddr);
 }
 
-/* Where the requests come in now, if it isn't where the answers leave. */
-static __always_inline void way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-				       const struct fwd_conn *conn)
+/*
+ * Where the requests come in now, if it isn't where the answers leave. Only for a connection that is in
+ * the table: a plan has no source port of its own yet, and what looks like its twin is another visitor's.
+ */
+__noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn)
 {
 	struct fwd_tuple key;
 	struct fwd_conn *reply;
 
-	if (conn->dir != FWD_DIR_FORWARD || pkt->is_error)
-		return;
+	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || pkt->is_error)
+		return 0;
 	tuple_of_twin(&key, conn, pkt->tuple.proto);
 	reply = bpf_map_lookup_elem(&conns, &key);
 	if (!reply || reply->way.ifindex == ctx_ifindex(ctx))
-		return;
+		return 0;
 	reply->way.refreshed = 0;
 	reply->way.ifindex = ctx_ifindex(ctx);
+	return 0;
 }
 
 /* To a process of the gateway itself. */
@@ -117,7 +120,6 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	}
 	if (!way_source_is_here(ctx, pkt, conn))
 		return FWD_NO_SOURCE;
-	way_follow(ctx, pkt, conn);
 	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
 	if (reason != FWD_FORWARDED)

@@ -612,6 +612,22 @@ Test(connections, way_follows_the_routes)
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");
 }
 
+/* One visitor's request says nothing about where another's answers leave, whatever their ports. */
+Test(connections, way_of_a_namesake)
+{
+	struct fwd_conn before, after;
+
+	handshake(IN, OUT);
+	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
+	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN),
+		LEAVES_BY(WG0, NULL));
+	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
+	cr_expect(after.way.ifindex == before.way.ifindex &&
+		      after.way.refreshed == before.way.refreshed,
+		  "device %u instead of %u", after.way.ifindex, before.way.ifindex);
+}
+
 /* Within that second the FIB isn't asked. */
 Test(connections, way_is_kept_for_a_second)
 {

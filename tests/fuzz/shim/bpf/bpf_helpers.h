@@ -14,13 +14,6 @@
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
 
-#ifndef barrier_var
-#define barrier_var(var) asm volatile("" : "+r"(var))
-#endif
-#ifndef __noinline
-#define __noinline __attribute__((noinline))
-#endif
-
 #include "../../uncounted.h"
 #include "../../native_maps.h"
 
