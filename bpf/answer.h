@@ -17,7 +17,17 @@
 #define ANSWER_TTL         64
 #define ANSWER_TOS         0xc0 /* internetwork control (RFC 1812 4.3.2.5) */
 #define ANSWER_TOS_KEPT    0x1e /* of the packet that it is about (4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
-#define ANSWER_FRAG_NEEDED 4    /* code of ICMP_TYPE_DEST_UNREACH */
+
+/* Codes of ICMP_TYPE_DEST_UNREACH and of ICMPV6_TYPE_DEST_UNREACH. Which one says what is the kernel's choice
+ * (net/ipv4/route.c, ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
+enum answer_code {
+	ANSWER_NET_UNREACHABLE = 0,
+	ANSWER_HOST_UNREACHABLE = 1,
+	ANSWER_FRAG_NEEDED = 4,
+	ANSWER_PROHIBITED = 13,
+	ANSWER_V6_NO_ROUTE = 0,
+	ANSWER_V6_PROHIBITED = 1,
+};
 
 #define ANSWER_MAX_PER_SECOND 1000
 
@@ -45,12 +55,25 @@ static __always_inline void answer_choose(struct answer_icmp *icmp, const struct
 {
 	bool ipv4 = pkt->family == FWD_FAMILY_IPV4;
 
-	if (reason == FWD_TTL) {
+	icmp->type = ipv4 ? ICMP_TYPE_DEST_UNREACH : ICMPV6_TYPE_DEST_UNREACH;
+	switch (reason) {
+	case FWD_TTL:
 		icmp->type = ipv4 ? ICMP_TYPE_TIME_EXCEEDED : ICMPV6_TYPE_TIME_EXCEEDED;
-	} else {
-		icmp->type = ipv4 ? ICMP_TYPE_DEST_UNREACH : ICMPV6_TYPE_PACKET_TOO_BIG;
+		break;
+	case FWD_TOO_BIG:
+		if (!ipv4)
+			icmp->type = ICMPV6_TYPE_PACKET_TOO_BIG;
 		icmp->code = ipv4 ? ANSWER_FRAG_NEEDED : 0;
 		icmp->mtu = __builtin_bswap32(pkt->mtu);
+		break;
+	case FWD_PROHIBITED:
+		icmp->code = ipv4 ? ANSWER_PROHIBITED : ANSWER_V6_PROHIBITED;
+		break;
+	case FWD_UNREACHABLE:
+		icmp->code = ipv4 ? ANSWER_HOST_UNREACHABLE : ANSWER_V6_NO_ROUTE;
+		break;
+	default:
+		icmp->code = ipv4 ? ANSWER_NET_UNREACHABLE : ANSWER_V6_NO_ROUTE;
 	}
 }
 

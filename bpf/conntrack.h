@@ -160,23 +160,24 @@ static __always_inline __u32 conn_timeout(__u8 proto, __u32 track)
 }
 
 /*
- * From the half-open ring to a place of its own. The old place is not given back: it is the ring's,
- * and whoever comes round finds that its connection has moved. Without a free place it stays where it
- * is, and slot_take_half_open() spares it.
+ * From the half-open ring to a place of its own. The old place is the ring's: whoever comes round, the
+ * sweeper at the latest, finds that its connection has moved. Without a free place it stays where it is,
+ * and slot_take_half_open() spares it.
  */
 static __always_inline void conn_confirm(struct fwd_conn *forward, const struct fwd_tuple *key,
 					 __u32 check_at)
 {
+	__u32 index, old = forward->slot;
 	struct fwd_slot *slot;
-	__u32 index;
 
-	if (slot_is_confirmed(forward->slot) || !slot_take_confirmed(&index))
+	if (slot_is_confirmed(old) || !slot_take_confirmed(&index))
 		return;
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (!slot || !slot_take(slot, slot->use))
 		return;
 	forward->slot = index;
 	slot_fill(slot, key, check_at);
+	slot_check_by(old, clock_now());
 }
 
 /* What conn_track() does for the few packets that change what is known. */

@@ -87,9 +87,11 @@ static __always_inline enum fwd_reason fib_reason(long ret)
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return FWD_FORWARDED;
 	case BPF_FIB_LKUP_RET_BLACKHOLE:
+		return FWD_BLACKHOLE;
 	case BPF_FIB_LKUP_RET_UNREACHABLE:
-	case BPF_FIB_LKUP_RET_PROHIBIT:
 		return FWD_UNREACHABLE;
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+		return FWD_PROHIBITED;
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return FWD_NO_FORWARDING;
 	default:

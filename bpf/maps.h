@@ -46,7 +46,9 @@ struct fwd_sweeper {
 	__u32 cursor;         /* where the walk goes on */
 	__u32 sweep_all_seen; /* fwd_config.sweep_all when this round began */
 	__u32 all;            /* this round looks at every connection, due or not */
-	__u32 pad;
+	__u32 waiting;        /* half-open slots in use, as far as this round has come */
+	__u32 flooded;        /* 1: too many were in the last ones, see sweep_judge_flood() */
+	__u32 flood_until;    /* ticks */
 };
 
 struct {

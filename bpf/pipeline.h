@@ -84,10 +84,11 @@ static __always_inline enum fwd_reason rule_of_stranger(fwd_ctx *ctx, const stru
 	return reason;
 }
 
-/* A packet that came in by an attached device. */
-static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch *s, int *action)
+/* A packet that came in by an attached device. *known: the connection that it belongs to, as soon as that is
+ * known. */
+static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
+					      struct fwd_conn **known, int *action)
 {
-	struct fwd_pkt *pkt = &s->pkt;
 	__u32 rule = FWD_RULE_NONE;
 	enum fwd_reason reason;
 	struct fwd_conn *conn;
@@ -119,26 +120,38 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	}
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
-		if (reason == FWD_TTL || reason == FWD_TOO_BIG)
-			return answer(ctx, pkt, NULL, &s->budget, reason, action);
 		if (reason != FWD_FORWARDED)
 			return reason;
 		conn = conn_lookup(pkt);
 		if (!conn)
 			return FWD_TABLE_FULL; /* pushed out already */
 	}
+	*known = conn;
 	if (!way_is_fresh(&conn->way, pkt->now)) {
 		way_follow(ctx, pkt, conn);
 		reason = way_refresh(ctx, pkt, conn);
 		/* Not to the stack: it knows no such connection, and would reset it. */
+		if (reason_class(reason) == FWD_CLASS_PASS)
+			return FWD_WAY_LOST;
 		if (reason != FWD_FORWARDED)
-			return reason == FWD_UNREACHABLE ? reason : FWD_WAY_LOST;
+			return reason;
 	}
 	reason = way_admits(ctx, pkt, &conn->way);
 	if (reason != FWD_FORWARDED)
-		return answer(ctx, pkt, conn, &s->budget, reason, action);
+		return reason;
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
 	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, action) : reason;
+}
+
+/* Where the journey ends early for a reason that its sender wants to know, it is told. */
+static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch *s, int *action)
+{
+	struct fwd_conn *known = NULL;
+	enum fwd_reason reason = travel(ctx, &s->pkt, &known, action);
+
+	if (reason_class(reason) != FWD_CLASS_ANSWER)
+		return reason;
+	return answer(ctx, &s->pkt, known, &s->budget, reason, action);
 }
 
 /*

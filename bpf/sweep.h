@@ -17,6 +17,9 @@
 
 #define SWEEP_LOST_WAIT FWD_TICKS(2)
 
+/* A part of the half-open ring; more than that in use is a flood. */
+#define SWEEP_FLOOD(half_open) ((half_open) / 2)
+
 #define SWEEP_CLOCK      1 /* CLOCK_MONOTONIC; time.h is not for this target */
 #define SWEEP_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
 #define SWEEP_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
@@ -27,8 +30,13 @@ static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struc
 {
 	const struct fwd_conn *twin;
 	struct fwd_tuple twin_key;
-	__u32 last = conn->last_seen;
+	__u32 last = conn->last_seen, timeout = conn_timeout(key->proto, conn->track);
+	const struct fwd_sweeper *s = sweeper_get();
+	const struct fwd_config *c = config_get();
 
+	if (s && c && s->flooded && !(conn->track & FWD_TRACK_CONFIRMED) &&
+	    timeout > c->timeout[FWD_TIMEOUT_FLOOD])
+		timeout = c->timeout[FWD_TIMEOUT_FLOOD];
 	tuple_of_twin(&twin_key, conn, key->proto);
 	twin = bpf_map_lookup_elem(&conns, &twin_key);
 	if (!twin || conn_is_dead(conn))
@@ -36,7 +44,7 @@ static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struc
 	/* By age: of one that has been quiet for a month the sign of a difference says nothing. */
 	if (now - twin->last_seen < now - last)
 		last = twin->last_seen;
-	*until = last + conn_timeout(key->proto, conn->track);
+	*until = last + timeout;
 	return !clock_is_due(now, *until);
 }
 
@@ -77,32 +85,64 @@ __noinline int sweep_slot(__u32 index, __u32 now)
 	return 0;
 }
 
-/* SWEEP_CHUNK places from `first` on; returns how many connections it looked at. */
-__noinline int sweep_chunk(__u32 first, __u32 end, __u32 ring, __u32 now, __u32 all)
+/* How much of the ring has ever been in use. */
+static __always_inline __u32 sweep_ring(const struct fwd_sweeper *s)
 {
+	return s->ring_head < fwd_half_open ? s->ring_head : fwd_half_open;
+}
+
+/* SWEEP_CHUNK places from `first` on, of `ring` of the ring and the confirmed ones behind them; returns how
+ * many connections it looked at. */
+__noinline int sweep_chunk(__u32 first, __u32 ring, __u32 now)
+{
+	struct fwd_sweeper *s = sweeper_get();
 	int looks = 0, i;
 
+	if (!s)
+		return 0;
 	for (i = 0; i < SWEEP_CHUNK; i++) {
-		__u32 place = first + i, index;
+		__u32 place = first + i, index = place;
+		bool half_open = place < ring;
 		struct fwd_slot *slot;
 
-		if (place >= end)
+		if (!half_open)
+			index = fwd_half_open + (place - ring);
+		if (place >= ring + s->high_water)
 			break;
-		index = place < ring ? place : fwd_half_open + (place - ring);
 		slot = bpf_map_lookup_elem(&slots, &index);
-		if (!slot || slot_state(slot->use) < FWD_SLOT_USED || !(all || clock_is_due(now, slot->check_at)))
+		if (!slot || slot_state(slot->use) < FWD_SLOT_USED)
 			continue;
-		sweep_slot(index, now);
-		looks++;
+		if (s->all || (s->flooded && half_open) || clock_is_due(now, slot->check_at)) {
+			sweep_slot(index, now);
+			looks++;
+		}
+		s->waiting += half_open && slot_state(slot->use) == FWD_SLOT_USED;
 	}
 	return looks;
+}
+
+/*
+ * At the end of a round: are there so many half-open connections that most of them must be a flood's? Then
+ * they get a short timeout, as in pf(4)'s adaptive ones: whoever is real answers within a second or comes
+ * again. That goes on for a while after there are few enough, so that the last ones of the flood go, too.
+ */
+static __always_inline void sweep_judge_flood(struct fwd_sweeper *s, __u32 now)
+{
+	const struct fwd_config *c = config_get();
+
+	if (c && s->waiting > SWEEP_FLOOD(fwd_half_open)) {
+		s->flooded = 1;
+		s->flood_until = now + 2 * c->timeout[FWD_TIMEOUT_FLOOD];
+	} else if (clock_is_due(now, s->flood_until)) {
+		s->flooded = 0;
+	}
+	s->waiting = 0;
 }
 
 /* One run: goes on where the last one ended. Returns the time to the next in ns. */
 static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
 {
-	__u32 ring = s->ring_head < fwd_half_open ? s->ring_head : fwd_half_open;
-	__u32 end = ring + s->high_water, now = clock_now(), cursor = s->cursor;
+	__u32 ring = sweep_ring(s), end = ring + s->high_water, now = clock_now(), cursor = s->cursor;
 	const struct fwd_config *c = config_get();
 	int i, looks = 0;
 
@@ -113,11 +153,14 @@ static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
 	for (i = 0; i < SWEEP_CHUNKS; i++) {
 		if (cursor >= end || looks >= SWEEP_LOOKS_MAX)
 			break;
-		looks += sweep_chunk(cursor, end, ring, now, s->all);
+		looks += sweep_chunk(cursor, ring, now);
 		cursor += SWEEP_CHUNK;
 	}
 	s->cursor = cursor < end ? cursor : 0;
-	return s->cursor ? SWEEP_NEXT_RUN : SWEEP_NEXT_ROUND;
+	if (s->cursor)
+		return SWEEP_NEXT_RUN;
+	sweep_judge_flood(s, now);
+	return SWEEP_NEXT_ROUND;
 }
 
 static int sweep_timer(void *map, __u32 *key, struct fwd_sweeper *s)

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 1
+#define FWD_ABI_VERSION 2
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
@@ -233,6 +233,7 @@ enum fwd_timeout {
 	FWD_TIMEOUT_TCP_CLOSE,
 	FWD_TIMEOUT_UDP,
 	FWD_TIMEOUT_UDP_STREAM,
+	FWD_TIMEOUT_FLOOD, /* at most that of half-open ones, while there are too many of them */
 	FWD_TIMEOUT_MAX,
 };
 
@@ -292,7 +293,7 @@ _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
-_Static_assert(sizeof(struct fwd_config) == 56, "ABI");
+_Static_assert(sizeof(struct fwd_config) == 60, "ABI");
 _Static_assert(sizeof(struct fwd_request) == 48, "ABI");
 
 #endif

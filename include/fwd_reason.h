@@ -28,8 +28,10 @@
 	X(NO_FORWARDING, "no_forwarding", PASS, "forwarding is off on the device it came in by")   \
 	X(NOT_ATTACHED, "not_attached", PASS, "the way out is a device fwdctl isn't attached to")  \
 	X(NO_ROUTE, "no_route", PASS, "no route to the target, or to the client")                  \
-	X(WAY_LOST, "way_lost", DROP, "of a known connection, whose way out is gone")              \
-	X(UNREACHABLE, "unreachable", DROP, "a blackhole, unreachable or prohibit route")          \
+	X(WAY_LOST, "way_lost", ANSWER, "of a known connection, whose way out is gone")            \
+	X(UNREACHABLE, "unreachable", ANSWER, "an unreachable route: its sender was told")         \
+	X(PROHIBITED, "prohibited", ANSWER, "a prohibit route: its sender was told")               \
+	X(BLACKHOLE, "blackhole", DROP, "a blackhole route")                                       \
 	X(TTL, "ttl", ANSWER, "TTL or hop limit used up: its sender was told")                     \
 	X(TOO_BIG, "too_big", ANSWER, "larger than the way's MTU: its sender was told")              \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP, "a fragment of what has come already")       \

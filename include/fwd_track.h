@@ -60,7 +60,8 @@ enum fwd_state {
 	X(TCP_TIME_WAIT, "tcp_time_wait", 120)                                                     \
 	X(TCP_CLOSE, "tcp_close", 10)                                                              \
 	X(UDP, "udp", 30)                                                                          \
-	X(UDP_STREAM, "udp_stream", 120)
+	X(UDP_STREAM, "udp_stream", 120)                                                           \
+	X(FLOOD, "flood", 5)
 
 static inline __attribute__((always_inline)) enum fwd_state fwd_tcp_state(__u32 track)
 {

@@ -123,7 +123,7 @@ test_counters() {
 test_settings() {
 	topology
 	# Nothing is there yet: the defaults, and looking leaves nothing behind.
-	is "$(fwd get | wc -l)" 10 "the number of settings"
+	is "$(fwd get | wc -l)" 11 "the number of settings"
 	is "$(fwd get tcp_established)" 432000 "tcp_established"
 	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "get left something"
 	fwd set udp 17
@@ -133,7 +133,7 @@ test_settings() {
 	fwd get | grep -qx 'tcp_close 10' || fail "get: $(fwd get)"
 	json '. == {"tcp_syn_sent": 120, "tcp_syn_recv": 60, "tcp_established": 432000, "tcp_fin_wait": 120,
 		"tcp_close_wait": 60, "tcp_last_ack": 30, "tcp_time_wait": 120, "tcp_close": 10,
-		"udp": 17, "udp_stream": 1000}' get
+		"udp": 17, "udp_stream": 1000, "flood": 5}' get
 	json '. == {"udp": 17}' get udp
 	# Whatever else is kept beside it stays.
 	maps_and_services

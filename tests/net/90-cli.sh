@@ -261,7 +261,7 @@ test_times_of_the_rfcs() {
 		fwd "$@"
 	}
 	eval "$(sed -n '/^    for name in/,/done$/p' "$ROOT/docs/rfc.md")"
-	json 'all(.[]; . >= 300)' get
+	json 'del(.flood) | all(.[]; . >= 300)' get
 }
 
 # What `make install` puts where, and that the licence is in each file of the repository.

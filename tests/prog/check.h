@@ -113,7 +113,9 @@ struct sweeper {
 	__u32 cursor;
 	__u32 sweep_all_seen;
 	__u32 all;
-	__u32 pad;
+	__u32 waiting;
+	__u32 flooded;
+	__u32 flood_until;
 };
 
 static inline struct sweeper sweeper_read(void)
@@ -225,6 +227,7 @@ enum fate_type {
 	FATE_STAYS,     /* translated, on the device where it is */
 	FATE_UNTOUCHED, /* the stack's, or the wire's: not a byte has changed */
 	FATE_DROPPED,
+	FATE_ANSWERED, /* goes back as an ICMP error */
 };
 
 struct fate {
@@ -232,6 +235,7 @@ struct fate {
 	enum device out;
 	const char *way;    /* that it goes then; NULL: some way, see fate_way() */
 	const char *reason; /* the one counter that moves */
+	__u8 icmp_type, code;
 };
 
 /* "The packet ..." */
@@ -240,6 +244,8 @@ struct fate {
 #define IS_LEFT_ALONE         ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
 #define IS_PASSED(reason_)    ((struct fate){FATE_UNTOUCHED, 0, NULL, reason_})
 #define IS_DROPPED(reason_)   ((struct fate){FATE_DROPPED, 0, NULL, reason_})
+#define IS_ANSWERED(reason_, type_, code_)                                                         \
+	((struct fate){FATE_ANSWERED, 0, NULL, reason_, type_, code_})
 
 static inline const char *verdict_name(int verdict)
 {
@@ -355,41 +361,6 @@ static inline void check_reasons(const char *what, const __u64 *before, const ch
 	}
 }
 
-/*
- * One packet, and all that can be seen of its fate. The result is there for the next step:
- * frame_way(&result->out, ...).
- */
-static inline const struct result *packet_at(const char *what, enum device in, enum hook hook,
-					     struct packet p, struct fate fate)
-{
-	static const int verdicts[] = {
-	    [FATE_LEAVES] = TC_ACT_REDIRECT,
-	    [FATE_STAYS] = TC_ACT_UNSPEC,
-	    [FATE_UNTOUCHED] = TC_ACT_UNSPEC,
-	    [FATE_DROPPED] = TC_ACT_SHOT,
-	};
-	static struct result r;
-	__u64 reasons[FWD_REASON_MAX], packets = device_packets(devices[in].link);
-
-	reasons_read(reasons);
-	run_summed(in, hook, &p, nic_can_sum(in, &p, fate.type != FATE_LEAVES), &r);
-	if (r.verdict != verdicts[fate.type]) {
-		cr_expect_fail("%s: %s instead of %s", what, verdict_name(r.verdict),
-			       verdict_name(verdicts[fate.type]));
-		check_reasons(what, reasons, fate.reason);
-		return &r;
-	}
-	check_bytes(what, in, &p, &fate, &r);
-	if (fate.type == FATE_LEAVES)
-		check_way(what, &p, &fate);
-	check_reasons(what, reasons, fate.reason);
-	if (hook == INGRESS)
-		cr_expect(device_packets(devices[in].link) - packets ==
-			      (__u64)(p.gso_segs ? p.gso_segs : 1),
-			  "%s: packets of the device", what);
-	return &r;
-}
-
 /* An ICMP error that fwdctl makes of a packet. */
 struct answer {
 	__u8 type, code;
@@ -451,6 +422,45 @@ static inline void check_answer(const char *what, enum device in, const struct p
 		  icmp[1]);
 	cr_expect(get16(icmp + 6) == a->info, "%s: MTU %u", what, get16(icmp + 6));
 	cr_expect(!memcmp(icmp + 8, r.in.data + l3, len - header - 8), "%s: quote", what);
+}
+
+/*
+ * One packet, and all that can be seen of its fate. The result is there for the next step:
+ * frame_way(&result->out, ...).
+ */
+static inline const struct result *packet_at(const char *what, enum device in, enum hook hook,
+					     struct packet p, struct fate fate)
+{
+	static const int verdicts[] = {
+	    [FATE_LEAVES] = TC_ACT_REDIRECT,
+	    [FATE_STAYS] = TC_ACT_UNSPEC,
+	    [FATE_UNTOUCHED] = TC_ACT_UNSPEC,
+	    [FATE_DROPPED] = TC_ACT_SHOT,
+	};
+	static struct result r;
+	__u64 reasons[FWD_REASON_MAX], packets = device_packets(devices[in].link);
+
+	if (fate.type == FATE_ANSWERED) {
+		check_answer(what, in, &p, &(struct answer){fate.icmp_type, fate.code, 0, fate.reason});
+		return &r;
+	}
+	reasons_read(reasons);
+	run_summed(in, hook, &p, nic_can_sum(in, &p, fate.type != FATE_LEAVES), &r);
+	if (r.verdict != verdicts[fate.type]) {
+		cr_expect_fail("%s: %s instead of %s", what, verdict_name(r.verdict),
+			       verdict_name(verdicts[fate.type]));
+		check_reasons(what, reasons, fate.reason);
+		return &r;
+	}
+	check_bytes(what, in, &p, &fate, &r);
+	if (fate.type == FATE_LEAVES)
+		check_way(what, &p, &fate);
+	check_reasons(what, reasons, fate.reason);
+	if (hook == INGRESS)
+		cr_expect(device_packets(devices[in].link) - packets ==
+			      (__u64)(p.gso_segs ? p.gso_segs : 1),
+			  "%s: packets of the device", what);
+	return &r;
 }
 
 /* A packet that arrives. */

@@ -139,7 +139,9 @@ static inline void devices_make(void)
 		 "route add unreachable 10.99.1.0/24\n"
 		 "route add prohibit 10.99.2.0/24\n"
 		 "route add throw 10.99.3.0/24\n"
-		 "route add blackhole fd99::/64\n");
+		 "route add blackhole fd99::/64\n"
+		 "route add unreachable fd99:1::/64\n"
+		 "route add prohibit fd99:2::/64\n");
 	forwarding_set(true);
 	for (int i = 0; i < DEVICES; i++)
 		gw.ifindex[i] = ifindex_of(devices[i].name);

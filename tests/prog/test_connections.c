@@ -603,10 +603,12 @@ Test(connections, way_follows_the_routes)
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
 	clock_advance(2);
-	arrives("nowhere", WG0, answer, IS_DROPPED("unreachable"));
+	arrives("nowhere", WG0, answer, IS_DROPPED("blackhole"));
 	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n"
 		 "route del default\n");
-	arrives("by a device that isn't fwdctl's", WG0, answer, IS_DROPPED("way_lost"));
+	/* BPF_PROG_RUN has no packets without Ethernet header, so nothing can be said about this one. */
+	run(WG0, INGRESS, &answer, &r);
+	cr_expect(r.verdict == TC_ACT_SHOT, "by a device that isn't fwdctl's");
 	ip_batch("route del 54.147.66.0/24\nroute add default via 93.184.216.1\n");
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");

@@ -451,6 +451,29 @@ Test(expiry, packets_keep_alive)
 	wait_for(0);
 }
 
+/* Half-open ones that nobody confirms: many are a flood, and go within seconds; few have their time. */
+Test(expiry, flood)
+{
+	establish(1);
+	let_sweep();
+	for (int n = 0; n < HALF_OPEN; n++)
+		syn(1000 + n);
+	let_sweep();
+	cr_expect(check_table() == 1 + HALF_OPEN, "not at once");
+	clock_advance(6);
+	wait_for(1);
+	cr_expect(counters_read().expired == HALF_OPEN);
+	expect_state("through the flood", visitor(1).in, PROTO_TCP, "ESTABLISHED");
+	clock_advance(6);
+	let_sweep();
+	for (int n = 0; n < HALF_OPEN / 4; n++)
+		syn(2000 + n);
+	let_sweep();
+	clock_advance(115);
+	let_sweep();
+	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
+}
+
 Test(expiry, place_is_used_again)
 {
 	__u32 slot;

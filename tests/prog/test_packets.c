@@ -35,6 +35,8 @@ static const struct rule rules[] = {
     {PROTO_TCP, PUBLIC ":7020", "10.172.16.2:7020", "10.172.16.1", .state = FWD_RULE_DRAINING},
     {PROTO_TCP, PUBLIC ":7021", "10.172.16.2:7021", "10.172.16.1"}, /* given up below */
     {PROTO_UDP, PUBLIC ":0", "10.172.16.2:0", "10.172.16.1"},
+    {PROTO_UDP, PUBLIC6 ":7011", "[fd99:1::1]:80", "fd10:172:16::1"},
+    {PROTO_UDP, PUBLIC6 ":7012", "[fd99:2::1]:80", "fd10:172:16::1"},
 };
 #define GIVEN_UP 23
 
@@ -325,11 +327,13 @@ Test(packets, not_for_this_host)
 
 Test(packets, ways_that_lead_nowhere)
 {
-	CHECK({"blackhole", ETH0, TCP(TO("7010"), SYN), IS_DROPPED("unreachable")},
-	      {"unreachable", ETH0, TCP(TO("7011"), SYN), IS_DROPPED("unreachable")},
-	      {"prohibited", ETH0, TCP(TO("7012"), SYN), IS_DROPPED("unreachable")},
+	CHECK({"blackhole", ETH0, TCP(TO("7010"), SYN), IS_DROPPED("blackhole")},
+	      {"unreachable", ETH0, TCP(TO("7011"), SYN), IS_ANSWERED("unreachable", 3, 1)},
+	      {"prohibited", ETH0, TCP(TO("7012"), SYN), IS_ANSWERED("prohibited", 3, 13)},
 	      {"no route", ETH0, TCP(TO("7013"), SYN), IS_PASSED("no_route")},
-	      {"blackhole, IPv6", ETH0, UDP(TO6("7010"), .data = 2), IS_DROPPED("unreachable")},
+	      {"blackhole, IPv6", ETH0, UDP(TO6("7010"), .data = 2), IS_DROPPED("blackhole")},
+	      {"unreachable, IPv6", ETH0, UDP(TO6("7011"), .data = 2), IS_ANSWERED("unreachable", 1, 0)},
+	      {"prohibited, IPv6", ETH0, UDP(TO6("7012"), .data = 2), IS_ANSWERED("prohibited", 1, 1)},
 	      {"a device fwdctl isn't attached to", ETH0, TCP(TO("7014"), SYN),
 	       IS_PASSED("not_attached")},
 	      {"the target is the gateway", ETH0, TCP(TO("7015"), SYN), IS_PASSED("no_route")});
