@@ -61,13 +61,25 @@ struct fwd_fragment_copy {
 	__u8 data[FRAGMENT_MAX];
 };
 
-/* Neither is pinned: all fragments of a datagram come in by one device, and none lives for long. */
+/*
+ * Those whose first fragment has come and is ours; and all others, which may be anybody's. Apart, so that a
+ * flood of the latter makes fwdctl forget none of the former (RFC 4787 REQ-14 a).
+ *
+ * None of these is pinned: all fragments of a datagram come in by one device, and none lives for long.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, FRAGMENT_DATAGRAMS);
 	__type(key, struct fwd_datagram_key);
 	__type(value, struct fwd_datagram);
 } datagrams SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FRAGMENT_DATAGRAMS);
+	__type(key, struct fwd_datagram_key);
+	__type(value, struct fwd_datagram);
+} datagrams_of_others SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -107,20 +119,39 @@ static __always_inline void datagram_key(struct fwd_datagram_key *key, const str
 	__builtin_memset(key->pad, 0, sizeof(key->pad));
 }
 
-/* The datagram of this fragment, begun if it is the first that came. An old one of the same
- * identification is another: senders use the 65,536 numbers of IPv4 up quickly. */
-static __always_inline struct fwd_datagram *datagram_get(struct fwd_fragment_scratch *s,
-							 const struct fwd_pkt *pkt)
+/* An old one of the same identification is another: senders use the 65,536 numbers of IPv4 up quickly. */
+static __always_inline bool datagram_is_fresh(const struct fwd_datagram *d, __u32 now)
 {
-	struct fwd_datagram *d;
+	return d && now - d->begun < FRAGMENT_MAX_AGE;
+}
 
-	datagram_key(&s->key, pkt);
-	d = bpf_map_lookup_elem(&datagrams, &s->key);
-	if (d && pkt->now - d->begun < FRAGMENT_MAX_AGE)
+/* The datagram of s->key, begun if this is the first fragment of it that came. */
+static __always_inline struct fwd_datagram *datagram_get(struct fwd_fragment_scratch *s, __u32 now)
+{
+	struct fwd_datagram *d = bpf_map_lookup_elem(&datagrams, &s->key);
+
+	if (datagram_is_fresh(d, now))
 		return d;
-	s->fresh.begun = pkt->now;
-	if (bpf_map_update_elem(&datagrams, &s->key, &s->fresh, BPF_ANY))
+	d = bpf_map_lookup_elem(&datagrams_of_others, &s->key);
+	if (datagram_is_fresh(d, now))
+		return d;
+	s->fresh.begun = now;
+	if (bpf_map_update_elem(&datagrams_of_others, &s->key, &s->fresh, BPF_ANY))
 		return NULL;
+	return bpf_map_lookup_elem(&datagrams_of_others, &s->key);
+}
+
+/* The datagram of s->key, whose first fragment has come and is ours, with what is known from those that came
+ * before it. */
+static __always_inline struct fwd_datagram *datagram_take(struct fwd_fragment_scratch *s, __u32 now)
+{
+	struct fwd_datagram *d = datagram_get(s, now);
+
+	if (!d || d->state == FWD_DATAGRAM_OURS)
+		return d;
+	if (bpf_map_update_elem(&datagrams, &s->key, d, BPF_ANY))
+		return NULL;
+	bpf_map_delete_elem(&datagrams_of_others, &s->key);
 	return bpf_map_lookup_elem(&datagrams, &s->key);
 }
 
@@ -225,7 +256,8 @@ __noinline enum fwd_reason fragment_later(fwd_ctx *ctx, struct fwd_pkt *pkt)
 
 	if (!s || !pkt)
 		return FWD_FRAGMENT_OVERFLOW;
-	d = datagram_get(s, pkt);
+	datagram_key(&s->key, pkt);
+	d = datagram_get(s, pkt->now);
 	if (!d)
 		return FWD_FRAGMENT_OVERFLOW;
 	if (d->state == FWD_DATAGRAM_FOREIGN)
@@ -249,7 +281,8 @@ __noinline bool fragment_first(const struct fwd_pkt *pkt, bool ours)
 
 	if (!s || !pkt)
 		return false;
-	d = datagram_get(s, pkt);
+	datagram_key(&s->key, pkt);
+	d = ours ? datagram_take(s, pkt->now) : datagram_get(s, pkt->now);
 	if (!d)
 		return false;
 	if (!ours) {

@@ -399,4 +399,8 @@ Test(rfc, flood_of_fragments)
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "second: %s", verdict_name(r.verdict));
 	cr_expect(!memcmp(r.out.data + ETHER_LEN + 12, "\x0a\xac\x10\x01\x0a\xac\x10\x02", 8),
 		  "from the gateway to the target");
+	arrives("the next one", ETH0, first_fragment, LEAVES_BY(WG0, OUT));
+	flood_of_fragments(5000);
+	run(ETH0, INGRESS, &second_fragment, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "in the midst of it: %s", verdict_name(r.verdict));
 }
