@@ -272,6 +272,7 @@ static void words(void)
 #define LEAVES_BY(...)    ((struct fate){})
 #define IS_PASSED(...)    ((struct fate){})
 #define IS_DROPPED(...)   ((struct fate){})
+#define IS_ANSWERED(...)  ((struct fate){})
 #define IS_LEFT_ALONE     ((struct fate){})
 #define way_back(way)     "10.172.16.2:8000 > 10.172.16.1:40000"
 #define counters_read()   ((struct fwd_counters){})
