@@ -20,12 +20,6 @@
 #include "csum.h"
 #include "tuple.h"
 
-enum fwd_family {
-	FWD_FAMILY_OTHER = 0,
-	FWD_FAMILY_IPV4 = 4, /* the numbers of the IP header's version field */
-	FWD_FAMILY_IPV6 = 6,
-};
-
 /* The packet that an ICMP error is about, as far as the error quotes it. */
 struct fwd_quote {
 	struct fwd_tuple tuple;
@@ -118,13 +112,13 @@ static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *
 		struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
 
 		if (!eth)
-			return FWD_FAMILY_OTHER;
+			return FWD_FAMILY_NONE;
 		pkt->l3_off = sizeof(*eth);
 		if (eth->h_proto == __constant_htons(ETH_P_IP))
 			return FWD_FAMILY_IPV4;
 		if (eth->h_proto == __constant_htons(ETH_P_IPV6))
 			return FWD_FAMILY_IPV6;
-		return FWD_FAMILY_OTHER;
+		return FWD_FAMILY_NONE;
 	}
 
 	/* Without a link header the version says it, as it does to the kernel (ip_tunnel.c,
@@ -133,12 +127,12 @@ static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *
 
 	pkt->l3_off = 0;
 	if (!version)
-		return FWD_FAMILY_OTHER;
+		return FWD_FAMILY_NONE;
 	if (*version >> 4 == FWD_FAMILY_IPV4)
 		return FWD_FAMILY_IPV4;
 	if (*version >> 4 == FWD_FAMILY_IPV6)
 		return FWD_FAMILY_IPV6;
-	return FWD_FAMILY_OTHER;
+	return FWD_FAMILY_NONE;
 }
 
 static __always_inline bool parse_is_transport(__u8 proto)

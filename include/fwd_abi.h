@@ -23,6 +23,13 @@ struct fwd_addr {
 	__be32 w[4];
 };
 
+/* The numbers of the IP header's version field. */
+enum fwd_family {
+	FWD_FAMILY_NONE = 0, /* neither, or not said, as in ":8000" */
+	FWD_FAMILY_IPV4 = 4,
+	FWD_FAMILY_IPV6 = 6,
+};
+
 /* A packet as it is seen on arrival: the key of the connection table. */
 struct fwd_tuple {
 	struct fwd_addr saddr;
@@ -153,7 +160,7 @@ struct fwd_rule {
 	__u16 listen_high; /* inclusive */
 	__u16 target_low;  /* port p becomes target_low + (p - listen_low) */
 	__u8 proto;
-	__u8 family;     /* 4 or 6 */
+	__u8 family;     /* enum fwd_family */
 	__u8 any_listen; /* 1: listen is a wildcard */
 	__u8 snat;       /* enum fwd_snat */
 	__u8 snat_count; /* addresses in pool; 0: not resolved yet */

@@ -17,7 +17,7 @@ enum fwd_family addr_family(const struct fwd_addr *addr)
 {
 	bool mapped = !addr->w[0] && !addr->w[1] && addr->w[2] == htonl(0xffff);
 
-	return mapped ? FWD_FAMILY_V4 : FWD_FAMILY_V6;
+	return mapped ? FWD_FAMILY_IPV4 : FWD_FAMILY_IPV6;
 }
 
 bool addr_equal(const struct fwd_addr *a, const struct fwd_addr *b)
@@ -29,7 +29,7 @@ struct fwd_addr addr_unspecified(enum fwd_family family)
 {
 	struct fwd_addr addr = {};
 
-	if (family == FWD_FAMILY_V4)
+	if (family == FWD_FAMILY_IPV4)
 		addr_map_v4(&addr, 0);
 	return addr;
 }
@@ -58,7 +58,7 @@ const char *addr_why_not_unicast(const struct fwd_addr *addr)
 {
 	struct in6_addr v6;
 
-	if (addr_family(addr) == FWD_FAMILY_V4)
+	if (addr_family(addr) == FWD_FAMILY_IPV4)
 		return v4_why_not_unicast(ntohl(addr->w[3]));
 	memcpy(&v6, addr, sizeof(v6));
 	if (IN6_IS_ADDR_UNSPECIFIED(&v6))
@@ -82,7 +82,7 @@ const char *addr_parse(const char *text, struct fwd_addr *addr)
 	}
 	if (inet_pton(AF_INET6, text, addr) != 1)
 		return strchr(text, ':') ? "not an IPv6 address" : "not an IP address";
-	if (addr_family(addr) == FWD_FAMILY_V4)
+	if (addr_family(addr) == FWD_FAMILY_IPV4)
 		return "an IPv4 address written as IPv6: write it as a.b.c.d";
 	return NULL;
 }
@@ -189,7 +189,7 @@ const char *cidr_parse(const char *text, struct fwd_cidr *cidr)
 	why = addr_parse(copy, &cidr->addr);
 	if (why)
 		return why;
-	room = addr_family(&cidr->addr) == FWD_FAMILY_V4 ? 32 : 128;
+	room = addr_family(&cidr->addr) == FWD_FAMILY_IPV4 ? 32 : 128;
 	bits = room;
 	if (slash) {
 		if (*slash < '0' || *slash > '9' || strlen(slash) > 3)
@@ -229,7 +229,7 @@ socklen_t addr_to_sockaddr(const struct fwd_addr *addr, __u16 port, struct socka
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
 
 	memset(out, 0, sizeof(*out));
-	if (addr_family(addr) == FWD_FAMILY_V4) {
+	if (addr_family(addr) == FWD_FAMILY_IPV4) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(port);
 		v4->sin_addr.s_addr = addr->w[3];
@@ -254,7 +254,7 @@ bool addr_from_sockaddr(const struct sockaddr *in, struct fwd_addr *addr)
 
 char *addr_format(const struct fwd_addr *addr, char *text)
 {
-	if (addr_family(addr) == FWD_FAMILY_V4)
+	if (addr_family(addr) == FWD_FAMILY_IPV4)
 		inet_ntop(AF_INET, &addr->w[3], text, FWD_ADDR_TEXT);
 	else
 		inet_ntop(AF_INET6, addr, text, FWD_ADDR_TEXT);
@@ -264,7 +264,7 @@ char *addr_format(const struct fwd_addr *addr, char *text)
 char *endpoint_format(const struct fwd_addr *addr, __u16 low, __u16 high, char *text)
 {
 	char name[FWD_ADDR_TEXT] = "";
-	bool v6 = addr && addr_family(addr) == FWD_FAMILY_V6;
+	bool v6 = addr && addr_family(addr) == FWD_FAMILY_IPV6;
 	int length;
 
 	if (addr)

@@ -11,12 +11,6 @@
 #include <sys/socket.h>
 #include "fwd_abi.h"
 
-enum fwd_family {
-	FWD_FAMILY_NONE = 0, /* not said, as in ":8000" */
-	FWD_FAMILY_V4 = 4,
-	FWD_FAMILY_V6 = 6,
-};
-
 /* "ADDR", "ADDR:PORT", "ADDR:LOW-HIGH", ":PORT", ":LOW-HIGH", with [V6] where a port follows. */
 struct fwd_endpoint {
 	struct fwd_addr addr; /* all zero if family is FWD_FAMILY_NONE */

@@ -231,12 +231,12 @@ static void check_forwarding(const struct fwd_rule *rules, const struct args *ar
 	bool v6 = false;
 
 	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_V6;
+		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_IPV6;
 	for (int i = 0; i < args->count; i++)
-		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_V4))
+		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_IPV4))
 			break;
 	for (int i = 0; v6 && i < args->count; i++)
-		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_V6))
+		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_IPV6))
 			break;
 }
 

@@ -38,7 +38,7 @@ static bool choose_source(struct fwd_rule *rule)
 /* Attach has told about IPv4; IPv6 it looks at only once there are maps of it. */
 static void check_forwarding(const struct device_list *list, const struct fwd_rule *rule)
 {
-	for (size_t i = 0; rule->family == FWD_FAMILY_V6 && i < list->count; i++)
+	for (size_t i = 0; rule->family == FWD_FAMILY_IPV6 && i < list->count; i++)
 		if (!iface_check_forwarding(list->device[i].entry.name, rule->family))
 			break;
 }

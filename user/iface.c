@@ -141,7 +141,7 @@ static bool setting_is_on(const char *path)
 
 bool iface_check_forwarding(const char *name, enum fwd_family family)
 {
-	bool v4 = family == FWD_FAMILY_V4;
+	bool v4 = family == FWD_FAMILY_IPV4;
 	const char *ip = v4 ? "ipv4" : "ipv6";
 	char path[PATH_MAX];
 

@@ -24,7 +24,7 @@ enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen)
 	const char *why = endpoint_parse(text, listen);
 
 	if (!why && !listen->low)
-		why = listen->family == FWD_FAMILY_V6
+		why = listen->family == FWD_FAMILY_IPV6
 			  ? "LISTEN needs a port, and brackets before it: [ADDR]:PORT"
 			  : "LISTEN needs a port: ADDR:PORT";
 	if (!why && listen->family && !addr_is_unspecified(&listen->addr))

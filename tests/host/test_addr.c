@@ -12,19 +12,19 @@ static const struct {
 	unsigned int low, high;
 	const char *printed; /* NULL: as text */
 } good[] = {
-    {"10.172.16.2:8000", FWD_FAMILY_V4, 8000, 8000, NULL},
-    {"10.172.16.2:8000-8010", FWD_FAMILY_V4, 8000, 8010, NULL},
-    {"10.172.16.2:8000-8000", FWD_FAMILY_V4, 8000, 8000, "10.172.16.2:8000"},
-    {"1.2.3.4:1-65535", FWD_FAMILY_V4, 1, 65535, NULL},
+    {"10.172.16.2:8000", FWD_FAMILY_IPV4, 8000, 8000, NULL},
+    {"10.172.16.2:8000-8010", FWD_FAMILY_IPV4, 8000, 8010, NULL},
+    {"10.172.16.2:8000-8000", FWD_FAMILY_IPV4, 8000, 8000, "10.172.16.2:8000"},
+    {"1.2.3.4:1-65535", FWD_FAMILY_IPV4, 1, 65535, NULL},
     {":8000", FWD_FAMILY_NONE, 8000, 8000, NULL},
     {":1-2", FWD_FAMILY_NONE, 1, 2, NULL},
-    {"[2001:db8::1]:80", FWD_FAMILY_V6, 80, 80, NULL},
-    {"[2001:DB8:0::1]:80-81", FWD_FAMILY_V6, 80, 81, "[2001:db8::1]:80-81"},
-    {"[::]:80", FWD_FAMILY_V6, 80, 80, NULL},
-    {"0.0.0.0:80", FWD_FAMILY_V4, 80, 80, NULL},
-    {"10.172.16.2", FWD_FAMILY_V4, 0, 0, NULL},
-    {"2001:db8::1", FWD_FAMILY_V6, 0, 0, NULL},
-    {"[2001:db8::1]", FWD_FAMILY_V6, 0, 0, NULL},
+    {"[2001:db8::1]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
+    {"[2001:DB8:0::1]:80-81", FWD_FAMILY_IPV6, 80, 81, "[2001:db8::1]:80-81"},
+    {"[::]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
+    {"0.0.0.0:80", FWD_FAMILY_IPV4, 80, 80, NULL},
+    {"10.172.16.2", FWD_FAMILY_IPV4, 0, 0, NULL},
+    {"2001:db8::1", FWD_FAMILY_IPV6, 0, 0, NULL},
+    {"[2001:db8::1]", FWD_FAMILY_IPV6, 0, 0, NULL},
 };
 
 Test(endpoint, good)

@@ -200,6 +200,12 @@ static inline __u32 check_table(void)
 	return forward;
 }
 
+/* For .fini */
+static inline void check_table_at_end(void)
+{
+	check_table();
+}
+
 /* Ends all connections, the way fwdctl does. */
 static inline void table_flush(void)
 {

@@ -432,6 +432,14 @@ static inline void gateway_start(__u32 connections, __u32 half_open)
 	devices_register();
 }
 
+/* The usual size, with these maps. */
+static inline void gateway_start_with(const struct rule *rules, size_t count)
+{
+	gateway_start(64, 64);
+	for (size_t i = 0; i < count; i++)
+		rule_put(i, &rules[i]);
+}
+
 /* ---- running ------------------------------------------------------------------------------- */
 
 enum hook {

@@ -31,17 +31,10 @@ static const struct rule rules[] = {
 
 static void start(void)
 {
-	gateway_start(64, 64);
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		rule_put(i, &rules[i]);
+	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
 }
 
-static void end(void)
-{
-	check_table();
-}
-
-TestSuite(connections, .init = start, .fini = end, .timeout = 30);
+TestSuite(connections, .init = start, .fini = check_table_at_end, .timeout = 30);
 
 #define SERVER_SEQ 9000
 

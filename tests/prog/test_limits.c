@@ -29,11 +29,6 @@ static void start(void)
 	start_with(CONNECTIONS, HALF_OPEN);
 }
 
-static void end(void)
-{
-	check_table();
-}
-
 /* A visitor by number, each with a port of its own, which is then kept. */
 struct visitor {
 	char in[80], out[80];
@@ -98,7 +93,7 @@ static __u32 slot_of(int n)
 	return conn.slot;
 }
 
-TestSuite(limits, .init = start, .fini = end, .timeout = 30);
+TestSuite(limits, .init = start, .fini = check_table_at_end, .timeout = 30);
 
 Test(limits, ring_turns)
 {
@@ -242,7 +237,7 @@ static __u32 cost_of(const struct packet *p)
 }
 
 /* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
-Test(ports, none_left, .fini = end, .timeout = 30)
+Test(ports, none_left, .fini = check_table_at_end, .timeout = 30)
 {
 	static struct fwd_tuple keys[65536];
 	static struct fwd_conn values[65536];
@@ -293,7 +288,7 @@ static void start_sweeper(void)
 	cr_assert(control(FWD_REQUEST_START_SWEEPER, NULL) == 0);
 }
 
-TestSuite(expiry, .init = start_sweeper, .fini = end, .timeout = 30);
+TestSuite(expiry, .init = start_sweeper, .fini = check_table_at_end, .timeout = 30);
 
 /* Two rounds of the sweeper, and a bit. */
 static void let_sweep(void)

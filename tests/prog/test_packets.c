@@ -42,9 +42,7 @@ static const struct rule rules[] = {
 
 static void start(void)
 {
-	gateway_start(64, 64);
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		rule_put(i, &rules[i]);
+	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
 	rule_give_up(GIVEN_UP);
 }
 

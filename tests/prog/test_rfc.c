@@ -25,18 +25,11 @@ static const struct rule rules[] = {
 
 static void start(void)
 {
-	gateway_start(64, 64);
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		rule_put(i, &rules[i]);
+	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
 	cr_assert(control(FWD_REQUEST_START_SWEEPER, NULL) == 0);
 }
 
-static void end(void)
-{
-	check_table();
-}
-
-TestSuite(rfc, .init = start, .fini = end, .timeout = 60);
+TestSuite(rfc, .init = start, .fini = check_table_at_end, .timeout = 60);
 
 static void handshake(const char *in, const char *out)
 {
