@@ -11,6 +11,8 @@
 const volatile __u8 fwd_link = FWD_LINK_ETHERNET; /* enum fwd_link of the device */
 const volatile __u32 fwd_device_index = 0;        /* its place in `device_stats` */
 const volatile __u32 fwd_half_open = FWD_DEFAULT_HALF_OPEN;
+const volatile __u8 fwd_mode = FWD_MODE_XDP;       /* enum fwd_mode, of an XDP program */
+const volatile __u8 fwd_mac[6] = {};               /* of the device, of an XDP program */
 const volatile __u32 fwd_connections = FWD_DEFAULT_CONNECTIONS;
 
 #endif

@@ -19,6 +19,8 @@
 
 typedef struct __sk_buff fwd_ctx;
 
+#include "ctx_data.h"
+
 /* Kernel 6.16, and stable trees since: see ctx_csum_l4(). Older headers lack it. */
 #define FWD_BPF_F_IPV6 (1ULL << 7)
 
@@ -50,31 +52,6 @@ static __always_inline int ctx_drop(void)
 static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 {
 	return ctx->len;
-}
-
-/*
- * Where the packet begins and where its linear part ends. By assembler, because clang knows the
- * fields as 32 bits wide and as any struct's: it adds offsets in 32 bits, or keeps a pointer into the
- * context, and the verifier takes neither.
- */
-static __always_inline void *ctx_data(const fwd_ctx *ctx)
-{
-	void *data;
-
-	asm volatile("%0 = *(u32 *)(%1 + %2)"
-		     : "=r"(data)
-		     : "r"(ctx), "i"(offsetof(struct __sk_buff, data)));
-	return data;
-}
-
-static __always_inline void *ctx_data_end(const fwd_ctx *ctx)
-{
-	void *end;
-
-	asm volatile("%0 = *(u32 *)(%1 + %2)"
-		     : "=r"(end)
-		     : "r"(ctx), "i"(offsetof(struct __sk_buff, data_end)));
-	return end;
 }
 
 /*

@@ -71,15 +71,6 @@ static __always_inline __u16 device_mtu(fwd_ctx *ctx, __u32 ifindex)
 	return mtu < 0xffff ? mtu : 0xffff;
 }
 
-/* The MTU of the way from saddr to daddr; 0: no route. */
-static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-				const struct fwd_addr *saddr, const struct fwd_addr *daddr)
-{
-	struct bpf_fib_lookup fib;
-
-	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
-}
-
 static __always_inline enum fwd_reason fib_reason(long ret)
 {
 	switch (ret) {

@@ -6,7 +6,8 @@
 #ifndef FWD_MTU_H
 #define FWD_MTU_H
 
-#include "forward.h"
+#include "cut.h"
+#include "way.h"
 #include "maps.h"
 
 #define MTU_TCP_OPTIONS_MAX 40
@@ -14,6 +15,15 @@
 #define MTU_OPT_NOP         1
 #define MTU_OPT_MSS         2
 #define MTU_OPT_MSS_LEN     4
+
+/* The MTU of the way from saddr to daddr; 0: no route. */
+static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+				const struct fwd_addr *saddr, const struct fwd_addr *daddr)
+{
+	struct bpf_fib_lookup fib;
+
+	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
+}
 
 /* The MSS that fits the MTU: what is left behind the headers without options (RFC 6691). */
 static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)

@@ -6,7 +6,7 @@
 #define FWD_OPEN_H
 
 #include "conntrack.h"
-#include "forward.h"
+#include "way.h"
 #include "mtu.h"
 #include "portalloc.h"
 #include "rule.h"

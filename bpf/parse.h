@@ -469,6 +469,15 @@ static __always_inline __u16 parse_ipv4_sum(const struct ipv4_header *ip, __u32 
 	return csum_fold(csum_add(sum, sum >> 32));
 }
 
+/* The same of a header without options, where it lies. */
+static __always_inline bool parse_plain_sum_is_right(const struct iphdr *ip)
+{
+	const __be32 *word = (const __be32 *)ip;
+	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+
+	return csum_fold(csum_add((__u32)sum, sum >> 32)) == 0;
+}
+
 /* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more.
  * A frame of its own, for the 512 bytes of stack are for the longest chain of calls. */
 __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
@@ -506,7 +515,10 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 	if (header_len < sizeof(*ip) || total_len < header_len ||
 	    off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
-	reason = parse_ipv4_header(ctx, off, header_len);
+	if (header_len == sizeof(*ip))
+		reason = parse_plain_sum_is_right(ip) ? FWD_FORWARDED : FWD_MALFORMED;
+	else
+		reason = parse_ipv4_header(ctx, off, header_len);
 	if (reason != FWD_FORWARDED)
 		return reason;
 	parse_fragment_place(&pkt->fragment, ip->id,

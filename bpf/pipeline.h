@@ -10,6 +10,7 @@
 #define FWD_PIPELINE_H
 
 #include "answer.h"
+#include "forward.h"
 #include "open.h"
 #include "translate_icmp.h"
 #include "verdict.h"
@@ -32,15 +33,6 @@ static __always_inline struct fwd_scratch *scratch_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratch, &zero);
-}
-
-static __always_inline void count_device(const fwd_ctx *ctx)
-{
-	__u32 index = fwd_device_index;
-	struct fwd_device_stats *stats = bpf_map_lookup_elem(&device_stats, &index);
-
-	if (stats)
-		stats->packets += ctx_segments(ctx);
 }
 
 /* Rewrites the packet as its connection says and counts it. The last step but sending. */

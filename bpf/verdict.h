@@ -20,6 +20,15 @@ static __always_inline enum fwd_reason_class reason_class(enum fwd_reason reason
 	}
 }
 
+static __always_inline void count_device(const fwd_ctx *ctx)
+{
+	__u32 index = fwd_device_index;
+	struct fwd_device_stats *stats = bpf_map_lookup_elem(&device_stats, &index);
+
+	if (stats)
+		stats->packets += ctx_segments(ctx);
+}
+
 /* action: what forward() said the hook has to return; ctx_pass() where it wasn't reached. */
 static __always_inline int verdict(enum fwd_reason reason, int action)
 {

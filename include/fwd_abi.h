@@ -60,7 +60,7 @@ struct fwd_way {
 	__u32 refreshed; /* ticks */
 	__u16 mtu;       /* of the device, bytes of IP */
 	__u8 link;       /* enum fwd_link, of the device ifindex */
-	__u8 pad;
+	__u8 by_xdp;     /* how often XDP has asked since tc did, see bpf/express.h */
 	__u8 dmac[6]; /* FWD_LINK_ETHERNET only */
 	__u8 smac[6];
 };
@@ -199,12 +199,37 @@ enum fwd_hook {
 	FWD_HOOK_CLSACT, /* tc filter */
 };
 
+/* How a device's packets are forwarded: at tc, or as far as possible at XDP and the rest at tc. */
+enum fwd_mode {
+	FWD_MODE_TC,
+	FWD_MODE_XDP,         /* in the driver */
+	FWD_MODE_XDP_GENERIC, /* by the stack: slower than tc, and for any driver */
+};
+
+/* X(symbol, text): why it is that mode, as `stats` says it. */
+#define FWD_MODE_WHYS(X)                                                                           \
+	X(ASKED, "as asked for")                                                                   \
+	X(NATIVE, "its driver has XDP")                                                            \
+	X(LINK, "XDP forwards between Ethernet devices only")                                      \
+	X(VETH, "packets of a veth have no checksum yet, which only tc can handle")                \
+	X(ALONE, "XDP forwards between Ethernet devices, and this is the only one")                \
+	X(REFUSED, "its driver, or the kernel, refused XDP")                                       \
+	X(FOREIGN, "another XDP program is there that leaves no room for a second one")
+
+enum fwd_mode_why {
+#define X(symbol, text) FWD_WHY_##symbol,
+	FWD_MODE_WHYS(X)
+#undef X
+		FWD_WHY_MAX,
+};
+
 #define FWD_DEVICES_MAX 64
 
 struct fwd_device {
 	__u8 link; /* enum fwd_link */
-	__u8 hook; /* enum fwd_hook */
-	__u8 pad[2];
+	__u8 hook; /* enum fwd_hook, of tc */
+	__u8 mode; /* enum fwd_mode */
+	__u8 why;  /* enum fwd_mode_why */
 	__u32 index; /* its place in `device_stats`; a constant of the programs attached to it */
 	char name[16];
 };

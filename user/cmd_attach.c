@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <linux/if_ether.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,26 +15,46 @@
 #include "loader.h"
 #include "output.h"
 #include "rules.h"
+#include "xdp.h"
 
 #define TABLE_MIN 16
 #define TABLE_MAX (16 * 1024 * 1024)
 
+/* --mode */
+enum wish {
+	WISH_NONE, /* auto; of a device that is attached, what was asked for last time */
+	WISH_AUTO,
+	WISH_TC,
+	WISH_XDP,
+	WISH_XDP_GENERIC,
+};
+
 /* What is to be done with one device, and how to undo it. */
 struct plan {
-	struct device device;
+	struct device device; /* as it is to be */
+	struct fwd_device old; /* as it was; of a new one mode and why only */
 	bool known; /* it is attached, and keeps its place */
 	struct fwd_programs programs;
 	int old_ingress_fd; /* what is there now; -1: nothing */
 	int old_egress_fd;
 };
 
-static enum fwd_exit parse_mode(const char *mode)
+/* NULL: not given. */
+static enum fwd_exit parse_mode(const char *text, enum wish *wish)
 {
-	if (!mode || !strcmp(mode, "auto") || !strcmp(mode, "tc"))
-		return FWD_DONE;
-	if (!strcmp(mode, "xdp") || !strcmp(mode, "xdp-generic"))
-		return fwd_err("XDP forwarding is not in this version: use --mode tc");
-	return fwd_usage("--mode: \"%s\": it is auto, tc, xdp or xdp-generic", mode);
+	static const char *const names[] = {
+	    [WISH_AUTO] = "auto",
+	    [WISH_TC] = "tc",
+	    [WISH_XDP] = "xdp",
+	    [WISH_XDP_GENERIC] = "xdp-generic",
+	};
+
+	*wish = WISH_NONE;
+	for (int i = WISH_AUTO; text && i <= WISH_XDP_GENERIC; i++)
+		if (!strcmp(text, names[i]))
+			*wish = i;
+	return !text || *wish ? FWD_DONE
+			      : fwd_usage("--mode: \"%s\": it is auto, tc, xdp or xdp-generic", text);
 }
 
 /* Leaves *size as it is if text is NULL. */
@@ -121,9 +143,70 @@ static enum fwd_exit choose_place(const struct device_list *list, struct device 
 		       device->entry.name, FWD_DEVICES_MAX - 1);
 }
 
+static bool is_veth(const char *name)
+{
+	char driver[32];
+
+	return iface_driver(name, driver, sizeof(driver)) && !strcmp(driver, "veth");
+}
+
+/* Among how many devices XDP could forward, if all drivers had it. */
+static int count_for_xdp(const struct device_list *list, const struct args *args)
+{
+	enum fwd_link link;
+	int count = 0;
+
+	for (int i = 0; i < args->count; i++)
+		count += !iface_link(args->word[i], &link) && link == FWD_LINK_ETHERNET &&
+			 !is_veth(args->word[i]);
+	for (size_t i = 0; i < list->count; i++) {
+		bool named = false;
+
+		for (int j = 0; j < args->count; j++)
+			named |= !strcmp(args->word[j], list->device[i].entry.name);
+		count += !named && list->device[i].entry.mode == FWD_MODE_XDP;
+	}
+	return count;
+}
+
+/* By itself XDP is chosen only where it can do something: to attach it may reset the device, or take its
+ * receive offloads from it, which tc and the tunnel live on. */
+static void choose_auto(struct fwd_device *entry, int candidates)
+{
+	entry->mode = FWD_MODE_TC;
+	if (is_veth(entry->name))
+		entry->why = FWD_WHY_VETH;
+	else if (candidates < 2)
+		entry->why = FWD_WHY_ALONE;
+	else {
+		entry->mode = FWD_MODE_XDP;
+		entry->why = FWD_WHY_NATIVE;
+	}
+}
+
+static void choose_mode(struct plan *plan, enum wish wish, int candidates)
+{
+	struct fwd_device *entry = &plan->device.entry;
+	bool asked = plan->known && entry->why == FWD_WHY_ASKED;
+
+	plan->old = *entry;
+	if (wish == WISH_NONE && asked && entry->link == FWD_LINK_ETHERNET)
+		return;
+	entry->why = FWD_WHY_ASKED;
+	entry->mode = FWD_MODE_TC;
+	if (wish == WISH_TC)
+		return;
+	if (entry->link != FWD_LINK_ETHERNET || device_is_loopback(&plan->device))
+		entry->why = FWD_WHY_LINK;
+	else if (wish == WISH_NONE || wish == WISH_AUTO)
+		choose_auto(entry, candidates);
+	else
+		entry->mode = wish == WISH_XDP ? FWD_MODE_XDP : FWD_MODE_XDP_GENERIC;
+}
+
 /* Fills the plan, and notes a new device in the list, so that the next one gets another place. */
 static enum fwd_exit make_plan(const struct instance *in, struct device_list *list,
-			       const char *name, struct plan *plan)
+			       const char *name, enum wish wish, int candidates, struct plan *plan)
 {
 	struct device *device = device_find(list, name);
 	enum fwd_link link = FWD_LINK_ETHERNET; /* lo's frames have a header, too */
@@ -141,11 +224,55 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 		list->device[list->count++] = plan->device;
 	}
 	plan->device.entry.link = link;
+	choose_mode(plan, wish, candidates);
 	if (loader_load(&in->maps, &in->meta, &plan->device.entry, &plan->programs))
 		return FWD_NOT_DONE;
 	if (plan->known)
 		device_programs(in, &plan->device, &plan->old_ingress_fd, &plan->old_egress_fd);
 	return FWD_DONE;
+}
+
+/* XDP refused: what it means to who left the choice to us, and to who didn't. */
+static enum fwd_exit refused(struct plan *plan, int error)
+{
+	struct fwd_device *entry = &plan->device.entry;
+	const char *says = loader_kernel_says(), *mode = device_mode_name(&plan->device);
+	bool foreign = error == -EEXIST;
+
+	if (foreign)
+		says = "another XDP program is there, and the kernel has no room for a second one: take it off";
+	else if (!*says)
+		says = strerror(-error);
+	if (entry->why == FWD_WHY_ASKED)
+		return fwd_err("\"%s\": can't attach at %s: %s; or use --mode tc", entry->name, mode, says);
+	fwd_note("%s: goes by tc alone, for XDP is refused: %s", entry->name, says);
+	entry->mode = FWD_MODE_TC;
+	entry->why = foreign ? FWD_WHY_FOREIGN : FWD_WHY_REFUSED;
+	return FWD_DONE;
+}
+
+/* Behind tc, which takes whatever XDP leaves. The entry says what is there at the end. */
+static enum fwd_exit carry_out_xdp(const struct instance *in, struct plan *plan)
+{
+	struct device *device = &plan->device;
+	enum fwd_exit ret = FWD_DONE;
+	struct fwd_xdp *xdp;
+	__u8 mac[ETH_ALEN];
+	int error;
+
+	if (device->entry.mode == FWD_MODE_TC)
+		return plan->old.mode != FWD_MODE_TC && xdp_detach(in, device) ? FWD_NOT_DONE
+									      : device_write(in, device);
+	if (!iface_mac(device->entry.name, mac))
+		return fwd_err("\"%s\": no such device", device->entry.name);
+	xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, mac);
+	if (!xdp)
+		return FWD_NOT_DONE;
+	error = xdp_attach(in, device, xdp);
+	loader_close_xdp(xdp);
+	if (error)
+		ret = refused(plan, error);
+	return ret ? ret : device_write(in, device);
 }
 
 static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
@@ -168,15 +295,26 @@ static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
 	if (device_write(in, device) ||
 	    device_attach(in, device, plan->programs.ingress_fd, plan->programs.egress_fd))
 		return FWD_NOT_DONE;
+	if (carry_out_xdp(in, plan))
+		return FWD_NOT_DONE;
 	if (!device_is_loopback(device))
-		fwd_say("%s: %s at tc by %s, %s", device->entry.name, alive ? "replaced" : "attached",
-		device->entry.hook == FWD_HOOK_TCX ? "TCX" : "clsact",
-		device->entry.link == FWD_LINK_ETHERNET ? "Ethernet" : "no link header");
+		fwd_say("%s: %s at tc by %s, %s; %s: %s", device->entry.name,
+			alive ? "replaced" : "attached",
+			device->entry.hook == FWD_HOOK_TCX ? "TCX" : "clsact",
+			device->entry.link == FWD_LINK_ETHERNET ? "Ethernet" : "no link header",
+			device_mode_name(device), device_mode_why(device));
 	return FWD_DONE;
 }
 
 static void undo(const struct instance *in, const struct plan *plan)
 {
+	struct device before = plan->device;
+
+	before.entry = plan->old;
+	if (plan->old.mode == FWD_MODE_TC)
+		xdp_detach(in, &plan->device);
+	if (plan->known)
+		device_write(in, &before);
 	if (plan->old_ingress_fd >= 0 && plan->old_egress_fd >= 0)
 		device_attach(in, &plan->device, plan->old_ingress_fd, plan->old_egress_fd);
 	else
@@ -204,15 +342,16 @@ static enum fwd_exit start_control(struct instance *in, int control_fd)
 
 /* Those that are named, and lo: first, so that nothing that comes in by the others is missed there. */
 static enum fwd_exit attach_all(struct instance *in, struct device_list *list,
-				const struct args *args, struct plan *plans)
+				const struct args *args, enum wish wish, struct plan *plans)
 {
 	char loopback[IF_NAMESIZE];
-	int count = args->count + 1;
+	int count = args->count + 1, candidates = count_for_xdp(list, args);
 
 	if (!if_indextoname(FWD_LOOPBACK, loopback))
 		return fwd_err("there is no loopback device: %m");
 	for (int i = 0; i < count; i++)
-		if (make_plan(in, list, i ? args->word[i - 1] : loopback, &plans[i]))
+		if (make_plan(in, list, i ? args->word[i - 1] : loopback, i ? wish : WISH_TC, candidates,
+			      &plans[i]))
 			return FWD_NOT_DONE;
 	if (start_control(in, plans[0].programs.control_fd))
 		return FWD_NOT_DONE;
@@ -298,8 +437,9 @@ enum fwd_exit cmd_attach(const struct args *args)
 	struct device_list list;
 	struct instance in;
 	enum fwd_exit ret;
+	enum wish wish;
 
-	ret = parse_mode(args->option[OPT_MODE]);
+	ret = parse_mode(args->option[OPT_MODE], &wish);
 	if (!ret)
 		ret = parse_size("--connections", args->option[OPT_CONNECTIONS], &connections);
 	if (!ret)
@@ -315,7 +455,7 @@ enum fwd_exit cmd_attach(const struct args *args)
 	rules = rules_open(&in);
 	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
 	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
-	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, plans))
+	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, wish, plans))
 		goto out;
 	check_forwarding(rules, args);
 	if (connections || half_open)

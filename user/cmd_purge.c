@@ -7,6 +7,7 @@
 #include "device.h"
 #include "fwdctl.h"
 #include "instance.h"
+#include "xdp.h"
 
 /* Works on whatever is there: a half-made instance, one of another version, one whose devices are
  * gone. So it goes by names and trusts no contents. */
@@ -108,7 +109,7 @@ static bool look(struct instance *in)
 		in->meta.abi == FWD_ABI_VERSION);
 }
 
-/* Pinned links end from anywhere, but a filter can only be taken off in its own namespace. */
+/* Pinned links end from anywhere, but a filter or an XDP program can only be taken off in its own namespace. */
 static enum fwd_exit check_filters(struct instance *in)
 {
 	struct device_list list;
@@ -118,7 +119,8 @@ static enum fwd_exit check_filters(struct instance *in)
 	if (devices_read(in, &list))
 		return FWD_NOT_DONE;
 	for (size_t i = 0; i < list.count; i++)
-		if (list.device[i].entry.hook == FWD_HOOK_CLSACT)
+		if (list.device[i].entry.hook == FWD_HOOK_CLSACT ||
+		    list.device[i].entry.mode != FWD_MODE_TC)
 			return devices_check_netns(in, &list, &foreign);
 	return FWD_DONE;
 }
@@ -133,9 +135,9 @@ static enum fwd_exit purge(struct instance *in)
 	if (known && in->maps.fd[FWD_MAP_META] >= 0 && in->maps.fd[FWD_MAP_DEVICES] >= 0 &&
 	    check_filters(in))
 		return FWD_NOT_DONE;
-	filters = devices_sweep_clsact(in);
+	filters = devices_sweep_clsact(in) + xdp_sweep(in);
 	if (filters)
-		fwd_say("%d filters removed", filters);
+		fwd_say("%d filters and XDP programs removed", filters);
 	/* Answers still find their way out while visitors' packets already don't come in. */
 	ret |= remove_pins(in, FWD_DIR_LINKS, is_ingress);
 	ret |= remove_pins(in, FWD_DIR_LINKS, is_egress);

@@ -6,6 +6,7 @@
 #include "fwdctl.h"
 #include "instance.h"
 #include "output.h"
+#include "xdp.h"
 
 /* All that `stats` shows, read in one go. */
 struct stats {
@@ -62,7 +63,9 @@ static enum fwd_exit read_devices(const struct instance *in, struct stats *stats
 			continue;
 		stats->devices.device[stats->devices.count++] = *device;
 
-		stats->attached[i] = device_is_alive(in, device);
+		stats->attached[i] = device_is_alive(in, device) &&
+				     (device->entry.mode == FWD_MODE_TC ||
+				      xdp_mode(in, device) == (enum fwd_mode)device->entry.mode);
 		map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index,
 			sizeof(seen) / sizeof(__u64), (__u64 *)&seen);
 		stats->packets[i] = seen.packets;
@@ -119,9 +122,10 @@ static json_t *devices_json(const struct stats *stats)
 
 		json_array_append_new(
 		    array,
-		    json_pack("{s:s,s:s,s:s,s:I,s:s,s:b}", "name", device->entry.name, "mode", "tc",
-			      "l2", link_name(device), "packets", (json_int_t)stats->packets[i],
-			      "hook", hook_name(device), "attached", stats->attached[i]));
+		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b}", "name", device->entry.name, "mode",
+			      device_mode_name(device), "why", device_mode_why(device), "l2",
+			      link_name(device), "packets", (json_int_t)stats->packets[i], "hook",
+			      hook_name(device), "attached", stats->attached[i]));
 	}
 	return array;
 }
@@ -159,10 +163,14 @@ static void print_text(const struct stats *stats)
 	puts("devices");
 	for (size_t i = 0; i < stats->devices.count; i++) {
 		const struct device *device = &stats->devices.device[i];
+		bool xdp = device->entry.mode != FWD_MODE_TC;
 
-		printf("  %-18s %12llu  packets seen; tc (%s), %s%s\n", device->entry.name,
-		       stats->packets[i], hook_name(device), link_name(device),
+		printf("  %-18s %12llu  packets seen; %s%s (%s), %s%s\n", device->entry.name,
+		       stats->packets[i], xdp ? device_mode_name(device) : "",
+		       xdp ? " and tc" : "tc", hook_name(device), link_name(device),
 		       stats->attached[i] ? "" : "; NOT ATTACHED any more: fwdctl attach");
+		printf("  %-18s %12s  %s: %s\n", "", "", device_mode_name(device),
+		       device_mode_why(device));
 	}
 	if (!stats->devices.count)
 		puts("  none is attached: fwdctl attach");

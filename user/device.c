@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "device.h"
 #include "hook.h"
+#include "xdp.h"
 
 void device_set_name(struct device *device, const char *name)
 {
@@ -45,6 +46,29 @@ enum fwd_exit devices_read(const struct instance *in, struct device_list *list)
 bool device_is_loopback(const struct device *device)
 {
 	return device->ifindex == FWD_LOOPBACK;
+}
+
+const char *device_mode_name(const struct device *device)
+{
+	switch ((enum fwd_mode)device->entry.mode) {
+	case FWD_MODE_XDP:
+		return "xdp";
+	case FWD_MODE_XDP_GENERIC:
+		return "xdp-generic";
+	default:
+		return "tc";
+	}
+}
+
+const char *device_mode_why(const struct device *device)
+{
+	static const char *const texts[FWD_WHY_MAX] = {
+#define X(symbol, text) [FWD_WHY_##symbol] = text,
+	    FWD_MODE_WHYS(X)
+#undef X
+	};
+
+	return device->entry.why < FWD_WHY_MAX ? texts[device->entry.why] : "";
 }
 
 size_t devices_named(const struct device_list *list)
@@ -90,7 +114,7 @@ enum fwd_exit device_detach(const struct instance *in, const struct device *devi
 {
 	int ret;
 
-	if (hook_detach(in, device, HOOK_INGRESS) || hook_detach(in, device, HOOK_EGRESS))
+	if (xdp_detach(in, device) || hook_detach(in, device, HOOK_INGRESS) || hook_detach(in, device, HOOK_EGRESS))
 		return FWD_NOT_DONE;
 	ret = map_delete(&in->maps, FWD_MAP_DEVICES, &device->ifindex);
 	return ret && ret != -ENOENT ? fwd_err("\"%s\": can't forget the device: %s",

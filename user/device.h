@@ -32,6 +32,10 @@ enum fwd_exit devices_read(const struct instance *in, struct device_list *list);
 /* The one that is attached along with those that are named. Users aren't shown it. */
 bool device_is_loopback(const struct device *device);
 
+/* "tc", "xdp" or "xdp-generic", and why that. */
+const char *device_mode_name(const struct device *device);
+const char *device_mode_why(const struct device *device);
+
 /* How many users have named. */
 size_t devices_named(const struct device_list *list);
 

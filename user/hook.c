@@ -60,7 +60,7 @@ static __u32 tcx_query(const struct instance *in, const struct device *device, e
 }
 
 /* Anybody may put a program there, under any name: ours is the one that uses our maps. */
-static bool program_is_ours(const struct instance *in, __u32 prog_id)
+bool hook_program_is_ours(const struct instance *in, __u32 prog_id)
 {
 	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
 	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
@@ -98,7 +98,7 @@ static bool tcx_is_taken(const struct instance *in, const struct device *device,
 
 		if (fd >= 0)
 			close(fd);
-		if (named && !program_is_ours(in, ids[i]))
+		if (named && !hook_program_is_ours(in, ids[i]))
 			return true;
 	}
 	return false;
@@ -152,7 +152,7 @@ static __u32 clsact_query(const struct instance *in, const struct device *device
 {
 	__u32 id = clsact_program_id(device, dir);
 
-	return id && program_is_ours(in, id) ? id : 0;
+	return id && hook_program_is_ours(in, id) ? id : 0;
 }
 
 /* Whether a dump of the filters at one side of the qdisc comes back empty; false if that can't be
@@ -330,7 +330,7 @@ bool hook_programs_exist(const struct instance *in)
 		if (bpf_obj_get_info_by_fd(fd, &info, &size))
 			info.name[0] = '\0';
 		close(fd);
-		if (!strcmp(info.name, "fwd_ingress") && program_is_ours(in, id))
+		if (!strcmp(info.name, "fwd_ingress") && hook_program_is_ours(in, id))
 			return true;
 	}
 	return false;

@@ -39,6 +39,9 @@ bool hook_is_alive(const struct instance *in, const struct device *device, enum 
  * network namespaces. */
 bool hook_programs_exist(const struct instance *in);
 
+/* Whether a program, by its kernel id, uses this instance's maps. */
+bool hook_program_is_ours(const struct instance *in, __u32 prog_id);
+
 /* The program that is there; a file descriptor to close, or -1. */
 int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir);
 

@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
+#include <linux/ethtool.h>
+#include <linux/if_ether.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -39,23 +42,53 @@ static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *lin
 	}
 }
 
+/* Asks about the device request->ifr_name. Returns 0 or a negative errno. */
+static int ask(unsigned long what, struct ifreq *request)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+
+	if (sock < 0)
+		return -errno;
+	ret = ioctl(sock, what, request) ? -errno : 0;
+	close(sock);
+	return ret;
+}
+
 enum fwd_exit iface_link(const char *name, enum fwd_link *link)
 {
 	struct ifreq request = {};
-	int sock, ret;
 
 	if (!*name || strlen(name) >= IFNAMSIZ)
 		return fwd_err("\"%s\": no such device", name);
-	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return fwd_err("can't open a socket: %m");
 	strcpy(request.ifr_name, name);
-	ret = ioctl(sock, SIOCGIFHWADDR, &request);
-	close(sock);
 	/* The ioctl also finds aliases, "eth0:1", which are no devices. */
-	if (ret || !if_nametoindex(name))
+	if (ask(SIOCGIFHWADDR, &request) || !if_nametoindex(name))
 		return fwd_err("\"%s\": no such device", name);
 	return link_of_type(name, request.ifr_hwaddr.sa_family, link);
+}
+
+bool iface_mac(const char *name, __u8 *mac)
+{
+	struct ifreq request = {};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (ask(SIOCGIFHWADDR, &request))
+		return false;
+	memcpy(mac, request.ifr_hwaddr.sa_data, ETH_ALEN);
+	return true;
+}
+
+bool iface_driver(const char *name, char *driver, size_t size)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (void *)&info};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	*driver = '\0';
+	if (ask(SIOCETHTOOL, &request))
+		return if_nametoindex(name);
+	snprintf(driver, size, "%s", info.driver);
+	return true;
 }
 
 bool iface_of_address(const struct fwd_addr *addr, char *name)

@@ -12,6 +12,10 @@
  * such device. */
 enum fwd_exit iface_link(const char *name, enum fwd_link *link);
 
+/* Its address on the link, 6 bytes, and the name of its driver ("": it tells none). False: no such device. */
+bool iface_mac(const char *name, __u8 *mac);
+bool iface_driver(const char *name, char *driver, size_t size);
+
 /* The device that has the address, in name[IF_NAMESIZE]. False: it is nobody's here. */
 bool iface_of_address(const struct fwd_addr *addr, char *name);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "loader.h"
 #include "fwd_tc.skel.h"
+#include "fwd_xdp.skel.h"
 
 #define ETHERNET_HEADER     14
 #define OLDEST_KERNEL_MAJOR 5
@@ -18,13 +19,13 @@
 /* The end of what libbpf, and through it the verifier, last said. */
 static char log_tail[8192];
 
-static int log_keep(enum libbpf_print_level level, const char *format, va_list args)
+void loader_log(const char *format, va_list args)
 {
 	size_t have = strlen(log_tail), room = sizeof(log_tail) - 1, length;
 	char *text;
 
-	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
-		return 0;
+	if (vasprintf(&text, format, args) < 0)
+		return;
 	length = strlen(text);
 	if (length > room)
 		memmove(text, text + length - room, room + 1);
@@ -37,6 +38,24 @@ static int log_keep(enum libbpf_print_level level, const char *format, va_list a
 	}
 	memcpy(log_tail + have, text, length + 1);
 	free(text);
+}
+
+const char *loader_kernel_says(void)
+{
+	static const char mark[] = "Kernel error message: ";
+	static char says[256];
+	const char *at = log_tail, *last = NULL;
+
+	while ((at = strstr(at, mark)))
+		last = at += strlen(mark);
+	snprintf(says, sizeof(says), "%.*s", last ? (int)strcspn(last, "\n") : 0, last ? last : "");
+	return says;
+}
+
+static int log_keep(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level != LIBBPF_DEBUG)
+		loader_log(format, args);
 	return 0;
 }
 
@@ -72,17 +91,17 @@ static enum fwd_exit load_error(const char *what, int error)
 	return FWD_NOT_DONE;
 }
 
-/* Hands the object those maps that exist, and the sizes of those that don't. */
-static int use_maps(struct fwd_tc *object, const struct fwd_maps *maps, __u32 connections,
+/* Hands the object those of its maps that exist, and the sizes of those that don't. */
+static int use_maps(struct bpf_object *object, const struct fwd_maps *maps, __u32 connections,
 		    __u32 half_open)
 {
 	for (int i = 0; i < FWD_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object->obj, map_name(i));
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_name(i));
 		__u32 entries = map_entries(i, connections, half_open);
 		int ret = 0;
 
 		if (!map)
-			return -ENOENT;
+			continue;
 		if (maps->fd[i] >= 0)
 			ret = bpf_map__reuse_fd(map, maps->fd[i]);
 		else if (entries)
@@ -93,14 +112,14 @@ static int use_maps(struct fwd_tc *object, const struct fwd_maps *maps, __u32 co
 	return 0;
 }
 
-static int copy_new_fds(struct fwd_tc *object, struct fwd_maps *maps)
+static int copy_new_fds(struct bpf_object *object, struct fwd_maps *maps)
 {
 	struct fwd_maps all = *maps;
 
 	for (int i = 0; i < FWD_MAP_MAX; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object->obj, map_name(i));
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_name(i));
 
-		if (all.fd[i] >= 0)
+		if (!map || all.fd[i] >= 0)
 			continue;
 		all.fd[i] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
 		if (all.fd[i] < 0)
@@ -110,23 +129,42 @@ static int copy_new_fds(struct fwd_tc *object, struct fwd_maps *maps)
 	return 0;
 }
 
-enum fwd_exit loader_make_maps(struct fwd_maps *maps, __u32 connections, __u32 half_open)
+/* Those that this object has and the others had not. */
+static int make_maps_of(struct bpf_object *object, struct fwd_maps *maps, __u32 connections,
+			__u32 half_open)
 {
-	struct fwd_tc *object = fwd_tc__open();
 	struct bpf_program *program;
 	int ret;
 
-	if (!object)
-		return load_error("maps", -errno);
-	bpf_object__for_each_program(program, object->obj)
+	bpf_object__for_each_program(program, object)
 	    bpf_program__set_autoload(program, false);
 	ret = use_maps(object, maps, connections, half_open);
 	if (!ret)
-		ret = fwd_tc__load(object);
-	if (!ret)
-		ret = copy_new_fds(object, maps);
-	fwd_tc__destroy(object);
-	return ret ? load_error("maps", ret) : FWD_DONE;
+		ret = bpf_object__load(object);
+	return ret ? ret : copy_new_fds(object, maps);
+}
+
+enum fwd_exit loader_make_maps(struct fwd_maps *maps, __u32 connections, __u32 half_open)
+{
+	struct fwd_tc *tc = fwd_tc__open();
+	struct fwd_xdp *xdp = fwd_xdp__open();
+	struct fwd_maps all = *maps;
+	int ret = -errno;
+
+	if (tc && xdp)
+		ret = make_maps_of(tc->obj, &all, connections, half_open);
+	if (tc && xdp && !ret)
+		ret = make_maps_of(xdp->obj, &all, connections, half_open);
+	fwd_tc__destroy(tc);
+	fwd_xdp__destroy(xdp);
+	if (!ret) {
+		*maps = all;
+		return FWD_DONE;
+	}
+	for (int i = 0; i < FWD_MAP_MAX; i++)
+		if (maps->fd[i] < 0 && all.fd[i] >= 0)
+			close(all.fd[i]);
+	return load_error("maps", ret);
 }
 
 enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *meta,
@@ -142,7 +180,7 @@ enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *me
 	object->rodata->fwd_device_index = device->index;
 	object->rodata->fwd_half_open = meta->half_open;
 	object->rodata->fwd_connections = meta->connections;
-	ret = use_maps(object, maps, meta->connections, meta->half_open);
+	ret = use_maps(object->obj, maps, meta->connections, meta->half_open);
 	if (!ret)
 		ret = fwd_tc__load(object);
 	if (ret) {
@@ -160,6 +198,38 @@ void loader_unload(struct fwd_programs *programs)
 {
 	fwd_tc__destroy(programs->object);
 	programs->object = NULL;
+}
+
+struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
+				const struct fwd_device *device, const __u8 *mac)
+{
+	struct fwd_xdp *xdp = fwd_xdp__open();
+	int ret = -errno;
+
+	if (xdp) {
+		xdp->rodata->fwd_link = device->link;
+		xdp->rodata->fwd_device_index = device->index;
+		xdp->rodata->fwd_half_open = meta->half_open;
+		xdp->rodata->fwd_connections = meta->connections;
+		xdp->rodata->fwd_mode = device->mode;
+		memcpy((void *)xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));
+		ret = use_maps(xdp->obj, maps, meta->connections, meta->half_open);
+	}
+	if (!ret)
+		return xdp;
+	fwd_xdp__destroy(xdp);
+	load_error(device->name, ret);
+	return NULL;
+}
+
+struct bpf_object *loader_xdp_object(const struct fwd_xdp *xdp)
+{
+	return xdp->obj;
+}
+
+void loader_close_xdp(struct fwd_xdp *xdp)
+{
+	fwd_xdp__destroy(xdp);
 }
 
 int control_run(int control_fd, enum fwd_request_type type, const struct fwd_tuple *forward)

@@ -6,11 +6,14 @@
 #ifndef FWD_USER_LOADER_H
 #define FWD_USER_LOADER_H
 
+#include <stdarg.h>
 #include "err.h"
 #include "fwd_abi.h"
 #include "maps.h"
 
-/* The programs of one device. */
+struct bpf_object;
+
+/* The programs of one device at tc. */
 struct fwd_programs {
 	struct fwd_tc *object; /* owns the file descriptors; NULL: none loaded */
 	int ingress_fd;
@@ -29,6 +32,19 @@ enum fwd_exit loader_make_maps(struct fwd_maps *maps, __u32 connections, __u32 h
 enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *meta,
 			  const struct fwd_device *device, struct fwd_programs *programs);
 void loader_unload(struct fwd_programs *programs);
+
+/* The XDP program for a device, not loaded yet: whether as a program of its own or as a part of libxdp's
+ * dispatcher is decided when it is attached. `mac`: the device's address, 6 bytes. NULL: printed why. */
+struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
+				const struct fwd_device *device, const __u8 *mac);
+struct bpf_object *loader_xdp_object(const struct fwd_xdp *xdp);
+void loader_close_xdp(struct fwd_xdp *xdp);
+
+/* What the kernel, a driver above all, last had to say about a refusal; "": nothing. */
+const char *loader_kernel_says(void);
+
+/* Keeps what libraries print, for -v and for loader_kernel_says(). Format as in vprintf(). */
+void loader_log(const char *format, va_list args);
 
 /* Runs fwd_control once. `forward` may be NULL if the request names no connection. Returns what the
  * program returned, or the negative errno for which it could not be run. */

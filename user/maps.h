@@ -24,6 +24,7 @@
 	X(RULE_STATS, "rule_stats", FIXED)       \
 	X(DEVICES, "devices", FIXED)             \
 	X(DEVICE_STATS, "device_stats", FIXED)   \
+	X(XDP_DEVICES, "xdp_devices", FIXED)     \
 	X(PORTS, "ports", FIXED)                 \
 	X(CONFIG, "config", FIXED)               \
 	X(COUNTERS, "counters", FIXED)           \

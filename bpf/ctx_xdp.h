@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The XDP hook's side of the thin line between the journey and the hook it runs in: as much of it as the
+ * express (express.h) asks for.
+ */
+#ifndef FWD_CTX_XDP_H
+#define FWD_CTX_XDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <bpf/bpf_helpers.h>
+#include "config.h"
+#include "csum.h"
+#include "fwd_abi.h"
+
+typedef struct xdp_md fwd_ctx;
+
+#include "ctx_data.h"
+
+/*
+ * The devices that frames may be sent to from here: those whose driver has an XDP program of ours, since many
+ * set up the queues for it only then. Key and value: ifindex. fwdctl adds a device when it is attached, and
+ * takes it out before it is not any more; the kernel does when it goes away.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, FWD_DEVICES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} xdp_devices SEC(".maps");
+
+static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
+{
+	return ctx->ingress_ifindex;
+}
+
+/* To whoever comes next: the stack, and tc above all. */
+static __always_inline int ctx_pass(void)
+{
+	return XDP_PASS;
+}
+
+static __always_inline int ctx_drop(void)
+{
+	return XDP_DROP;
+}
+
+static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
+{
+	return ctx_data_end(ctx) - ctx_data(ctx);
+}
+
+static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
+{
+	return 1;
+}
+
+/* len bytes at off, readable and writable, or NULL where the packet ends before. */
+static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
+{
+	void *at = ctx_data(ctx) + off;
+
+	return at + len > ctx_data_end(ctx) ? NULL : at;
+}
+
+/* Copies len bytes (at least 1) at off. */
+static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
+{
+	return bpf_xdp_load_bytes(ctx, off, to, len) == 0;
+}
+
+/* The driver doesn't say whom a frame is for; its address does. What came in by the address of a VLAN
+ * device or a group is the stack's. */
+static __always_inline bool ctx_is_for_us(fwd_ctx *ctx)
+{
+	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
+	int i;
+
+	if (!eth)
+		return false;
+#pragma unroll
+	for (i = 0; i < ETH_ALEN; i++)
+		if (eth->h_dest[i] != fwd_mac[i])
+			return false;
+	return true;
+}
+
+/* By hand, since the field holds the packet's checksum: express_sum_is_there(). A UDP checksum of zero means
+ * none and stays zero. */
+static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u8 family,
+					__u32 addr_delta, __u32 port_delta)
+{
+	__u16 *check = ctx_at(ctx, off, sizeof(*check));
+	bool udp = proto == IPPROTO_UDP;
+
+	if (!check)
+		return false;
+	if (udp && !*check)
+		return true;
+	*check = csum_apply(*check, csum_add(addr_delta, port_delta));
+	if (udp && !*check)
+		*check = 0xffff;
+	return true;
+}
+
+/* Cuts the packet to len bytes, headers included. */
+static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+{
+	return bpf_xdp_adjust_tail(ctx, (int)(len - ctx_len(ctx))) == 0;
+}
+
+/* Can a frame be sent to this device from here? A driver sends only to those of its kind; what the stack
+ * runs can send to any that has Ethernet frames. */
+static __always_inline bool ctx_sends_to(const struct fwd_way *way)
+{
+	__u32 ifindex = way->ifindex;
+
+	if (fwd_mode == FWD_MODE_XDP_GENERIC)
+		return way->link == FWD_LINK_ETHERNET && ifindex != FWD_LOOPBACK;
+	return bpf_map_lookup_elem(&xdp_devices, &ifindex);
+}
+
+/* What the hook has to return for it. */
+static __always_inline int ctx_send(const struct fwd_way *way)
+{
+	return fwd_mode == FWD_MODE_XDP_GENERIC ? bpf_redirect(way->ifindex, 0)
+						: bpf_redirect_map(&xdp_devices, way->ifindex, XDP_DROP);
+}
+
+#endif

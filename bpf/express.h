@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The journey of those packets that are nearly all of the traffic, without any stop: TCP and UDP of a known
+ * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
+ * has made anything of the frame, it costs a quarter.
+ *
+ * All others go on to tc, as they came and uncounted: it is the same table that both look into, so what one
+ * hook begins the other can go on with. The steps are the pipeline's own.
+ */
+#ifndef FWD_EXPRESS_H
+#define FWD_EXPRESS_H
+
+#include "conntrack.h"
+#include "translate.h"
+#include "verdict.h"
+#include "way.h"
+
+/*
+ * So often in a row a way is found fresh enough by asking the FIB here. Then tc has to: its packet goes by the
+ * kernel's neighbour table, which otherwise would never learn that the neighbour is in use, nor probe it. Not
+ * each second, as tc itself does it, because a packet that makes this detour may be overtaken.
+ */
+#define EXPRESS_WAY_REFRESHES 30
+
+/* What does not fit on the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwd_pkt);
+} scratch SEC(".maps");
+
+static __always_inline struct fwd_pkt *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+/*
+ * Is the transport checksum the packet's? Where a sender on this very host left it to the NIC (veth, virtio),
+ * the field holds the sum of the pseudo header alone; nothing tells that to a program, but the number itself
+ * does. One in 65,536 others looks like it, and only takes the longer way.
+ */
+static __always_inline bool express_sum_is_there(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	bool tcp = pkt->tuple.proto == IPPROTO_TCP;
+	__u32 off = pkt->l4_off + (tcp ? TCP_CHECK_OFF : UDP_CHECK_OFF);
+	const __u16 *check = ctx_at(ctx, off, sizeof(*check));
+
+	return check && *check != (__u16)~csum_pseudo(&pkt->tuple, pkt->bytes - (pkt->l4_off - pkt->l3_off));
+}
+
+static __always_inline bool express_takes(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	return !pkt->is_error && pkt->fragment.part == FWD_PART_WHOLE && pkt->ttl > 1 &&
+	       !(pkt->tcp_flags & FWD_TCP_SYN) && express_sum_is_there(ctx, pkt);
+}
+
+/* Is the way known, fresh, open to XDP and wide enough? */
+static __always_inline bool express_way_admits(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct fwd_way *way = &conn->way;
+	__u8 refreshes = way->by_xdp;
+
+	if (!way->refreshed || !ctx_sends_to(way))
+		return false;
+	if (!way_is_fresh(way, pkt->now)) {
+		if (refreshes >= EXPRESS_WAY_REFRESHES)
+			return false;
+		way_follow(ctx, pkt, conn);
+		if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way->refreshed || !ctx_sends_to(way))
+			return false;
+		way->by_xdp = refreshes + 1;
+	}
+	return !way->mtu || pkt->bytes <= way->mtu;
+}
+
+/* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */
+static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt, int *action)
+{
+	struct fwd_conn *conn;
+	struct ethhdr *eth;
+
+	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_FORWARDED || !express_takes(ctx, pkt))
+		return FWD_NOT_OURS;
+	pkt->now = clock_now();
+	conn = conn_lookup(pkt);
+	if (!conn || conn->kind != FWD_CONN_MAPPED || !express_way_admits(ctx, pkt, conn))
+		return FWD_NOT_OURS;
+
+	/* Padding of the link is not part of the packet (RFC 894). */
+	if (ctx_len(ctx) > pkt->l3_off + pkt->bytes && !ctx_trim(ctx, pkt->l3_off + pkt->bytes))
+		return FWD_TRANSLATE;
+	conn_track(pkt, conn);
+	conn_count(pkt, conn);
+	if (!translate(ctx, pkt, conn, FWD_TTL_DECREMENT))
+		return FWD_TRANSLATE;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return FWD_TRANSLATE;
+	way_write_ethernet(&conn->way, eth, pkt->family);
+	*action = ctx_send(&conn->way);
+	return FWD_FORWARDED;
+}
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The way out: found in the FIB, kept beside the connection, refreshed once a second.
+ */
+#ifndef FWD_WAY_H
+#define FWD_WAY_H
+
+#include "fib.h"
+#include "maps.h"
+
+#define WAY_MAX_AGE FWD_TICKS(1)
+
+static __always_inline void way_set(struct fwd_way *way, const struct bpf_fib_lookup *fib,
+				    const struct fwd_device *device, bool has_neighbour)
+{
+	way->ifindex = fib->ifindex;
+	way->link = device->link;
+	if (has_neighbour) {
+		__builtin_memcpy(way->dmac, fib->dmac, ETH_ALEN);
+		__builtin_memcpy(way->smac, fib->smac, ETH_ALEN);
+	}
+}
+
+static __always_inline void next_hop_set(struct fwd_next_hop *hop, const struct bpf_fib_lookup *fib,
+					 bool has_neighbour)
+{
+	hop->how = has_neighbour ? FWD_HOP_KNOWN : FWD_HOP_UNKNOWN;
+	hop->family = fib->family; /* of the next hop: IPv4 may have an IPv6 one (RFC 5549) */
+	__builtin_memcpy(&hop->addr, fib->ipv6_dst, sizeof(hop->addr));
+}
+
+/*
+ * Is the address that fwdctl chose for the map still one of the gateway's? When WireGuard is down its
+ * address is gone, the default route leads to the target, and what was meant for the tunnel would go
+ * out in clear.
+ */
+static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+					       const struct fwd_conn *conn)
+{
+	__u32 index = conn->rule;
+	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	struct bpf_fib_lookup fib;
+
+	if (conn->dir != FWD_DIR_FORWARD || !rule || rule->snat != FWD_SNAT_AUTO)
+		return true;
+	return !fib_found(fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr));
+}
+
+/*
+ * Asks the FIB. An answer leaves by the device that the request came in by, if any route there leads to
+ * the client: with several uplinks the provider of another one would drop it, for its source address.
+ */
+static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
+				       const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+{
+	__u32 by = conn->way.ifindex;
+	long ret;
+
+	if (conn->dir == FWD_DIR_REPLY && by) {
+		ret = fib_lookup_by(ctx, fib, pkt, &conn->saddr, &conn->daddr, by);
+		if (fib_found(ret) && fib->ifindex == by)
+			return ret;
+	}
+	return fib_lookup(ctx, fib, pkt, &conn->saddr, &conn->daddr);
+}
+
+/*
+ * Where the requests come in now, if it isn't where the answers leave. Only for a connection that is in
+ * the table: a plan has no source port of its own yet, and what looks like its twin is another visitor's.
+ */
+__noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+{
+	struct fwd_tuple key;
+	struct fwd_conn *reply;
+
+	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || pkt->is_error)
+		return 0;
+	tuple_of_twin(&key, conn, pkt->tuple.proto);
+	reply = bpf_map_lookup_elem(&conns, &key);
+	if (!reply || reply->way.ifindex == ctx_ifindex(ctx))
+		return 0;
+	reply->way.refreshed = 0;
+	reply->way.ifindex = ctx_ifindex(ctx);
+	return 0;
+}
+
+/* To a process of the gateway itself. */
+static __always_inline void way_to_self(struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	conn->way.link = FWD_LINK_ETHERNET;
+	conn->way.mtu = 0;
+	conn->way.refreshed = pkt->now;
+}
+
+/*
+ * Makes conn->way good for this packet, which is going to leave with conn's addresses.
+ *
+ * Once a second the packet at hand asks the FIB, and that packet goes by bpf_redirect_neigh(): the
+ * kernel's neighbour entry is then used and confirmed as if the kernel had forwarded it (a cached
+ * MAC address alone would let it go stale, and nobody would probe a router that was exchanged). The
+ * others use the MAC addresses found. Without a neighbour entry every packet goes that way, until
+ * the address is resolved.
+ */
+__noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct bpf_fib_lookup fib;
+	struct fwd_device *device;
+	enum fwd_reason reason;
+	bool has_neighbour;
+	long ret;
+
+	if (!pkt || !conn)
+		return FWD_NO_ROUTE;
+	if (conn->dir == FWD_DIR_REPLY && conn->way.ifindex == FWD_LOOPBACK) {
+		way_to_self(pkt, conn);
+		return FWD_FORWARDED;
+	}
+	if (!way_source_is_here(ctx, pkt, conn))
+		return FWD_NO_SOURCE;
+	ret = way_lookup(ctx, &fib, pkt, conn);
+	reason = fib_reason(ret);
+	if (reason != FWD_FORWARDED)
+		return reason;
+	device = bpf_map_lookup_elem(&devices, &fib.ifindex);
+	if (!device)
+		return FWD_NOT_ATTACHED;
+	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;
+	way_set(&conn->way, &fib, device, has_neighbour);
+	conn->way.mtu = device_mtu(ctx, fib.ifindex);
+	if (device->link == FWD_LINK_ETHERNET)
+		next_hop_set(&pkt->next_hop, &fib, has_neighbour);
+	/* 0 can come up as a time, too; then this is done once more. */
+	conn->way.by_xdp = 0;
+	conn->way.refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
+	return FWD_FORWARDED;
+}
+
+static __always_inline bool way_is_fresh(const struct fwd_way *way, __u32 now)
+{
+	return way->ifindex && way->refreshed && now - way->refreshed < WAY_MAX_AGE;
+}
+
+/* The header that a frame leaves with. */
+static __always_inline void way_write_ethernet(const struct fwd_way *way, struct ethhdr *eth,
+					       enum fwd_family family)
+{
+	__builtin_memcpy(eth->h_dest, way->dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, way->smac, ETH_ALEN);
+	eth->h_proto = family == FWD_FAMILY_IPV4 ? __constant_htons(ETH_P_IP)
+						 : __constant_htons(ETH_P_IPV6);
+}
+
+#endif
