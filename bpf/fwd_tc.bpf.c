@@ -17,7 +17,7 @@ int fwd_ingress(struct __sk_buff *ctx)
 
 	if (!s)
 		return action;
-	count_device(ctx);
+	count_device(ctx, false);
 	reason = ingress(ctx, s, &action);
 	return verdict(reason, action);
 }

@@ -19,7 +19,7 @@ int fwd_xdp(struct xdp_md *ctx)
 	/* tc counts what it gets. */
 	if (reason == FWD_NOT_OURS)
 		return ctx_pass();
-	count_device(ctx);
+	count_device(ctx, true);
 	return verdict(reason, action);
 }
 

@@ -20,13 +20,15 @@ static __always_inline enum fwd_reason_class reason_class(enum fwd_reason reason
 	}
 }
 
-static __always_inline void count_device(const fwd_ctx *ctx)
+static __always_inline void count_device(const fwd_ctx *ctx, bool by_xdp)
 {
 	__u32 index = fwd_device_index;
 	struct fwd_device_stats *stats = bpf_map_lookup_elem(&device_stats, &index);
 
-	if (stats)
-		stats->packets += ctx_segments(ctx);
+	if (!stats)
+		return;
+	stats->packets += ctx_segments(ctx);
+	stats->by_xdp += by_xdp;
 }
 
 /* action: what forward() said the hook has to return; ctx_pass() where it wasn't reached. */

@@ -236,7 +236,8 @@ struct fwd_device {
 
 /* Per CPU, FWD_DEVICES_MAX of them. */
 struct fwd_device_stats {
-	__u64 packets; /* that the ingress program saw on this device, ours or not; GSO: segments */
+	__u64 packets; /* that came in by this device, ours or not; GSO: segments */
+	__u64 by_xdp;  /* of these, that XDP sent on */
 };
 
 /* One bit for each port; `ports` is an array indexed by enum fwd_ports. It answers "is this port

@@ -12,7 +12,7 @@
 struct stats {
 	struct device_list devices;
 	bool attached[FWD_DEVICES_MAX]; /* by place in the list */
-	__u64 packets[FWD_DEVICES_MAX];
+	struct fwd_device_stats seen[FWD_DEVICES_MAX];
 	struct fwd_counters counters;
 	__u64 reasons[FWD_REASON_MAX];
 	__u32 connections;
@@ -56,7 +56,6 @@ static enum fwd_exit read_devices(const struct instance *in, struct stats *stats
 		return FWD_NOT_DONE;
 	for (size_t n = 0; n < all.count; n++) {
 		const struct device *device = &all.device[n];
-		struct fwd_device_stats seen = {};
 		size_t i = stats->devices.count;
 
 		if (device_is_loopback(device))
@@ -67,8 +66,7 @@ static enum fwd_exit read_devices(const struct instance *in, struct stats *stats
 				     (device->entry.mode == FWD_MODE_TC ||
 				      xdp_mode(in, device) == (enum fwd_mode)device->entry.mode);
 		map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index,
-			sizeof(seen) / sizeof(__u64), (__u64 *)&seen);
-		stats->packets[i] = seen.packets;
+			sizeof(stats->seen[i]) / sizeof(__u64), (__u64 *)&stats->seen[i]);
 	}
 	return FWD_DONE;
 }
@@ -122,10 +120,10 @@ static json_t *devices_json(const struct stats *stats)
 
 		json_array_append_new(
 		    array,
-		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:b}", "name", device->entry.name, "mode",
+		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", device->entry.name, "mode",
 			      device_mode_name(device), "why", device_mode_why(device), "l2",
-			      link_name(device), "packets", (json_int_t)stats->packets[i], "hook",
-			      hook_name(device), "attached", stats->attached[i]));
+			      link_name(device), "packets", (json_int_t)stats->seen[i].packets,
+			      "xdp_packets", (json_int_t)stats->seen[i].by_xdp, "hook", hook_name(device), "attached", stats->attached[i]));
 	}
 	return array;
 }
@@ -166,9 +164,11 @@ static void print_text(const struct stats *stats)
 		bool xdp = device->entry.mode != FWD_MODE_TC;
 
 		printf("  %-18s %12llu  packets seen; %s%s (%s), %s%s\n", device->entry.name,
-		       stats->packets[i], xdp ? device_mode_name(device) : "",
+		       stats->seen[i].packets, xdp ? device_mode_name(device) : "",
 		       xdp ? " and tc" : "tc", hook_name(device), link_name(device),
 		       stats->attached[i] ? "" : "; NOT ATTACHED any more: fwdctl attach");
+		if (xdp)
+			printf("  %-18s %12llu  of them forwarded by XDP\n", "", stats->seen[i].by_xdp);
 		printf("  %-18s %12s  %s: %s\n", "", "", device_mode_name(device),
 		       device_mode_why(device));
 	}

@@ -219,9 +219,16 @@ let_lo_pass() {
 	done
 }
 
-# attach DEV... and check that it did.
+# attach DEV...; by FWDCTL_MODE=xdp or xdp-generic, which the whole of tests/net can be run with, at XDP, too.
 attach() {
-	fwd attach "$@"
+	fwd attach "$@" ${FWDCTL_MODE:+--mode "$FWDCTL_MODE"}
+	[ "${FWDCTL_MODE:-}" != xdp ] || take_from_xdp
+}
+
+# A veth takes frames from XDP only while it has GRO on, or an XDP program.
+take_from_xdp() {
+	on internet ethtool -K g0 gro on
+	! topo_option lan || on lan ethtool -K eth0 gro on
 }
 
 # maps_and_services [OPTION...]: what most tests need: everything attached, port 8000 and its own service.

@@ -51,10 +51,10 @@ static inline void reasons_read(__u64 *reasons)
 
 static inline __u64 device_packets(enum fwd_link link)
 {
-	__u64 packets;
+	struct fwd_device_stats stats;
 
-	percpu_sum(MAP_FD(device_stats), link, 1, &packets);
-	return packets;
+	percpu_sum(MAP_FD(device_stats), link, sizeof(stats) / sizeof(__u64), (__u64 *)&stats);
+	return stats.packets;
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <linux/bpf.h>
 #include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf.h>
@@ -31,6 +32,7 @@
 #include "fwd_reason.h"
 #include "fwd_track.h"
 #include "fwd_tc.skel.h"
+#include "fwd_xdp.skel.h"
 #include "packet.h"
 
 enum device {
@@ -57,6 +59,7 @@ static struct gateway {
 	struct fwd_tc *ingress[FWD_LINK_MAX];
 	struct fwd_tc *egress[FWD_LINK_MAX]; /* loaded when they are asked for */
 	struct fwd_tc *maps;                 /* the first of all, for the maps and fwd_control */
+	struct fwd_xdp *xdp[DEVICES]; /* NULL: packets go straight to tc */
 	int ifindex[DEVICES];
 	__u32 half_open, connections;
 } gw;
@@ -155,17 +158,17 @@ static inline void object_size(struct fwd_tc *o)
 }
 
 /* All maps but those of one program alone. */
-static inline void object_share(struct fwd_tc *o, struct fwd_tc *with)
+static inline void object_share(struct bpf_object *o, struct bpf_object *with)
 {
 	struct bpf_map *map, *theirs;
 
-	bpf_object__for_each_map(map, o->obj)
+	bpf_object__for_each_map(map, o)
 	{
 		const char *name = bpf_map__name(map);
 
-		if (!strcmp(name, "scratch") || strchr(name, '.'))
+		theirs = bpf_object__find_map_by_name(with, name);
+		if (!theirs || !strcmp(name, "scratch") || strchr(name, '.'))
 			continue;
-		theirs = bpf_object__find_map_by_name(with->obj, name);
 		cr_assert(!bpf_map__reuse_fd(map, bpf_map__fd(theirs)), "%s", name);
 	}
 }
@@ -184,7 +187,7 @@ static inline struct fwd_tc *object_load(enum fwd_link link, const char *program
 	o->rodata->fwd_connections = gw.connections;
 	object_size(o);
 	if (gw.maps)
-		object_share(o, gw.maps);
+		object_share(o->obj, gw.maps->obj);
 	bpf_object__for_each_program(p, o->obj)
 	{
 		const char *name = bpf_program__name(p);
@@ -196,6 +199,42 @@ static inline struct fwd_tc *object_load(enum fwd_link link, const char *program
 	if (!gw.maps)
 		gw.maps = o;
 	return o;
+}
+
+/* The XDP program of a device, in the driver as the kernel wants it for BPF_PROG_RUN, or made for the stack. */
+static inline struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
+{
+	struct fwd_xdp *o = fwd_xdp__open();
+
+	cr_assert(o);
+	o->rodata->fwd_link = devices[dev].link;
+	o->rodata->fwd_device_index = devices[dev].link;
+	o->rodata->fwd_half_open = gw.half_open;
+	o->rodata->fwd_connections = gw.connections;
+	o->rodata->fwd_mode = mode;
+	memcpy((void *)o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));
+	object_share(o->obj, gw.maps->obj);
+	for (int i = 0; i < DEVICES; i++)
+		if (gw.xdp[i])
+			cr_assert(!bpf_map__reuse_fd(o->maps.xdp_devices, bpf_map__fd(gw.xdp[i]->maps.xdp_devices)));
+	cr_assert(!fwd_xdp__load(o), "load: %s", strerror(errno));
+	cr_assert(!bpf_xdp_attach(gw.ifindex[dev], bpf_program__fd(o->progs.fwd_xdp), XDP_FLAGS_DRV_MODE, NULL));
+	return o;
+}
+
+/* Frames may be sent from one of these to the other. */
+static inline void xdp_start(enum fwd_mode mode)
+{
+	for (int i = 0; i < ETH2; i++) {
+		__u32 ifindex = gw.ifindex[i];
+
+		if (devices[i].link != FWD_LINK_ETHERNET)
+			continue;
+		gw.xdp[i] = xdp_load(i, mode);
+		if (mode == FWD_MODE_XDP)
+			cr_assert(!bpf_map_update_elem(bpf_map__fd(gw.xdp[i]->maps.xdp_devices), &ifindex, &ifindex,
+						       BPF_ANY));
+	}
 }
 
 #define MAP_FD(name) bpf_map__fd(gw.maps->maps.name)
@@ -430,6 +469,9 @@ static inline void gateway_start(__u32 connections, __u32 half_open)
 	gw.ingress[FWD_LINK_IP] = object_load(FWD_LINK_IP, "fwd_ingress");
 	config_start();
 	devices_register();
+	/* Each test can be run with XDP before tc: what comes out must be the same. */
+	if (getenv("FWD_TEST_XDP"))
+		xdp_start(FWD_MODE_XDP);
 }
 
 /* The usual size, with these maps. */
@@ -480,6 +522,35 @@ static inline bool nic_can_sum(enum device dev, const struct packet *p, bool sta
 	       !p->poke_at && (p->way[0] != '[' || stays);
 }
 
+/* What XDP_REDIRECT and the others are at tc. -1: passed on, untouched. */
+static inline int run_xdp(enum device dev, struct result *r)
+{
+	struct xdp_md ctx = {.ingress_ifindex = gw.ifindex[dev], .data_end = r->in.len};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len,
+		    .data_out = r->out.data, .data_size_out = sizeof(r->out.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	cr_assert(!bpf_prog_test_run_opts(bpf_program__fd(gw.xdp[dev]->progs.fwd_xdp), &opts),
+		  "BPF_PROG_RUN of XDP with %zu bytes: %s", r->in.len, strerror(errno));
+	r->out.len = opts.data_size_out;
+	if (opts.retval == XDP_REDIRECT)
+		return TC_ACT_REDIRECT;
+	if (opts.retval == XDP_DROP)
+		return TC_ACT_SHOT;
+	cr_expect(opts.retval == XDP_PASS, "XDP returned %u", opts.retval);
+	cr_expect(r->out.len == r->in.len && !memcmp(r->out.data, r->in.data, r->in.len),
+		  "XDP changed a packet that it passed on");
+	return -1;
+}
+
+/* Longer ones go by drivers that have no XDP then (BPF_PROG_RUN: a page, with what is in front and behind). */
+#define XDP_FRAME_MAX 3000
+
+static inline bool xdp_sees(enum device dev, enum hook hook, const struct frame *f, int gso_segs)
+{
+	return hook == INGRESS && gw.xdp[dev] && !gso_segs && f->len >= ETHER_LEN && f->len <= XDP_FRAME_MAX;
+}
+
 /* May be called by several threads, once programs are loaded. */
 static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum,
 			     struct result *r)
@@ -491,6 +562,11 @@ static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool
 		    .data_out = r->out.data, .data_size_out = sizeof(r->out.data), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), .repeat = 1);
 
+	if (xdp_sees(dev, hook, &r->in, gso_segs)) {
+		r->verdict = run_xdp(dev, r);
+		if (r->verdict != -1)
+			return;
+	}
 	if (hook != EGRESS)
 		ctx.ingress_ifindex = hook == INGRESS ? gw.ifindex[dev] : gw.ifindex[WG0];
 	if (gso_segs)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# A server on a LAN behind the gateway's eth1, by tc, by XDP in the driver and by XDP in the stack. All other
+# files can be run so, too: FWDCTL_MODE=xdp scripts/test net
+
+lan_maps() {
+	FWDCTL_MODE=$1
+	attach eth0 eth1
+	fwd map add tcp $MAP4 $LAN:8000
+	fwd map add udp $MAP4 $LAN:8000
+	fwd map add tcp "$MAP6" "[$LAN6]:8000"
+	fwd map add udp "$MAP6" "[$LAN6]:8000"
+	serve service lan --tcp $LAN:8000 "[$LAN6]:8000" --udp $LAN:8000 "[$LAN6]:8000"
+}
+
+# How many packets XDP has sent on.
+by_xdp() {
+	on gateway "$FWDCTL" stats --json | jq '[.devices[].xdp_packets] | add'
+}
+
+both_ways() {
+	peer client put $MAP4
+	peer client get $MAP4 --seed 2
+	peer client put "$MAP6" --seed 3
+	peer client get "$MAP6" --seed 4
+	peer client udp-burst $MAP4 --count 200 --size 1000
+	peer client udp-burst "$MAP6" --count 200 --size 1000
+	forward_untouched
+}
+
+# With checksums left to the (missing) NIC, of which XDP must keep its hands off.
+offloads_on() {
+	topology lan
+	lan_maps "$1"
+	both_ways
+}
+
+test_offloads_on_xdp() {
+	offloads_on xdp
+}
+
+test_offloads_on_generic() {
+	offloads_on xdp-generic
+}
+
+# Each packet that arrives is looked at.
+offloads_off() {
+	local mode=$1
+	topology lan offload=off
+	lan_maps "$mode"
+	CAPTURE_DIRECTION=in capture lan lan eth0 tcp or udp
+	CAPTURE_DIRECTION=in capture client client eth0 tcp or udp
+	both_ways
+	capture_end lan client
+	checksums lan client
+	is "$(count lan ".src != \"10.99.0.1\" and .src != \"fd10:99::1\"")" 0 "packets at the server with wrong addresses"
+	is "$(count client ".src != \"$GATEWAY\" and .src != \"$GATEWAY6\"")" 0 "packets at the client with wrong addresses"
+	is "$(packets lan | jq .ttl | sort -u)" 62 "TTLs at the server"
+	if [ "$mode" = tc ]; then
+		is "$(by_xdp)" 0 "packets that XDP sent on"
+	else
+		# All but the beginnings of the connections, and what the kernel's neighbour table sees.
+		json '([.devices[].xdp_packets] | add) > 0.95 * ([.devices[].packets] | add)' stats
+	fi
+}
+
+test_offloads_off_tc() {
+	offloads_off tc
+}
+
+test_offloads_off_xdp() {
+	offloads_off xdp
+}
+
+test_offloads_off_generic() {
+	offloads_off xdp-generic
+}
+
+# From one to the other while connections are under way: no packet is lost, no connection ends.
+test_mode_changes() {
+	local mode
+	topology lan offload=off
+	lan_maps tc
+	take_from_xdp
+	pulse tcp client $MAP4
+	pulse udp client $MAP4 --proto udp
+	pulse tcp6 client "$MAP6"
+	for mode in xdp xdp-generic tc xdp-generic xdp xdp tc; do
+		fwd attach eth0 eth1 --mode $mode
+		json "all(.devices[]; .mode == \"$mode\" and .attached)" stats
+		goes_on tcp
+		goes_on udp
+		goes_on tcp6
+	done
+	# One of two, and none: the other end's packets go by tc all the same.
+	fwd attach eth0 --mode xdp
+	goes_on tcp
+	json '.devices | map({(.name): .mode}) | add == {eth0: "xdp", eth1: "tc"}' stats
+	stop tcp
+	stop udp
+	stop tcp6
+	json '.connections.created == 3' stats
+}
+
+# What XDP leaves to tc: errors that the gateway makes, fragments, a way that is too narrow.
+test_left_to_tc() {
+	topology lan offload=off
+	lan_maps xdp
+	on lan ip link set eth0 mtu 1300
+	on gateway ip link set eth1 mtu 1300
+	both_ways
+	peer client fragments $MAP4 --count 5
+}
+
+# What is chosen, and said.
+test_choice() {
+	local tap
+	topology lan
+	for tap in tap0 tap1; do
+		on gateway ip tuntap add dev $tap mode tap || skip "no TAP here"
+		on gateway ip link set $tap up
+	done
+	fwd attach eth0 wg0 tap0
+	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "tc"}' stats
+	json '.devices | map({(.name): .why}) | add | (.eth0 | test("veth")) and (.wg0 | test("Ethernet")) and
+		(.tap0 | test("only one"))' stats
+	fwd attach tap0 tap1
+	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
+	on gateway ip link show tap0 | grep -q xdp || fail "no XDP program at tap0"
+	# What was asked for stays so, whoever attaches again; `auto` chooses anew.
+	fwd attach eth0 --mode xdp-generic
+	fwd attach eth0 wg0 tap0 tap1
+	json '.devices | map({(.name): .mode}) | add == {eth0: "xdp-generic", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
+	fwd attach eth0 wg0 --mode auto
+	json '.devices[] | select(.name == "eth0") | .mode == "tc"' stats
+	on gateway ip link show eth0 | grep -q xdp && fail "XDP is still at eth0"
+	# Whoever removes the program: it is seen.
+	on gateway ip link set tap1 xdp off
+	json '.devices[] | select(.name == "tap1") | .attached == false' stats
+	fwd detach
+	on gateway ip link show tap0 | grep -q xdp && fail "XDP is still at tap0"
+	rejects 2 'frob.*auto, tc' fwd attach eth0 --mode frob
+}
+
+# A device without XDP: `auto` says so and goes on, `xdp` doesn't.
+test_refused() {
+	local name
+	topology
+	for name in dummy0 dummy1; do
+		on gateway ip link add $name type dummy || skip "no dummy devices here"
+		on gateway ip link set $name up
+	done
+	fwd attach dummy0 dummy1 >"$TOPO_DIR/said" 2>&1
+	grep -q 'dummy0.*tc alone.*XDP' "$TOPO_DIR/said" || fail "auto says: $(cat "$TOPO_DIR/said")"
+	json 'all(.devices[]; .mode == "tc" and .attached and (.why | test("refused")))' stats
+	fwd detach
+	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp
+	json '.devices == []' stats
+	fwd attach dummy0 dummy1 --mode xdp-generic
+	json 'all(.devices[]; .mode == "xdp-generic" and .attached)' stats
+	fwd purge
+	on gateway ip link show dummy0 | grep -q xdp && fail "purge left XDP at dummy0"
+	true
+}
+
+# Another's program stays where it is.
+test_foreign_program() {
+	topology lan
+	on gateway ip link set eth0 xdpdrv object "$ROOT/build/fwd_xdp.bpf.o" section xdp ||
+		skip "ip can't load an XDP program here"
+	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' >"$TOPO_DIR/before"
+	rejects 1 'eth0.*another XDP program' fwd attach eth0 eth1 --mode xdp
+	json '.devices == []' stats
+	fwd attach eth0 eth1
+	json 'all(.devices[]; .mode == "tc")' stats
+	fwd purge
+	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' | diff - "$TOPO_DIR/before" ||
+		fail "the other's program is gone"
+}

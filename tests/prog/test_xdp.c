@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What XDP takes by itself, and what it leaves to tc. That it does with a packet what tc does is shown by all
+ * other tests of this layer, run with FWD_TEST_XDP=1.
+ */
+#include "check.h"
+
+#define PUBLIC  "93.184.216.34:8080"
+#define IN      "54.147.66.132:40000 > " PUBLIC
+#define OUT     "192.168.7.1:40000 > 192.168.7.2:80"
+#define IN6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8080"
+#define OUT6    "[fd07::1]:40000 > [fd07::2]:80"
+#define IN_WG   "54.147.66.132:40000 > 93.184.216.34:8000"
+#define OUT_WG  "10.172.16.1:40000 > 10.172.16.2:8000"
+
+#define SERVER_SEQ 9000
+
+static const struct rule rules[] = {
+    {PROTO_TCP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
+    {PROTO_UDP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
+    {PROTO_TCP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
+    {PROTO_UDP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
+    {PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+};
+
+static void start_mode(enum fwd_mode mode)
+{
+	unsetenv("FWD_TEST_XDP");
+	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
+	xdp_start(mode);
+}
+
+static void start(void)
+{
+	start_mode(FWD_MODE_XDP);
+}
+
+TestSuite(xdp, .init = start, .fini = check_table_at_end, .timeout = 60);
+
+/* Does XDP take it? If not, it is as it was: run_xdp(). */
+static bool takes_frame(enum device in, const struct frame *f)
+{
+	static struct result r;
+
+	r.in = *f;
+	return run_xdp(in, &r) == TC_ACT_REDIRECT;
+}
+
+static bool takes(enum device in, struct packet p)
+{
+	struct frame f;
+
+	packet_build(&f, &p, devices[in].mac, devices[in].peer);
+	return takes_frame(in, &f);
+}
+
+static void handshake(const char *in, const char *out, enum device dev)
+{
+	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(dev, out));
+	arrives("SYN-ACK", dev, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, way_back(in)));
+	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(dev, out));
+}
+
+static void stream(const char *in, const char *out)
+{
+	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
+	arrives("answer", ETH1, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
+	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
+}
+
+/* From the third packet on all of a connection, the odd ones included. */
+Test(xdp, takes_known_connections)
+{
+	handshake(IN, OUT, ETH1);
+	handshake(IN6, OUT6, ETH1);
+	stream(IN, OUT);
+	stream(IN6, OUT6);
+	for (int size = 0; size <= 1400; size += 7) {
+		cr_expect(takes(ETH0, TCP(IN, ACK | PSH, .data = size)), "%d bytes", size);
+		cr_expect(takes(ETH1, UDP(way_back(OUT6), .data = size)), "%d bytes", size);
+	}
+	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK, .padding = 6)), "padding");
+	cr_expect(takes(ETH0, TCP(IN6, ACK, .ext = "h")), "an extension header");
+	cr_expect(takes(ETH0, TCP(IN, ACK, .options = 8)), "options");
+	cr_expect(takes(ETH0, UDP(IN, .no_checksum = true)), "no checksum");
+	cr_expect(takes(ETH0, TCP(IN, ACK | FIN, .seq = 2, .ack = SERVER_SEQ + 1)), "FIN");
+	expect_state("by the FIN that XDP saw", IN, PROTO_TCP, "FIN_WAIT");
+	cr_expect(takes(ETH1, TCP(way_back(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
+	expect_state("by the RST that XDP saw", IN6, PROTO_TCP, "CLOSE");
+}
+
+/* What comes out, byte for byte, and counted where tc counts it. */
+Test(xdp, counts_as_tc_does)
+{
+	struct fwd_rule_stats before, after;
+	struct fwd_conn conn;
+
+	stream(IN, OUT);
+	cr_assert(conn_get(IN, PROTO_UDP, &conn));
+	before = rule_stats_read(1);
+	for (int i = 0; i < 10; i++) {
+		cr_expect(takes(ETH0, UDP(IN, .data = 100)));
+		arrives("one more", ETH0, UDP(IN, .data = 100), LEAVES_BY(ETH1, OUT));
+	}
+	after = rule_stats_read(1);
+	cr_expect(after.packets[FWD_DIR_FORWARD] - before.packets[FWD_DIR_FORWARD] == 20);
+	cr_expect(after.bytes[FWD_DIR_FORWARD] - before.bytes[FWD_DIR_FORWARD] == 20 * 128);
+	cr_assert(conn_get(IN, PROTO_UDP, &conn));
+	cr_expect(conn.packets == 22);
+}
+
+Test(xdp, leaves_to_tc)
+{
+	struct frame f;
+
+	cr_expect(!takes(ETH0, TCP(IN, SYN)), "who opens a connection");
+	cr_expect(!takes(ETH0, UDP(IN)), "likewise");
+	handshake(IN, OUT, ETH1);
+	handshake(IN_WG, OUT_WG, WG0);
+	stream(IN, OUT);
+	cr_expect(takes(ETH0, TCP(IN, ACK)));
+	cr_expect(!takes(ETH0, TCP(IN, SYN)), "a repeated SYN");
+	cr_expect(!takes(ETH1, TCP(way_back(OUT), SYN | ACK, .mss = 1460)), "MSS is tc's");
+	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)), "to a device without Ethernet header");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .ttl = 1)), "to be answered");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .data = 1500)), "too big");
+	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 0x2000)), "a first fragment");
+	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 9)), "a later one");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .ether_type = 0x8100)), "of a VLAN");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .poke_at = 10, .poke = 0x55)), "a wrong header checksum");
+	cr_expect(!takes(ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK)), "a stranger");
+
+	/* To another address of the link. */
+	packet_build(&f, &TCP(IN, ACK), devices[ETH1].mac, devices[ETH0].peer);
+	cr_expect(!takes_frame(ETH0, &f));
+	/* Its checksum is the NIC's to fill in: of the pseudo header so far. */
+	packet_build(&f, &TCP(IN, ACK), devices[ETH0].mac, devices[ETH0].peer);
+	put16(f.data + ETHER_LEN + 20 + 16, sum_pseudo(f.data + ETHER_LEN + 12, 8, PROTO_TCP,
+						    f.len - ETHER_LEN - 20));
+	cr_expect(!takes_frame(ETH0, &f), "CHECKSUM_PARTIAL");
+}
+
+/* A device that isn't open to XDP gets its packets by tc. */
+Test(xdp, only_to_devices_that_have_it)
+{
+	int fd = bpf_map__fd(gw.xdp[ETH0]->maps.xdp_devices);
+	__u32 ifindex = gw.ifindex[ETH1];
+
+	stream(IN, OUT);
+	cr_expect(takes(ETH0, UDP(IN)));
+	cr_assert(!bpf_map_delete_elem(fd, &ifindex));
+	cr_expect(!takes(ETH0, UDP(IN)));
+	arrives("by tc", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
+	cr_expect(takes(ETH1, UDP(way_back(OUT))), "and back");
+}
+
+/* The FIB is asked once a second here, too; and every half a minute by tc, for the neighbour's sake. */
+Test(xdp, way_is_refreshed)
+{
+	struct fwd_conn conn;
+
+	stream(IN, OUT);
+	for (int i = 0; i < 30; i++) {
+		clock_advance(2);
+		cr_expect(takes(ETH0, UDP(IN)), "after %d s", 2 * i);
+	}
+	cr_assert(conn_get(IN, PROTO_UDP, &conn));
+	cr_expect(conn.way.by_xdp == 30);
+	clock_advance(2);
+	cr_expect(!takes(ETH0, UDP(IN)));
+	arrives("by tc", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
+	cr_expect(takes(ETH0, UDP(IN)), "and on");
+
+	ip_batch("route add blackhole 192.168.7.2/32\n");
+	cr_expect(takes(ETH0, UDP(IN)), "for a second");
+	clock_advance(2);
+	cr_expect(!takes(ETH0, UDP(IN)), "no way");
+	arrives("counted by tc", ETH0, UDP(IN), IS_DROPPED("blackhole"));
+}
+
+/* The kernel asks for its address, with the packets that tc gives to it. */
+Test(xdp, neighbour_unknown)
+{
+	struct result r;
+
+	ip_batch("neigh del 192.168.7.2 dev eth1\n");
+	for (int i = 0; i < 3; i++) {
+		cr_expect(!takes(ETH0, UDP(IN)));
+		run(ETH0, INGRESS, &UDP(IN), &r);
+		cr_expect(r.verdict == TC_ACT_REDIRECT);
+	}
+	ip_batch("neigh replace 192.168.7.2 lladdr 02:00:00:00:07:02 nud permanent dev eth1\n");
+	arrives("now it is known", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
+	cr_expect(takes(ETH0, UDP(IN)));
+}
+
+/* A map that is gone: tc says what becomes of the packet. */
+Test(xdp, removed_map)
+{
+	stream(IN, OUT);
+	cr_expect(takes(ETH0, UDP(IN)));
+	rule_give_up(1);
+	cr_expect(!takes(ETH0, UDP(IN)));
+	cr_expect(!conn_exists(IN, PROTO_UDP));
+}
+
+static void start_generic(void)
+{
+	start_mode(FWD_MODE_XDP_GENERIC);
+}
+
+/* The stack's XDP sends to any Ethernet device. */
+Test(xdp_generic, sends_to_any, .init = start_generic, .fini = check_table_at_end, .timeout = 60)
+{
+	handshake(IN, OUT, ETH1);
+	handshake(IN_WG, OUT_WG, WG0);
+	cr_expect(takes(ETH0, TCP(IN, ACK)));
+	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK)));
+	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)));
+}
