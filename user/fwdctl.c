@@ -32,7 +32,9 @@ static const struct command commands[] = {
     {"attach", "DEV...", "Forward on these devices (all that packets come in or go out by)", 1, -1,
      OPT_BIT(MODE) | OPT_BIT(CONNECTIONS) | OPT_BIT(HALF_OPEN),
      "A second attach of the same device puts this version's programs in place, without losing\n"
-     "a packet, and chooses the source addresses of `--snat auto` maps anew.\n",
+     "a packet, and chooses the source addresses of `--snat auto` maps anew.\n"
+     "--mode  xdp forwards in the driver what goes from one Ethernet device to another, and leaves\n"
+     "        the rest to tc; auto takes it where at least two devices have it\n",
      cmd_attach},
     {"detach", "[DEV...]", "Forward no more on these devices, or on all; maps stay", 0, -1, 0, NULL,
      cmd_detach},

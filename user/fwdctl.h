@@ -11,7 +11,7 @@
  * An option means the same wherever it is allowed, so they are parsed before the command is known.
  */
 #define FWD_OPTIONS(X)                                                                       \
-	X(MODE, "--mode", "auto|tc|xdp|xdp-generic", "how packets are forwarded; auto: tc")  \
+	X(MODE, "--mode", "auto|tc|xdp|xdp-generic", "at tc, or what XDP can do there (auto)")  \
 	X(CONNECTIONS, "--connections", "N", "room for N confirmed connections (65536)")     \
 	X(HALF_OPEN, "--half-open", "N", "room for N connections yet unconfirmed (16384)")   \
 	X(SNAT, "--snat", "auto|none|ADDR[,ADDR...]", "the source address that TARGET sees") \

@@ -20,10 +20,10 @@ by_xdp() {
 }
 
 both_ways() {
-	peer client put $MAP4
-	peer client get $MAP4 --seed 2
-	peer client put "$MAP6" --seed 3
-	peer client get "$MAP6" --seed 4
+	peer client put $MAP4 --size 8000000
+	peer client get $MAP4 --seed 2 --size 8000000
+	peer client put "$MAP6" --seed 3 --size 8000000
+	peer client get "$MAP6" --seed 4 --size 8000000
 	peer client udp-burst $MAP4 --count 200 --size 1000
 	peer client udp-burst "$MAP6" --count 200 --size 1000
 	forward_untouched
