@@ -67,7 +67,8 @@ static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 	return fib_lookup(ctx, fib, pkt, &conn->saddr, &conn->daddr);
 }
 
-/* Where the requests come in now, if it isn't where the answers leave. */
+/* Where the requests come in now, if it isn't where the answers leave. Not for a connection that is only
+ * planned: whatever has the tuple of its twin, as long as the source port isn't claimed, is another's. */
 static __always_inline void way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 				       const struct fwd_conn *conn)
 {
@@ -117,7 +118,6 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	}
 	if (!way_source_is_here(ctx, pkt, conn))
 		return FWD_NO_SOURCE;
-	way_follow(ctx, pkt, conn);
 	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
 	if (reason != FWD_FORWARDED)

@@ -128,6 +128,7 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 			return FWD_TABLE_FULL; /* pushed out already */
 	}
 	if (!way_is_fresh(&conn->way, pkt->now)) {
+		way_follow(ctx, pkt, conn);
 		reason = way_refresh(ctx, pkt, conn);
 		/* Not to the stack: it knows no such connection, and would reset it. */
 		if (reason != FWD_FORWARDED)
