@@ -50,10 +50,6 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 
 	if (!addr_equal(own, model_inner(own->family)))
 		return false;
-	if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count) {
-		*port += VIRTUAL_PORT - UNKNOWN_PORT;
-		return true;
-	}
 	for (i = 0; i < q->s->conn_count; i++) {
 		c = &q->s->conn[i];
 		if (!c->map->snat || c->proto != proto || c->source_port[q->g] != *port)
@@ -66,9 +62,13 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 			best_fit = fit;
 		}
 	}
-	if (!best)
+	if (best)
+		i = best - q->s->conn;
+	else if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count)
+		i = *port - UNKNOWN_PORT;
+	else
 		return false;
-	*port = VIRTUAL_PORT + (best - q->s->conn);
+	*port = VIRTUAL_PORT + i;
 	return true;
 }
 
@@ -241,8 +241,8 @@ static void reassemble(enum gateway g, struct outs *outs)
 	outs->count = kept;
 }
 
-/* A gateway's stack gives up on fragments some time, and says so in the middle of something else.
- */
+/* A gateway's stack gives up on fragments some time, and says so in the middle of something else. (If that is
+ * such a message too, by the length we tell them apart.) */
 static bool is_fragment_timeout(const struct packet *p)
 {
 	struct layout l;
@@ -255,10 +255,10 @@ static void drop_timeouts(const struct step *step, struct outs *outs)
 {
 	unsigned i, kept = 0;
 
-	if (is_fragment_timeout(&step->packet))
-		return;
 	for (i = 0; i < outs->count; i++) {
-		if (is_fragment_timeout(&outs->out[i].packet))
+		if (is_fragment_timeout(&outs->out[i].packet) &&
+		    !(is_fragment_timeout(&step->packet) &&
+		      outs->out[i].packet.len == step->packet.len))
 			continue;
 		if (kept != i)
 			outs->out[kept] = outs->out[i];
@@ -290,8 +290,32 @@ static bool is_made_here(const struct step *step, const struct packet *p)
 	return false;
 }
 
+/* What time it was, if the IP header has a timestamp option; `check` is the checksum that covers it. */
+static void forget_time(uint8_t *ip, unsigned len, uint8_t *check)
+{
+	unsigned header = (ip[0] & 15) * 4;
+	uint8_t before[40];
+
+	if (len < header || header <= 24 || ip[0] >> 4 != 4 || ip[20] != 0x44)
+		return;
+	memcpy(before, ip + 24, header - 24);
+	memset(ip + 24, 0, header - 24);
+	sum_replace(check, before, ip + 24, header - 24);
+}
+
+/* The gateways' stacks don't write at the same moment. */
+static void forget_times(struct packet *p)
+{
+	struct layout l;
+
+	forget_time(p->data, p->len, p->data + 10);
+	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) && l.end > l.l4 + 28)
+		forget_time(p->data + l.l4 + 8, l.end - l.l4 - 8, p->data + l.l4 + 2);
+}
+
 static void mask(const struct step *step, struct packet *p)
 {
+	forget_times(p);
 	if (!is_made_here(step, p))
 		return;
 	if (p->data[0] >> 4 == 4) {
@@ -303,7 +327,7 @@ static void mask(const struct step *step, struct packet *p)
 	}
 }
 
-static bool same_packet(const struct step *step, const struct packet *a, const struct packet *b)
+bool compare_same_packet(const struct step *step, const struct packet *a, const struct packet *b)
 {
 	struct packet x = *a, y = *b;
 
@@ -333,7 +357,7 @@ static bool same_side(const struct step *step, enum side side)
 		b = nth(&step->outs[FWD], side, n);
 		if (!a || !b)
 			return !a && !b;
-		if (a->wrong_macs != b->wrong_macs || !same_packet(step, &a->packet, &b->packet))
+		if (a->wrong_macs != b->wrong_macs || !compare_same_packet(step, &a->packet, &b->packet))
 			return false;
 	}
 }
