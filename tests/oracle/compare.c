@@ -5,7 +5,7 @@
 
 /* ---- ports ---- */
 
-#define UNKNOWN_PORT 9200
+#define UNKNOWN_PORT 601 /* neither gateway chooses one below 1024 by chance */
 
 struct port_question {
 	struct sequence *s;
@@ -72,10 +72,19 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 	return true;
 }
 
-/* Which source port did the gateway choose? */
-static void learn(struct conn *c, enum gateway g, const struct outs *outs)
+static bool is_syn(const struct packet *p)
+{
+	struct layout l;
+
+	return packet_layout(p->data, p->len, &l) && l.proto == PROTO_TCP && !l.frag_at &&
+	       l.end >= l.l4 + 14 && p->data[l.l4 + 13] & TCP_SYN;
+}
+
+/* Which source port did the gateway choose? False: it didn't send the packet on. */
+static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 {
 	/* (Without SNAT it is known.) */
+	bool sent = false;
 	unsigned i;
 
 	for (i = 0; i < outs->count; i++) {
@@ -91,10 +100,12 @@ static void learn(struct conn *c, enum gateway g, const struct outs *outs)
 		if (!addr_equal(&src, &c->source) || !addr_equal(&dst, &c->target) ||
 		    get16(p->data + l.l4 + 2) != c->tport)
 			continue;
+		sent = true;
 		c->passed |= g == NFT;
 		if (c->map->snat)
 			c->source_port[g] = get16(p->data + l.l4);
 	}
+	return sent;
 }
 
 static bool is_alive(const struct conn *c)
@@ -402,7 +413,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	struct conn *c = model_conn_of(s, &step->packet, &end);
 	bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
-	bool kept[GATEWAYS];
+	bool kept[GATEWAYS], sent = false;
 
 	if (end != CLIENT)
 		c = NULL;
@@ -422,12 +433,14 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 						       : addressed(s, step)};
 
 		if (c)
-			learn(c, g, &step->outs[g]);
+			sent |= learn(c, g, &step->outs[g]);
 		reassemble(g, &step->outs[g]);
 		for (i = 0; i < step->outs[g].count; i++)
 			packet_rename(&step->outs[g].out[i].packet, virtual_port, &q);
 		kept[g] = c && c->source_port[g] == c->cport;
 	}
+	if (c && is_syn(&step->packet))
+		c->syn_refused = !sent;
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {
 		snprintf(why, size, "packets");

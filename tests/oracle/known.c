@@ -65,15 +65,27 @@ static bool packet_turn(struct packet *p)
 static const struct conn *conn_of_error(const struct sequence *s, const struct step *step,
 					enum end *end)
 {
-	static struct step quoted; /* its connection stays unknown */
+	struct packet quoted;
 	struct layout l;
 
 	if (!icmp_type(step, &l))
 		return NULL;
 	/* The quote, turned round, is as the connection's packets come in. */
-	memcpy(quoted.packet.data, step->packet.data + l.l4 + 8, l.end - l.l4 - 8);
-	quoted.packet.len = l.end - l.l4 - 8;
-	return packet_turn(&quoted.packet) ? conn_of(s, &quoted, end) : NULL;
+	memcpy(quoted.data, step->packet.data + l.l4 + 8, l.end - l.l4 - 8);
+	quoted.len = l.end - l.l4 - 8;
+	return packet_turn(&quoted) ? model_conn_of((struct sequence *)s, &quoted, end) : NULL;
+}
+
+/* Has fwdctl sent the error on to the other end of that connection? */
+static bool is_error_of(const struct step *step, const struct conn *c, enum end end)
+{
+	const struct packet *fwd = the_out(step, FWD);
+	struct addr to;
+
+	if (!fwd)
+		return false;
+	to = addr_of(fwd->data, true);
+	return addr_equal(&to, end == TARGET ? &c->client : &c->target);
 }
 
 /* Where nft's `maxseg` finds the MSS option of a SYN: the first that it comes to, whether or not the list
@@ -193,7 +205,7 @@ static bool is_left_to_stack(const struct step *step)
 
 /* ---- the table ---- */
 
-/* A SYN by the target, when all was over: for netfilter a new connection, and to the gateway itself. */
+/* A SYN by the target, after a FIN: for netfilter it may be a new connection, and to the gateway itself. */
 static bool is_reopened_by_target(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
@@ -201,7 +213,7 @@ static bool is_reopened_by_target(const struct sequence *s, const struct step *s
 
 	c = conn_of(s, step, &end);
 	return c && end == TARGET && c->proto == PROTO_TCP && c->syn[TARGET] &&
-	       (c->was_reset || (c->fin[CLIENT] && c->fin[TARGET]));
+	       (c->was_reset || c->fin[CLIENT] || c->fin[TARGET]);
 }
 
 /* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends.
@@ -421,9 +433,7 @@ static bool has_reset_twin(const struct sequence *s, const struct conn *c)
  * source port isn't free. */
 static bool after_reset(const struct sequence *s, const struct step *step)
 {
-	const struct packet *fwd = the_out(step, FWD);
 	const struct conn *c;
-	struct addr to;
 	enum end end;
 
 	c = conn_of(s, step, &end);
@@ -433,10 +443,7 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 		return end == CLIENT && c->source_port[NFT] == c->cport && is_port_alone(s, step) &&
 		       has_reset_twin(s, c);
 	c = conn_of_error(s, step, &end);
-	if (!c || !c->was_reset || !fwd)
-		return false;
-	to = addr_of(fwd->data, true);
-	return addr_equal(&to, end == TARGET ? &c->client : &c->target);
+	return c && c->was_reset && is_error_of(step, c, end);
 }
 
 /* Did netfilter drop an ICMP error that fwdctl's stack forwarded as it came? (Into options it writes.) */
@@ -659,28 +666,18 @@ static bool error_options(const struct sequence *s, const struct step *step)
 	       !memcmp(a + 8 + in.l4, b + 8 + in.l4, len - 8 - in.l4);
 }
 
-/* A SYN that ends here, since its TTL does, has opened the connection again for netfilter alone. */
+/* The client's last SYN was for neither to send on (its TTL was used up, or the stack dislikes its options),
+ * but the one that looked at it first may have ended the connection before it. */
 static bool refused_syn(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
-	struct step sent;
-	struct layout l;
-	bool refused = false;
-	unsigned i;
-	enum end end, who;
+	enum end end;
 
 	c = conn_of(s, step, &end);
-	if (!c)
-		c = conn_of_error(s, step, &end);
-	if (!c || c->proto != PROTO_TCP || !is_left_to_stack(step))
-		return false;
-	for (i = 0; i < s->sent_count; i++) {
-		sent.packet = s->sent[i].packet;
-		if (is_tcp(&sent, &l) && sent.packet.data[l.l4 + 13] & TCP_SYN &&
-		    model_conn_of((struct sequence *)s, &sent.packet, &who) == c && who == CLIENT)
-			refused = sent.packet.data[l.family == 4 ? 8 : 7] <= 1;
-	}
-	return refused;
+	if (c)
+		return c->syn_refused && (is_left_to_stack(step) || is_translated(s, step));
+	c = conn_of_error(s, step, &end);
+	return c && c->syn_refused && (is_left_to_stack(step) || is_error_of(step, c, end));
 }
 
 struct known known[] = {

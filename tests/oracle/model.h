@@ -40,6 +40,7 @@ struct conn {
 	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
 	bool called; /* the client has sent something */
 	bool passed; /* and nft sent it on */
+	bool syn_refused; /* its last SYN was not sent on */
 };
 
 /* What was done to a packet after it was made well. */
