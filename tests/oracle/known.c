@@ -186,15 +186,15 @@ static bool is_refused(const struct step *step)
 	       (l.family == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2);
 }
 
-/* Is all that came out of fwdctl's gateway its stack's: the packet with its own addresses, or an answer to
- * its sender? */
-static bool is_left_to_stack(const struct step *step)
+/* Is all that came out of the gateway its stack's: the packet with its own addresses, or an answer to its
+ * sender? */
+static bool is_the_stacks(const struct step *step, enum gateway g)
 {
 	struct addr src = addr_of(step->packet.data, false), dst = addr_of(step->packet.data, true);
 	unsigned i;
 
-	for (i = 0; i < step->outs[FWD].count; i++) {
-		const uint8_t *out = step->outs[FWD].out[i].packet.data;
+	for (i = 0; i < step->outs[g].count; i++) {
+		const uint8_t *out = step->outs[g].out[i].packet.data;
 		struct addr from = addr_of(out, false), to = addr_of(out, true);
 
 		if (!addr_equal(&to, &src) && !(addr_equal(&from, &src) && addr_equal(&to, &dst)))
@@ -205,15 +205,14 @@ static bool is_left_to_stack(const struct step *step)
 
 /* ---- the table ---- */
 
-/* A SYN by the target, after a FIN: for netfilter it may be a new connection, and to the gateway itself. */
-static bool is_reopened_by_target(const struct sequence *s, const struct step *step)
+/* For netfilter it may be the beginning of another connection, to the gateway itself. */
+static bool is_syn_of_target(const struct sequence *s, const struct step *step)
 {
-	const struct conn *c;
+	struct layout l;
 	enum end end;
 
-	c = conn_of(s, step, &end);
-	return c && end == TARGET && c->proto == PROTO_TCP && c->syn[TARGET] &&
-	       (c->was_reset || c->fin[CLIENT] || c->fin[TARGET]);
+	return is_tcp(step, &l) && conn_of(s, step, &end) && end == TARGET &&
+	       (step->packet.data[l.l4 + 13] & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
 
 /* Sequence numbers aside, netfilter judges TCP's flags and states; fwdctl leaves that to the ends.
@@ -223,9 +222,9 @@ static bool tcp_state(const struct sequence *s, const struct step *step)
 	struct layout l;
 
 	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.proto != PROTO_TCP ||
-	    !(step->invalid || is_reopened_by_target(s, step)))
+	    !(step->invalid || is_syn_of_target(s, step)))
 		return false;
-	return is_translated(s, step) || is_refused(step);
+	return is_the_stacks(step, NFT) && (is_translated(s, step) || is_refused(step));
 }
 
 /* nft's `maxseg` doesn't know that the list may have ended, nor how long the option is, nor that it may
@@ -301,7 +300,7 @@ static bool icmpv6_unknown(const struct sequence *s, const struct step *step)
 
 	(void)s;
 	return l.family == 6 && type > 4 && type < 128 && step->outs[NFT].count == 1 &&
-	       is_left_to_stack(step);
+	       is_the_stacks(step, FWD);
 }
 
 static bool source_quench(const struct sequence *s, const struct step *step)
@@ -310,7 +309,7 @@ static bool source_quench(const struct sequence *s, const struct step *step)
 
 	(void)s;
 	return icmp_type(step, &l) == 4 && l.family == 4 && step->outs[NFT].count == 1 &&
-	       is_left_to_stack(step);
+	       is_the_stacks(step, FWD);
 }
 
 /* The gateways' own ICMPv6 errors: fwdctl's have the traffic class that RFC 1812 wants of IPv4's.
@@ -437,11 +436,11 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	enum end end;
 
 	c = conn_of(s, step, &end);
-	if (c && c->was_reset)
+	if (c && c->was_reset && is_the_stacks(step, NFT))
 		return is_translated(s, step) || is_refused(step);
 	if (c)
-		return end == CLIENT && c->source_port[NFT] == c->cport && is_port_alone(s, step) &&
-		       has_reset_twin(s, c);
+		return end == CLIENT && is_port_alone(s, step) &&
+		       (c->was_reset || has_reset_twin(s, c));
 	c = conn_of_error(s, step, &end);
 	return c && c->was_reset && is_error_of(step, c, end);
 }
@@ -451,7 +450,7 @@ static bool is_error_forwarded(const struct step *step, const struct layout *l)
 {
 	const struct packet *in = &step->packet, *fwd = the_out(step, FWD);
 
-	return !step->outs[NFT].count && fwd && l->end == fwd->len && is_left_to_stack(step) &&
+	return !step->outs[NFT].count && fwd && l->end == fwd->len && is_the_stacks(step, FWD) &&
 	       !memcmp(in->data + l->l4, fwd->data + l->l4, l->end - l->l4);
 }
 
@@ -472,7 +471,7 @@ static bool routing_header(const struct sequence *s, const struct step *step)
 
 	(void)s;
 	return packet_layout(step->packet.data, step->packet.len, &l) && l.family == 6 &&
-	       step->packet.data[6] == EXT_ROUTING && is_left_to_stack(step);
+	       step->packet.data[6] == EXT_ROUTING && is_the_stacks(step, FWD);
 }
 
 /* A quote of another IP version than the error's, or of less than 8 bytes of the transport header,
@@ -482,7 +481,7 @@ static bool quote_unfit(const struct sequence *s, const struct step *step)
 	struct layout l, q;
 
 	(void)s;
-	if (!icmp_type(step, &l) || l.end < l.l4 + 28 || !is_left_to_stack(step))
+	if (!icmp_type(step, &l) || l.end < l.l4 + 28 || !is_the_stacks(step, FWD))
 		return false;
 	if (step->packet.data[l.l4 + 8] >> 4 != l.family)
 		return true;
@@ -568,7 +567,7 @@ static bool fragment_of(const struct step *step, bool icmp)
 static bool icmp_fragments(const struct sequence *s, const struct step *step)
 {
 	(void)s;
-	return fragment_of(step, true) && is_left_to_stack(step);
+	return fragment_of(step, true) && is_the_stacks(step, FWD);
 }
 
 /* First fragments that don't hold the whole TCP header, and fragments that overlap, are dropped. */
@@ -675,9 +674,11 @@ static bool refused_syn(const struct sequence *s, const struct step *step)
 
 	c = conn_of(s, step, &end);
 	if (c)
-		return c->syn_refused && (is_left_to_stack(step) || is_translated(s, step));
+		return c->syn_refused &&
+		       (is_the_stacks(step, FWD) ||
+			(is_the_stacks(step, NFT) && is_translated(s, step)));
 	c = conn_of_error(s, step, &end);
-	return c && c->syn_refused && (is_left_to_stack(step) || is_error_of(step, c, end));
+	return c && c->syn_refused && (is_the_stacks(step, FWD) || is_error_of(step, c, end));
 }
 
 struct known known[] = {
