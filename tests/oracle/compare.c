@@ -252,8 +252,8 @@ static void reassemble(enum gateway g, struct outs *outs)
 	outs->count = kept;
 }
 
-/* A gateway's stack gives up on fragments some time, and says so in the middle of something else. (If that is
- * such a message too, by the length we tell them apart.) */
+/* A gateway's stack gives up on fragments some time, and says so in the middle of something else.
+ * (If that is such a message too, by the length we tell them apart.) */
 static bool is_fragment_timeout(const struct packet *p)
 {
 	struct layout l;
@@ -301,7 +301,8 @@ static bool is_made_here(const struct step *step, const struct packet *p)
 	return false;
 }
 
-/* What time it was, if the IP header has a timestamp option; `check` is the checksum that covers it. */
+/* What time it was, if the IP header has a timestamp option; `check` is the checksum that covers
+ * it. */
 static void forget_time(uint8_t *ip, unsigned len, uint8_t *check)
 {
 	unsigned header = (ip[0] & 15) * 4;
@@ -320,7 +321,8 @@ static void forget_times(struct packet *p)
 	struct layout l;
 
 	forget_time(p->data, p->len, p->data + 10);
-	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) && l.end > l.l4 + 28)
+	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) &&
+	    l.end > l.l4 + 28)
 		forget_time(p->data + l.l4 + 8, l.end - l.l4 - 8, p->data + l.l4 + 2);
 }
 
@@ -368,7 +370,8 @@ static bool same_side(const struct step *step, enum side side)
 		b = nth(&step->outs[FWD], side, n);
 		if (!a || !b)
 			return !a && !b;
-		if (a->wrong_macs != b->wrong_macs || !compare_same_packet(step, &a->packet, &b->packet))
+		if (a->wrong_macs != b->wrong_macs ||
+		    !compare_same_packet(step, &a->packet, &b->packet))
 			return false;
 	}
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "compare.h"
 
+#define INNER_MTU 1420 /* the smaller of the two, as scripts/oracle sets them */
+
 /* ---- what went in ---- */
 
 static bool is_tcp(const struct step *step, struct layout *l)
@@ -88,15 +90,16 @@ static bool is_error_of(const struct step *step, const struct conn *c, enum end 
 	return addr_equal(&to, end == TARGET ? &c->client : &c->target);
 }
 
-/* Where nft's `maxseg` finds the MSS option of a SYN: the first that it comes to, whether or not the list
- * has ended, whatever its length. From the TCP header on; 0: nowhere. */
+/* Where nft's `maxseg` finds the MSS option of a SYN: the first that it comes to, whether or not
+ * the list has ended, whatever its length. From the TCP header on; 0: nowhere. */
 static unsigned mss_place_of(const struct packet *p, unsigned l4, bool *ended)
 {
 	const uint8_t *tcp = p->data + l4;
 	unsigned len = (tcp[12] >> 4) * 4, i;
 
 	*ended = false;
-	for (i = 20; i + 4 <= len && l4 + len <= p->len; i += tcp[i] < 2 || !tcp[i + 1] ? 1 : tcp[i + 1]) {
+	for (i = 20; i + 4 <= len && l4 + len <= p->len;
+	     i += tcp[i] < 2 || !tcp[i + 1] ? 1 : tcp[i + 1]) {
 		if (tcp[i] == 2)
 			return tcp[i + 1] >= 4 ? i : 0;
 		*ended |= !tcp[i];
@@ -166,8 +169,8 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	return out->len == want.len && !memcmp(out->data, want.data, want.len);
 }
 
-/* Did fwdctl refuse the packet as a router has to, since it is too large or too old, and quote it as it
- * came? */
+/* Did fwdctl refuse the packet as a router has to, since it is too large or too old, and quote it
+ * as it came? */
 static bool is_refused(const struct step *step)
 {
 	const struct packet *p = the_out(step, FWD);
@@ -182,12 +185,12 @@ static bool is_refused(const struct step *step)
 		return false;
 	if (in[l.family == 4 ? 8 : 7] <= 1)
 		return icmp[0] == (l.family == 4 ? 11 : 3) && !icmp[1];
-	return step->packet.len > world_mtu(OUTSIDE) - 80 &&
+	return step->packet.len > INNER_MTU &&
 	       (l.family == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2);
 }
 
-/* Is all that came out of the gateway its stack's: the packet with its own addresses, or an answer to its
- * sender? */
+/* Is all that came out of the gateway its stack's: the packet with its own addresses, or an answer
+ * to its sender? */
 static bool is_the_stacks(const struct step *step, enum gateway g)
 {
 	struct addr src = addr_of(step->packet.data, false), dst = addr_of(step->packet.data, true);
@@ -227,8 +230,8 @@ static bool tcp_state(const struct sequence *s, const struct step *step)
 	return is_the_stacks(step, NFT) && (is_translated(s, step) || is_refused(step));
 }
 
-/* nft's `maxseg` doesn't know that the list may have ended, nor how long the option is, nor that it may
- * begin at an odd place; then it writes a wrong checksum. */
+/* nft's `maxseg` doesn't know that the list may have ended, nor how long the option is, nor that it
+ * may begin at an odd place; then it writes a wrong checksum. */
 static bool mss_place(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
@@ -428,8 +431,8 @@ static bool has_reset_twin(const struct sequence *s, const struct conn *c)
 	return false;
 }
 
-/* A connection that was refused stays in fwdctl's table for some seconds: what comes late finds it, and its
- * source port isn't free. */
+/* A connection that was refused stays in fwdctl's table for some seconds: what comes late finds it,
+ * and its source port isn't free. */
 static bool after_reset(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
@@ -445,7 +448,8 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	return c && c->was_reset && is_error_of(step, c, end);
 }
 
-/* Did netfilter drop an ICMP error that fwdctl's stack forwarded as it came? (Into options it writes.) */
+/* Did netfilter drop an ICMP error that fwdctl's stack forwarded as it came? (Into options it
+ * writes.) */
 static bool is_error_forwarded(const struct step *step, const struct layout *l)
 {
 	const struct packet *in = &step->packet, *fwd = the_out(step, FWD);
@@ -524,14 +528,15 @@ static bool came_in_pieces(const struct sequence *s, const struct conn *c)
 	for (i = 0; i < s->sent_count; i++) {
 		p = &s->sent[i].packet;
 		src = addr_of(p->data, false);
-		if (packet_layout(p->data, p->len, &l) && l.fragment && addr_equal(&src, &c->client))
+		if (packet_layout(p->data, p->len, &l) && l.fragment &&
+		    addr_equal(&src, &c->client))
 			return true;
 	}
 	return false;
 }
 
-/* The first datagram came in pieces, of which one is missing: netfilter never saw it whole. fwdctl sent
- * the pieces on, and opened the connection with the first; or refused one. */
+/* The first datagram came in pieces, of which one is missing: netfilter never saw it whole. fwdctl
+ * sent the pieces on, and opened the connection with the first; or refused one. */
 static bool incomplete_datagram(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
@@ -629,21 +634,22 @@ static bool has_sent_from(const struct sequence *s, const struct addr *from, enu
 	return false;
 }
 
-/* What goes back to a visitor leaves by the device that he came in by, not by his address's route. */
+/* What goes back to a visitor leaves by the device that he came in by, not by his address's route.
+ */
 static bool same_device(const struct sequence *s, const struct step *step)
 {
 	const struct out *nft = step->outs[NFT].out, *fwd = step->outs[FWD].out;
 	struct addr to;
 
-	if (!the_out(step, NFT) || !the_out(step, FWD) || nft->side == fwd->side || fwd->wrong_macs ||
-	    !compare_same_packet(step, &nft->packet, &fwd->packet))
+	if (!the_out(step, NFT) || !the_out(step, FWD) || nft->side == fwd->side ||
+	    fwd->wrong_macs || !compare_same_packet(step, &nft->packet, &fwd->packet))
 		return false;
 	to = addr_of(fwd->packet.data, true);
 	return has_sent_from(s, &to, fwd->side);
 }
 
-/* Both are the same error about the packet, but one has the options of the packet in its own header, and
- * has written into them, also into those that it quotes. */
+/* Both are the same error about the packet, but one has the options of the packet in its own
+ * header, and has written into them, also into those that it quotes. */
 static bool error_options(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
@@ -661,12 +667,12 @@ static bool error_options(const struct sequence *s, const struct step *step)
 	b = fwd->data + 20;
 	len = l.end - l.l4;
 	/* Type and code, the MTU; of the quote all but the options. */
-	return len <= out.end - 20 && len >= 8 + in.l4 && !memcmp(a, b, 2) && !memcmp(a + 4, b + 4, 24) &&
-	       !memcmp(a + 8 + in.l4, b + 8 + in.l4, len - 8 - in.l4);
+	return len <= out.end - 20 && len >= 8 + in.l4 && !memcmp(a, b, 2) &&
+	       !memcmp(a + 4, b + 4, 24) && !memcmp(a + 8 + in.l4, b + 8 + in.l4, len - 8 - in.l4);
 }
 
-/* The client's last SYN was for neither to send on (its TTL was used up, or the stack dislikes its options),
- * but the one that looked at it first may have ended the connection before it. */
+/* The client's last SYN was for neither to send on (its TTL was used up, or the stack dislikes its
+ * options), but the one that looked at it first may have ended the connection before it. */
 static bool refused_syn(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;
@@ -674,9 +680,8 @@ static bool refused_syn(const struct sequence *s, const struct step *step)
 
 	c = conn_of(s, step, &end);
 	if (c)
-		return c->syn_refused &&
-		       (is_the_stacks(step, FWD) ||
-			(is_the_stacks(step, NFT) && is_translated(s, step)));
+		return c->syn_refused && (is_the_stacks(step, FWD) ||
+					  (is_the_stacks(step, NFT) && is_translated(s, step)));
 	c = conn_of_error(s, step, &end);
 	return c && c->syn_refused && (is_the_stacks(step, FWD) || is_error_of(step, c, end));
 }

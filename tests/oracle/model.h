@@ -38,8 +38,8 @@ struct conn {
 	/* TCP, by end */
 	uint32_t next[ENDS]; /* sequence number */
 	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
-	bool called; /* the client has sent something */
-	bool passed; /* and nft sent it on */
+	bool called;      /* the client has sent something */
+	bool passed;      /* and nft sent it on */
 	bool syn_refused; /* its last SYN was not sent on */
 };
 
