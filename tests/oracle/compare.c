@@ -376,7 +376,7 @@ static bool same_side(const struct step *step, enum side side)
 	}
 }
 
-static bool has_wrong_sums(const struct step *step, enum gateway g)
+bool compare_has_wrong_sums(const struct step *step, enum gateway g)
 {
 	unsigned i;
 
@@ -423,6 +423,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	if (!c && fragments && step->end == CLIENT)
 		c = step->conn;
 	step->same_packets = false;
+	step->same_ports = true;
 	if (is_too_long(&step->outs[FWD]) && !is_too_long(&step->outs[NFT])) {
 		snprintf(why, size, "larger than the MTU");
 		return false;
@@ -444,12 +445,14 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && is_syn(&step->packet))
 		c->syn_refused = !sent;
+	step->same_ports =
+	    !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {
 		snprintf(why, size, "packets");
 		return false;
 	}
-	if (c && c->source_port[NFT] && c->source_port[FWD] && kept[NFT] != kept[FWD]) {
+	if (!step->same_ports) {
 		snprintf(why, size, "port %s",
 			 kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
 		return false;
@@ -460,7 +463,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 		return false;
 	}
 	if (!step->mangled && packet_sums_right(step->packet.data, step->packet.len) &&
-	    has_wrong_sums(step, FWD)) {
+	    compare_has_wrong_sums(step, FWD)) {
 		snprintf(why, size, "wrong checksum in both");
 		return false;
 	}

@@ -280,16 +280,22 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 	for (i = 0; i + 1 < s->sent_count; i++) {
 		const struct packet *p = &s->sent[i].packet;
 		struct addr src, dst;
+		uint16_t sport, dport;
 		struct layout l;
 
-		if (s->sent[i].side != INSIDE || !packet_layout(p->data, p->len, &l) ||
-		    l.proto != c->proto || l.end < l.l4 + 4)
+		if (!packet_layout(p->data, p->len, &l) || l.proto != c->proto || l.frag_at ||
+		    l.end < l.l4 + 4)
 			continue;
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
+		sport = get16(p->data + l.l4);
+		dport = get16(p->data + l.l4 + 2);
 		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    get16(p->data + l.l4) == c->tport &&
-		    real_port(s, get16(p->data + l.l4 + 2)) == c->cport)
+		    sport == c->tport && real_port(s, dport) == c->cport)
+			return true;
+		/* Or by the visitor himself, past the map (`--snat none`). */
+		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) &&
+		    sport == c->cport && dport == c->tport)
 			return true;
 	}
 	return false;
@@ -715,8 +721,15 @@ const unsigned known_count = sizeof(known) / sizeof(known[0]);
 
 struct known *compare_known(const struct sequence *s, const struct step *step)
 {
+	struct layout l;
 	unsigned i;
 
+	/* There's no good reason for a checksum that was right and no longer is. (A piece tells
+	 * nothing about the whole's; what the stack says is its own business.) */
+	if (packet_layout(step->packet.data, step->packet.len, &l) && !l.fragment &&
+	    packet_sums_right(step->packet.data, step->packet.len) &&
+	    compare_has_wrong_sums(step, FWD) && (is_refused(step) || !is_the_stacks(step, FWD)))
+		return NULL;
 	for (i = 0; i < known_count; i++)
 		if (known[i].applies && known[i].applies(s, step))
 			return &known[i];

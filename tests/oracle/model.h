@@ -73,6 +73,7 @@ struct step {
 	unsigned long invalid;      /* so many packets netfilter called invalid */
 	struct outs outs[GATEWAYS]; /* symbolic */
 	bool same_packets;          /* whatever else differs */
+	bool same_ports;            /* both gateways kept the client's, or neither did */
 };
 
 struct sequence {

@@ -185,7 +185,7 @@ static bool take(struct sequence *s, struct step *step)
 			printf("known: %s (seed %#lx)\n", k->name, (unsigned long)s->seed);
 			print_step(step, false);
 		}
-		return k->goes_on;
+		return k->goes_on && step->same_ports;
 	}
 	run.result = DIFFERENT;
 	run.last = *step;
