@@ -5,7 +5,7 @@
 
 /* ---- ports ---- */
 
-#define UNKNOWN_PORT 9200
+#define UNKNOWN_PORT 601 /* neither gateway chooses one below 1024 by chance */
 
 struct port_question {
 	struct sequence *s;
@@ -50,10 +50,6 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 
 	if (!addr_equal(own, model_inner(own->family)))
 		return false;
-	if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count) {
-		*port += VIRTUAL_PORT - UNKNOWN_PORT;
-		return true;
-	}
 	for (i = 0; i < q->s->conn_count; i++) {
 		c = &q->s->conn[i];
 		if (!c->map->snat || c->proto != proto || c->source_port[q->g] != *port)
@@ -66,16 +62,29 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 			best_fit = fit;
 		}
 	}
-	if (!best)
+	if (best)
+		i = best - q->s->conn;
+	else if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count)
+		i = *port - UNKNOWN_PORT;
+	else
 		return false;
-	*port = VIRTUAL_PORT + (best - q->s->conn);
+	*port = VIRTUAL_PORT + i;
 	return true;
 }
 
-/* Which source port did the gateway choose? */
-static void learn(struct conn *c, enum gateway g, const struct outs *outs)
+static bool is_syn(const struct packet *p)
+{
+	struct layout l;
+
+	return packet_layout(p->data, p->len, &l) && l.proto == PROTO_TCP && !l.frag_at &&
+	       l.end >= l.l4 + 14 && p->data[l.l4 + 13] & TCP_SYN;
+}
+
+/* Which source port did the gateway choose? False: it didn't send the packet on. */
+static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 {
 	/* (Without SNAT it is known.) */
+	bool sent = false;
 	unsigned i;
 
 	for (i = 0; i < outs->count; i++) {
@@ -91,10 +100,12 @@ static void learn(struct conn *c, enum gateway g, const struct outs *outs)
 		if (!addr_equal(&src, &c->source) || !addr_equal(&dst, &c->target) ||
 		    get16(p->data + l.l4 + 2) != c->tport)
 			continue;
+		sent = true;
 		c->passed |= g == NFT;
 		if (c->map->snat)
 			c->source_port[g] = get16(p->data + l.l4);
 	}
+	return sent;
 }
 
 static bool is_alive(const struct conn *c)
@@ -242,7 +253,7 @@ static void reassemble(enum gateway g, struct outs *outs)
 }
 
 /* A gateway's stack gives up on fragments some time, and says so in the middle of something else.
- */
+ * (If that is such a message too, by the length we tell them apart.) */
 static bool is_fragment_timeout(const struct packet *p)
 {
 	struct layout l;
@@ -255,10 +266,10 @@ static void drop_timeouts(const struct step *step, struct outs *outs)
 {
 	unsigned i, kept = 0;
 
-	if (is_fragment_timeout(&step->packet))
-		return;
 	for (i = 0; i < outs->count; i++) {
-		if (is_fragment_timeout(&outs->out[i].packet))
+		if (is_fragment_timeout(&outs->out[i].packet) &&
+		    !(is_fragment_timeout(&step->packet) &&
+		      outs->out[i].packet.len == step->packet.len))
 			continue;
 		if (kept != i)
 			outs->out[kept] = outs->out[i];
@@ -290,8 +301,34 @@ static bool is_made_here(const struct step *step, const struct packet *p)
 	return false;
 }
 
+/* What time it was, if the IP header has a timestamp option; `check` is the checksum that covers
+ * it. */
+static void forget_time(uint8_t *ip, unsigned len, uint8_t *check)
+{
+	unsigned header = (ip[0] & 15) * 4;
+	uint8_t before[40];
+
+	if (len < header || header <= 24 || ip[0] >> 4 != 4 || ip[20] != 0x44)
+		return;
+	memcpy(before, ip + 24, header - 24);
+	memset(ip + 24, 0, header - 24);
+	sum_replace(check, before, ip + 24, header - 24);
+}
+
+/* The gateways' stacks don't write at the same moment. */
+static void forget_times(struct packet *p)
+{
+	struct layout l;
+
+	forget_time(p->data, p->len, p->data + 10);
+	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) &&
+	    l.end > l.l4 + 28)
+		forget_time(p->data + l.l4 + 8, l.end - l.l4 - 8, p->data + l.l4 + 2);
+}
+
 static void mask(const struct step *step, struct packet *p)
 {
+	forget_times(p);
 	if (!is_made_here(step, p))
 		return;
 	if (p->data[0] >> 4 == 4) {
@@ -303,7 +340,7 @@ static void mask(const struct step *step, struct packet *p)
 	}
 }
 
-static bool same_packet(const struct step *step, const struct packet *a, const struct packet *b)
+bool compare_same_packet(const struct step *step, const struct packet *a, const struct packet *b)
 {
 	struct packet x = *a, y = *b;
 
@@ -333,12 +370,13 @@ static bool same_side(const struct step *step, enum side side)
 		b = nth(&step->outs[FWD], side, n);
 		if (!a || !b)
 			return !a && !b;
-		if (a->wrong_macs != b->wrong_macs || !same_packet(step, &a->packet, &b->packet))
+		if (a->wrong_macs != b->wrong_macs ||
+		    !compare_same_packet(step, &a->packet, &b->packet))
 			return false;
 	}
 }
 
-static bool has_wrong_sums(const struct step *step, enum gateway g)
+bool compare_has_wrong_sums(const struct step *step, enum gateway g)
 {
 	unsigned i;
 
@@ -378,13 +416,14 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	struct conn *c = model_conn_of(s, &step->packet, &end);
 	bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
-	bool kept[GATEWAYS];
+	bool kept[GATEWAYS], sent = false;
 
 	if (end != CLIENT)
 		c = NULL;
 	if (!c && fragments && step->end == CLIENT)
 		c = step->conn;
 	step->same_packets = false;
+	step->same_ports = true;
 	if (is_too_long(&step->outs[FWD]) && !is_too_long(&step->outs[NFT])) {
 		snprintf(why, size, "larger than the MTU");
 		return false;
@@ -398,18 +437,22 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 						       : addressed(s, step)};
 
 		if (c)
-			learn(c, g, &step->outs[g]);
+			sent |= learn(c, g, &step->outs[g]);
 		reassemble(g, &step->outs[g]);
 		for (i = 0; i < step->outs[g].count; i++)
 			packet_rename(&step->outs[g].out[i].packet, virtual_port, &q);
 		kept[g] = c && c->source_port[g] == c->cport;
 	}
+	if (c && is_syn(&step->packet))
+		c->syn_refused = !sent;
+	step->same_ports =
+	    !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {
 		snprintf(why, size, "packets");
 		return false;
 	}
-	if (c && c->source_port[NFT] && c->source_port[FWD] && kept[NFT] != kept[FWD]) {
+	if (!step->same_ports) {
 		snprintf(why, size, "port %s",
 			 kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
 		return false;
@@ -420,7 +463,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 		return false;
 	}
 	if (!step->mangled && packet_sums_right(step->packet.data, step->packet.len) &&
-	    has_wrong_sums(step, FWD)) {
+	    compare_has_wrong_sums(step, FWD)) {
 		snprintf(why, size, "wrong checksum in both");
 		return false;
 	}

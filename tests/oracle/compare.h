@@ -25,6 +25,10 @@ void compare_make_real(struct sequence *s, const struct step *step, enum gateway
 		       struct packet *p);
 /* Makes what came out symbolic, and compares. True: alike. Else *why tells in a few words. */
 bool compare_step(struct sequence *s, struct step *step, char *why, size_t size);
+/* Alike but for what a gateway that makes a packet chooses by itself? */
+bool compare_same_packet(const struct step *step, const struct packet *a, const struct packet *b);
+/* Has anything that came out of g a checksum that isn't right? */
+bool compare_has_wrong_sums(const struct step *step, enum gateway g);
 /* Which known difference it is, or NULL. */
 struct known *compare_known(const struct sequence *s, const struct step *step);
 /* Kinds of packets that came out, in a few words: for telling failures apart. */

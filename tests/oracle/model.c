@@ -599,9 +599,11 @@ static void make_fragment(const struct packet *whole, const struct layout *l, st
 static bool send_fragments(struct sequence *s, struct step *step, take_step take)
 {
 	struct packet whole = step->packet;
+	/* Each its own: pieces of one datagram aren't to meet what is left of another, or of this
+	 * one when it is repeated. */
+	static uint32_t id;
 	struct piece pieces[8], swap;
 	unsigned count = 0, at = 0, total, i, j;
-	uint32_t id = rnd();
 	char what[sizeof(step->what)];
 	bool odd = false;
 	struct layout l;
@@ -638,6 +640,7 @@ static bool send_fragments(struct sequence *s, struct step *step, take_step take
 		count++;
 	}
 	step->mangled |= MANGLE_FRAGMENTS;
+	id++;
 	if (odd)
 		step->note = "odd fragments";
 	for (i = 0; i < count; i++) {

@@ -38,8 +38,9 @@ struct conn {
 	/* TCP, by end */
 	uint32_t next[ENDS]; /* sequence number */
 	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
-	bool called; /* the client has sent something */
-	bool passed; /* and nft sent it on */
+	bool called;      /* the client has sent something */
+	bool passed;      /* and nft sent it on */
+	bool syn_refused; /* its last SYN was not sent on */
 };
 
 /* What was done to a packet after it was made well. */
@@ -72,6 +73,7 @@ struct step {
 	unsigned long invalid;      /* so many packets netfilter called invalid */
 	struct outs outs[GATEWAYS]; /* symbolic */
 	bool same_packets;          /* whatever else differs */
+	bool same_ports;            /* both gateways kept the client's, or neither did */
 };
 
 struct sequence {

@@ -185,7 +185,7 @@ static bool take(struct sequence *s, struct step *step)
 			printf("known: %s (seed %#lx)\n", k->name, (unsigned long)s->seed);
 			print_step(step, false);
 		}
-		return k->goes_on;
+		return k->goes_on && step->same_ports;
 	}
 	run.result = DIFFERENT;
 	run.last = *step;
@@ -303,6 +303,7 @@ static int report(unsigned long sequences, unsigned long different, unsigned lon
 
 static int run_many(void)
 {
+	static struct step step;
 	unsigned long n = 0, different = 0, unrepeated = 0;
 	double start = now(), end = start + options.seconds;
 
@@ -313,12 +314,14 @@ static int run_many(void)
 
 		if (play(seed, 0xffffffff, false, QUIET) != DIFFERENT)
 			continue;
-		if (examine(seed))
+		step = run.last;
+		if (examine(seed)) {
 			different++;
-		else {
-			unrepeated++;
-			printf("not repeated: seed %#lx: %s\n", (unsigned long)seed, run.signature);
+			continue;
 		}
+		unrepeated++;
+		printf("not repeated: seed %#lx: %s\n", (unsigned long)seed, run.signature);
+		print_step(&step, false);
 	}
 	return report(n, different, unrepeated, now() - start);
 }

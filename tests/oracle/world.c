@@ -107,6 +107,8 @@ void world_open(const struct world_config *config)
 			world.fd[g][INSIDE] = open_cable(config->inner[g]);
 	}
 	close(home);
+	usleep(200000); /* for the kernel to notice that the TUN devices are open: until then it
+			   drops */
 }
 
 /* As scripts/oracle sets them. */
