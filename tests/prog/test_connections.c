@@ -630,12 +630,3 @@ Test(connections, way_is_kept_for_a_second)
 	ip_batch("route add blackhole 54.147.66.0/24\n");
 	arrives("answer", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
 }
-
-/* A newcomer by another uplink moves nobody else's answers there, not even with the same port. */
-Test(connections, newcomer_by_another_device)
-{
-	ip_batch("route add default via 192.168.7.2 dev eth1 metric 100\n");
-	handshake(IN, OUT);
-	arrives("SYN", ETH1, TCP("192.168.7.2:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
-	arrives("answer", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
-}
