@@ -28,13 +28,13 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct fwd_pkt);
-} scratch SEC(".maps");
+} express_scratch SEC(".maps");
 
-static __always_inline struct fwd_pkt *scratch_get(void)
+static __always_inline struct fwd_pkt *express_pkt(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return bpf_map_lookup_elem(&express_scratch, &zero);
 }
 
 /*

@@ -9,7 +9,7 @@
 SEC("xdp")
 int fwd_xdp(struct xdp_md *ctx)
 {
-	struct fwd_pkt *pkt = scratch_get();
+	struct fwd_pkt *pkt = express_pkt();
 	int action = ctx_pass();
 	enum fwd_reason reason;
 

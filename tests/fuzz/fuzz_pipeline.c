@@ -389,7 +389,7 @@ static void run_packet(const struct step *step)
 	if (readable)
 		whole_begin(&was);
 	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
-					    : journey_ingress(&ctx, &reason);
+					    : journey_ingress(&ctx, &reason, world.flags & SETUP_XDP);
 	if (reason == FWD_FORWARDED && !readable)
 		fail("forwarded what is no packet");
 	judge_packet(&ctx, &was, before, before_len, in, reason, action);

@@ -9,12 +9,41 @@
 #include "pipeline.h"
 #include "sweep.h"
 
+/* As in ctx_xdp.h. */
+static __always_inline bool ctx_sends_to(const struct fwd_way *way)
+{
+	return way->link == FWD_LINK_ETHERNET && way->ifindex != FWD_LOOPBACK;
+}
+
+static __always_inline int ctx_send(const struct fwd_way *way)
+{
+	return bpf_redirect(way->ifindex, 0);
+}
+
+#include "express.h"
+
+/* As fwd_xdp in fwd_xdp.bpf.c, on a device that has it. What XDP can't see, it gets neither: GSO packets, and a
+ * sum that the NIC took. Does it take the packet? */
+static __noinline bool journey_express(fwd_ctx *ctx, enum fwd_reason *reason, int *action)
+{
+	if (fwd_link != FWD_LINK_ETHERNET || ctx_gso_size(ctx) || ctx->summed == NATIVE_CHECKSUM_COMPLETE)
+		return false;
+	*reason = express(ctx, express_pkt(), action);
+	if (*reason == FWD_NOT_OURS)
+		return false;
+	count_device(ctx, true);
+	*action = verdict(*reason, *action);
+	return true;
+}
+
 /* As fwd_ingress and fwd_egress in fwd_tc.bpf.c. */
-static __noinline int journey_ingress(fwd_ctx *ctx, enum fwd_reason *reason)
+static __noinline int journey_ingress(fwd_ctx *ctx, enum fwd_reason *reason, bool xdp)
 {
 	int action = ctx_pass();
 
-	count_device(ctx);
+	if (xdp && journey_express(ctx, reason, &action))
+		return action;
+	count_device(ctx, false);
 	*reason = ingress(ctx, scratch_get(), &action);
 	return verdict(*reason, action);
 }

@@ -25,6 +25,7 @@ enum setup_flag {
 	SETUP_NO_NEIGHBOURS = 0x01,
 	SETUP_NO_FORWARDING = 0x02,
 	SETUP_TUNNEL_DOWN = 0x04,
+	SETUP_XDP = 0x08, /* Ethernet devices have it */
 };
 
 enum step_kind {
