@@ -556,7 +556,12 @@ static bool incomplete_datagram(const struct sequence *s, const struct step *ste
 	c = conn_of(s, step, &end);
 	if (c && end == TARGET)
 		return came_in_pieces(s, c) && (is_translated(s, step) || is_refused(step));
+	/* Errors about it find their way, too. */
+	c = conn_of_error(s, step, &end);
+	if (c && !step->outs[NFT].count)
+		return came_in_pieces(s, c) && is_error_of(step, c, end);
 	/* Or it has the port that another wants. */
+	c = conn_of(s, step, &end);
 	for (i = 0; c && i < s->conn_count; i++) {
 		const struct conn *o = &s->conn[i];
 
