@@ -27,8 +27,8 @@ WARN := -Wall -Wextra -Werror -Wno-unused-parameter
 INC  := -Iinclude -Ibpf -Iuser -I$(B)
 CFLAGS ?= -O2 -g
 USER_CFLAGS := $(CFLAGS) -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE -DFWD_VERSION='"$(VERSION)"' \
-	$(shell $(PKGCONFIG) --cflags libbpf libxdp jansson)
-USER_LIBS := $(shell $(PKGCONFIG) --libs libxdp libbpf jansson)
+	$(shell $(PKGCONFIG) --cflags libbpf libxdp libmnl jansson)
+USER_LIBS := $(shell $(PKGCONFIG) --libs libxdp libbpf libmnl jansson)
 
 # Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look.
 TRIPLET := $(shell $(CC) -print-multiarch)

@@ -13,6 +13,7 @@ const volatile __u32 fwd_device_index = 0;        /* its place in `device_stats`
 const volatile __u32 fwd_half_open = FWD_DEFAULT_HALF_OPEN;
 const volatile __u8 fwd_mode = FWD_MODE_XDP;       /* enum fwd_mode, of an XDP program */
 const volatile __u8 fwd_mac[6] = {};               /* of the device, of an XDP program */
+const volatile __u32 fwd_ifindex = 0;              /* likewise */
 const volatile __u32 fwd_connections = FWD_DEFAULT_CONNECTIONS;
 
 #endif

@@ -32,9 +32,10 @@ struct {
 	__type(value, __u32);
 } xdp_devices SEC(".maps");
 
+/* Not what the context says, which with a bond is the port that the frame came in by. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
-	return ctx->ingress_ifindex;
+	return fwd_ifindex;
 }
 
 /* To whoever comes next: the stack, and tc above all. */
@@ -72,8 +73,8 @@ static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 le
 	return bpf_xdp_load_bytes(ctx, off, to, len) == 0;
 }
 
-/* The driver doesn't say whom a frame is for; its address does. What came in by the address of a VLAN
- * device or a group is the stack's. */
+/* The driver doesn't say whom a frame is for; its address does. What came to another address, or a group's, is
+ * the stack's. A VLAN's tag is in the frame, where parse() finds it: fwdctl sees to that. */
 static __always_inline bool ctx_is_for_us(fwd_ctx *ctx)
 {
 	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
@@ -106,28 +107,24 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	return true;
 }
 
-/* Cuts the packet to len bytes, headers included. */
+/* Cuts the packet to len bytes, headers included, but not below what a frame must have: not every driver
+ * fills it up again. */
 static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
 {
-	return bpf_xdp_adjust_tail(ctx, (int)(len - ctx_len(ctx))) == 0;
+	if (len < ETH_ZLEN)
+		len = ETH_ZLEN;
+	return len >= ctx_len(ctx) || bpf_xdp_adjust_tail(ctx, (int)(len - ctx_len(ctx))) == 0;
 }
 
-/* Can a frame be sent to this device from here? A driver sends only to those of its kind; what the stack
- * runs can send to any that has Ethernet frames. */
-static __always_inline bool ctx_sends_to(const struct fwd_way *way)
-{
-	__u32 ifindex = way->ifindex;
-
-	if (fwd_mode == FWD_MODE_XDP_GENERIC)
-		return way->link == FWD_LINK_ETHERNET && ifindex != FWD_LOOPBACK;
-	return bpf_map_lookup_elem(&xdp_devices, &ifindex);
-}
-
-/* What the hook has to return for it. */
+/* What the hook has to return to send the frame that way; ctx_pass() if it can't be sent from here: a driver
+ * sends only to those of its kind, what the stack runs to any that has Ethernet frames. */
 static __always_inline int ctx_send(const struct fwd_way *way)
 {
-	return fwd_mode == FWD_MODE_XDP_GENERIC ? bpf_redirect(way->ifindex, 0)
-						: bpf_redirect_map(&xdp_devices, way->ifindex, XDP_DROP);
+	if (fwd_mode == FWD_MODE_XDP)
+		return bpf_redirect_map(&xdp_devices, way->ifindex, XDP_PASS);
+	if (way->link != FWD_LINK_ETHERNET || way->ifindex == FWD_LOOPBACK)
+		return ctx_pass();
+	return bpf_redirect(way->ifindex, 0);
 }
 
 #endif

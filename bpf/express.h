@@ -57,23 +57,26 @@ static __always_inline bool express_takes(fwd_ctx *ctx, const struct fwd_pkt *pk
 	       !(pkt->tcp_flags & FWD_TCP_SYN) && express_sum_is_there(ctx, pkt);
 }
 
-/* Is the way known, fresh, open to XDP and wide enough? */
-static __always_inline bool express_way_admits(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
+/* Sends the packet the connection's way, as the hook's return value: if that is known, fresh, open to XDP and wide
+ * enough. ctx_pass(): it isn't. Nothing is written yet. */
+static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_way *way = &conn->way;
+	int action = way->refreshed ? ctx_send(way) : ctx_pass();
 	__u8 refreshes = way->by_xdp;
 
-	if (!way->refreshed || !ctx_sends_to(way))
-		return false;
-	if (!way_is_fresh(way, pkt->now)) {
-		if (refreshes >= EXPRESS_WAY_REFRESHES)
-			return false;
-		way_follow(ctx, pkt, conn);
-		if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way->refreshed || !ctx_sends_to(way))
-			return false;
-		way->by_xdp = refreshes + 1;
-	}
-	return !way->mtu || pkt->bytes <= way->mtu;
+	if (action == ctx_pass() || (way->mtu && pkt->bytes > way->mtu))
+		return ctx_pass();
+	if (way_is_fresh(way, pkt->now))
+		return action;
+	if (refreshes >= EXPRESS_WAY_REFRESHES)
+		return ctx_pass();
+	way_follow(pkt, conn, ctx_ifindex(ctx));
+	if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way->refreshed ||
+	    (way->mtu && pkt->bytes > way->mtu))
+		return ctx_pass();
+	way->by_xdp = refreshes + 1;
+	return ctx_send(way);
 }
 
 /* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */
@@ -86,7 +89,10 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 	conn = conn_lookup(pkt);
-	if (!conn || conn->kind != FWD_CONN_MAPPED || !express_way_admits(ctx, pkt, conn))
+	if (!conn || conn->kind != FWD_CONN_MAPPED)
+		return FWD_NOT_OURS;
+	*action = express_send(ctx, pkt, conn);
+	if (*action == ctx_pass())
 		return FWD_NOT_OURS;
 
 	/* Padding of the link is not part of the packet (RFC 894). */
@@ -100,7 +106,6 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 	if (!eth)
 		return FWD_TRANSLATE;
 	way_write_ethernet(&conn->way, eth, pkt->family);
-	*action = ctx_send(&conn->way);
 	return FWD_FORWARDED;
 }
 

@@ -2,7 +2,6 @@
 /*
  * The program of the XDP hook, for Ethernet devices. The entry only: what happens is in express.h.
  */
-#include <linux/errno.h>
 #include "ctx_xdp.h"
 #include "express.h"
 
@@ -19,7 +18,7 @@ int fwd_xdp(struct xdp_md *ctx)
 	/* tc counts what it gets. */
 	if (reason == FWD_NOT_OURS)
 		return ctx_pass();
-	count_device(ctx, true);
+	count_device(ctx, reason == FWD_FORWARDED);
 	return verdict(reason, action);
 }
 

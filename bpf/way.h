@@ -68,7 +68,7 @@ static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
  * Where the requests come in now, if it isn't where the answers leave. Only for a connection that is in
  * the table: a plan has no source port of its own yet, and what looks like its twin is another visitor's.
  */
-__noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+__noinline int way_follow(const struct fwd_pkt *pkt, const struct fwd_conn *conn, __u32 ifindex)
 {
 	struct fwd_tuple key;
 	struct fwd_conn *reply;
@@ -77,10 +77,10 @@ __noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct 
 		return 0;
 	tuple_of_twin(&key, conn, pkt->tuple.proto);
 	reply = bpf_map_lookup_elem(&conns, &key);
-	if (!reply || reply->way.ifindex == ctx_ifindex(ctx))
+	if (!reply || reply->way.ifindex == ifindex)
 		return 0;
 	reply->way.refreshed = 0;
-	reply->way.ifindex = ctx_ifindex(ctx);
+	reply->way.ifindex = ifindex;
 	return 0;
 }
 

@@ -212,7 +212,10 @@ enum fwd_mode {
 	X(NATIVE, "its driver has XDP")                                                            \
 	X(LINK, "XDP forwards between Ethernet devices only")                                      \
 	X(VETH, "packets of a veth have no checksum yet, which only tc can handle")                \
-	X(ALONE, "XDP forwards between Ethernet devices, and this is the only one")                \
+	X(ALONE, "XDP forwards between Ethernet devices: attach two that have it in one command")  \
+	X(UNKNOWN, "this kernel (before 6.3) doesn't tell what its driver can do")                 \
+	X(VLAN, "it takes VLAN tags off before XDP sees them: ethtool -K DEV rxvlan off")          \
+	X(QDISC, "its qdisc shapes what leaves, which XDP goes past")                              \
 	X(REFUSED, "its driver, or the kernel, refused XDP")                                       \
 	X(FOREIGN, "another XDP program is there that leaves no room for a second one")
 

@@ -13,6 +13,7 @@
 #include "iface.h"
 #include "instance.h"
 #include "loader.h"
+#include "netdev.h"
 #include "output.h"
 #include "rules.h"
 #include "xdp.h"
@@ -37,6 +38,7 @@ struct plan {
 	struct fwd_programs programs;
 	int old_ingress_fd; /* what is there now; -1: nothing */
 	int old_egress_fd;
+	int old_xdp_fd;
 };
 
 /* NULL: not given. */
@@ -169,19 +171,44 @@ static int count_for_xdp(const struct device_list *list, const struct args *args
 	return count;
 }
 
-/* By itself XDP is chosen only where it can do something: to attach it may reset the device, or take its
- * receive offloads from it, which tc and the tunnel live on. */
-static void choose_auto(struct fwd_device *entry, int candidates)
+/* Does the queueing discipline only queue? What XDP sends goes past it. */
+static bool has_plain_qdisc(__u32 ifindex)
 {
-	entry->mode = FWD_MODE_TC;
-	if (is_veth(entry->name))
-		entry->why = FWD_WHY_VETH;
-	else if (candidates < 2)
-		entry->why = FWD_WHY_ALONE;
-	else {
-		entry->mode = FWD_MODE_XDP;
-		entry->why = FWD_WHY_NATIVE;
-	}
+	static const char *const plain[] = {"noqueue", "noop", "mq", "pfifo_fast", "fq_codel", "fq"};
+	char name[32];
+
+	if (!netdev_qdisc(ifindex, name, sizeof(name)))
+		return false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (!strcmp(name, plain[i]))
+			return true;
+	return false;
+}
+
+/* By itself XDP is chosen only where it can do something, and nothing else is lost by it: to attach it may reset
+ * the device, or take its receive offloads from it, which tc and the tunnel live on. */
+static enum fwd_mode_why judge_for_xdp(const struct device *device, int candidates)
+{
+	const __u64 needed = NETDEV_XDP_BASIC | NETDEV_XDP_REDIRECT;
+	__u64 features;
+
+	if (is_veth(device->entry.name))
+		return FWD_WHY_VETH;
+	if (candidates < 2)
+		return FWD_WHY_ALONE;
+	if (!netdev_xdp_features(device->ifindex, &features))
+		return FWD_WHY_UNKNOWN;
+	if ((features & needed) != needed)
+		return FWD_WHY_REFUSED;
+	if (iface_takes_vlan_tags(device->entry.name))
+		return FWD_WHY_VLAN;
+	return has_plain_qdisc(device->ifindex) ? FWD_WHY_NATIVE : FWD_WHY_QDISC;
+}
+
+static void choose_auto(struct device *device, int candidates)
+{
+	device->entry.why = judge_for_xdp(device, candidates);
+	device->entry.mode = device->entry.why == FWD_WHY_NATIVE ? FWD_MODE_XDP : FWD_MODE_TC;
 }
 
 static void choose_mode(struct plan *plan, enum wish wish, int candidates)
@@ -199,7 +226,7 @@ static void choose_mode(struct plan *plan, enum wish wish, int candidates)
 	if (entry->link != FWD_LINK_ETHERNET || device_is_loopback(&plan->device))
 		entry->why = FWD_WHY_LINK;
 	else if (wish == WISH_NONE || wish == WISH_AUTO)
-		choose_auto(entry, candidates);
+		choose_auto(&plan->device, candidates);
 	else
 		entry->mode = wish == WISH_XDP ? FWD_MODE_XDP : FWD_MODE_XDP_GENERIC;
 }
@@ -229,6 +256,8 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 		return FWD_NOT_DONE;
 	if (plan->known)
 		device_programs(in, &plan->device, &plan->old_ingress_fd, &plan->old_egress_fd);
+	if (plan->known && plan->old.mode != FWD_MODE_TC)
+		plan->old_xdp_fd = xdp_program(in, &plan->device);
 	return FWD_DONE;
 }
 
@@ -239,6 +268,8 @@ static enum fwd_exit refused(struct plan *plan, int error)
 	const char *says = loader_kernel_says(), *mode = device_mode_name(&plan->device);
 	bool foreign = error == -EEXIST;
 
+	if (error == -EOPNOTSUPP && !*says)
+		says = "its driver doesn't take frames that XDP sends";
 	if (foreign)
 		says = "another XDP program is there, and the kernel has no room for a second one: take it off";
 	else if (!*says)
@@ -255,24 +286,34 @@ static enum fwd_exit refused(struct plan *plan, int error)
 static enum fwd_exit carry_out_xdp(const struct instance *in, struct plan *plan)
 {
 	struct device *device = &plan->device;
-	enum fwd_exit ret = FWD_DONE;
+	bool chosen = device->entry.why == FWD_WHY_NATIVE, open = false;
 	struct fwd_xdp *xdp;
 	__u8 mac[ETH_ALEN];
 	int error;
 
 	if (device->entry.mode == FWD_MODE_TC)
-		return plan->old.mode != FWD_MODE_TC && xdp_detach(in, device) ? FWD_NOT_DONE
-									      : device_write(in, device);
+		return xdp_detach(in, device) ? FWD_NOT_DONE : device_write(in, device);
 	if (!iface_mac(device->entry.name, mac))
 		return fwd_err("\"%s\": no such device", device->entry.name);
-	xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, mac);
+	if (device->entry.mode == FWD_MODE_XDP && !is_veth(device->entry.name) &&
+	    iface_takes_vlan_tags(device->entry.name))
+		return fwd_err("\"%s\": takes VLAN tags off before XDP could see them: ethtool -K %s rxvlan off, or "
+			       "use --mode tc", device->entry.name, device->entry.name);
+	xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac);
 	if (!xdp)
 		return FWD_NOT_DONE;
-	error = xdp_attach(in, device, xdp);
+	error = xdp_attach(in, device, xdp, &open);
 	loader_close_xdp(xdp);
-	if (error)
-		ret = refused(plan, error);
-	return ret ? ret : device_write(in, device);
+	if (!error && chosen && !open)
+		error = -EOPNOTSUPP;
+	if (error && (refused(plan, error) || xdp_detach(in, device)))
+		return FWD_NOT_DONE;
+	if (!error && !open && device->entry.mode == FWD_MODE_XDP)
+		fwd_note("%s: what leaves by it goes by tc, for its driver doesn't take frames from XDP%s",
+			 device->entry.name,
+			 is_veth(device->entry.name)
+				 ? " now: its other end needs GRO, or an XDP program; then attach again" : "");
+	return device_write(in, device);
 }
 
 static enum fwd_exit carry_out(const struct instance *in, struct plan *plan)
@@ -310,9 +351,9 @@ static void undo(const struct instance *in, const struct plan *plan)
 {
 	struct device before = plan->device;
 
-	before.entry = plan->old;
-	if (plan->old.mode == FWD_MODE_TC)
-		xdp_detach(in, &plan->device);
+	if (plan->known)
+		before.entry = plan->old;
+	xdp_put_back(in, &before, plan->old_xdp_fd);
 	if (plan->known)
 		device_write(in, &before);
 	if (plan->old_ingress_fd >= 0 && plan->old_egress_fd >= 0)
@@ -365,6 +406,28 @@ static enum fwd_exit attach_all(struct instance *in, struct device_list *list,
 	return FWD_DONE;
 }
 
+/* One that XDP was chosen for, and that now has nobody to send to: the others refused. */
+static enum fwd_exit let_go_of_lone_xdp(const struct instance *in)
+{
+	struct device_list list;
+	struct device *lone = NULL;
+	int count = 0;
+
+	if (devices_read(in, &list))
+		return FWD_NOT_DONE;
+	for (size_t i = 0; i < list.count; i++) {
+		if (list.device[i].entry.mode != FWD_MODE_XDP)
+			continue;
+		lone = &list.device[i];
+		count++;
+	}
+	if (count != 1 || lone->entry.why != FWD_WHY_NATIVE)
+		return FWD_DONE;
+	lone->entry.mode = FWD_MODE_TC;
+	lone->entry.why = FWD_WHY_ALONE;
+	return xdp_detach(in, lone) ? FWD_NOT_DONE : device_write(in, lone);
+}
+
 static void check_forwarding(const struct fwd_rule *rules, const struct args *args)
 {
 	bool v6 = false;
@@ -405,6 +468,8 @@ static void free_plans(struct plan *plans, int count)
 			close(plans[i].old_ingress_fd);
 		if (plans[i].old_egress_fd >= 0)
 			close(plans[i].old_egress_fd);
+		if (plans[i].old_xdp_fd >= 0)
+			close(plans[i].old_xdp_fd);
 	}
 	free(plans);
 }
@@ -414,7 +479,7 @@ static struct plan *alloc_plans(int count)
 	struct plan *plans = calloc(count, sizeof(*plans));
 
 	for (int i = 0; plans && i < count; i++)
-		plans[i].old_ingress_fd = plans[i].old_egress_fd = -1;
+		plans[i].old_ingress_fd = plans[i].old_egress_fd = plans[i].old_xdp_fd = -1;
 	if (!plans)
 		fwd_err("not enough memory");
 	return plans;
@@ -455,7 +520,7 @@ enum fwd_exit cmd_attach(const struct args *args)
 	rules = rules_open(&in);
 	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
 	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
-	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, wish, plans))
+	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
 		goto out;
 	check_forwarding(rules, args);
 	if (connections || half_open)

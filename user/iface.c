@@ -91,6 +91,15 @@ bool iface_driver(const char *name, char *driver, size_t size)
 	return true;
 }
 
+bool iface_takes_vlan_tags(const char *name)
+{
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&flags};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	return !ask(SIOCETHTOOL, &request) && (flags.data & ETH_FLAG_RXVLAN);
+}
+
 bool iface_of_address(const struct fwd_addr *addr, char *name)
 {
 	struct ifaddrs *list;

@@ -16,6 +16,9 @@ enum fwd_exit iface_link(const char *name, enum fwd_link *link);
 bool iface_mac(const char *name, __u8 *mac);
 bool iface_driver(const char *name, char *driver, size_t size);
 
+/* Whether the NIC takes VLAN tags out of the frames that it receives (rx-vlan-offload). */
+bool iface_takes_vlan_tags(const char *name);
+
 /* The device that has the address, in name[IF_NAMESIZE]. False: it is nobody's here. */
 bool iface_of_address(const struct fwd_addr *addr, char *name);
 

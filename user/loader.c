@@ -40,6 +40,11 @@ void loader_log(const char *format, va_list args)
 	free(text);
 }
 
+void loader_clear_log(void)
+{
+	log_tail[0] = '\0';
+}
+
 const char *loader_kernel_says(void)
 {
 	static const char mark[] = "Kernel error message: ";
@@ -201,7 +206,7 @@ void loader_unload(struct fwd_programs *programs)
 }
 
 struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
-				const struct fwd_device *device, const __u8 *mac)
+				const struct fwd_device *device, __u32 ifindex, const __u8 *mac)
 {
 	struct fwd_xdp *xdp = fwd_xdp__open();
 	int ret = -errno;
@@ -212,6 +217,7 @@ struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_me
 		xdp->rodata->fwd_half_open = meta->half_open;
 		xdp->rodata->fwd_connections = meta->connections;
 		xdp->rodata->fwd_mode = device->mode;
+		xdp->rodata->fwd_ifindex = ifindex;
 		memcpy((void *)xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));
 		ret = use_maps(xdp->obj, maps, meta->connections, meta->half_open);
 	}

@@ -36,12 +36,14 @@ void loader_unload(struct fwd_programs *programs);
 /* The XDP program for a device, not loaded yet: whether as a program of its own or as a part of libxdp's
  * dispatcher is decided when it is attached. `mac`: the device's address, 6 bytes. NULL: printed why. */
 struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
-				const struct fwd_device *device, const __u8 *mac);
+				const struct fwd_device *device, __u32 ifindex, const __u8 *mac);
 struct bpf_object *loader_xdp_object(const struct fwd_xdp *xdp);
 void loader_close_xdp(struct fwd_xdp *xdp);
 
-/* What the kernel, a driver above all, last had to say about a refusal; "": nothing. */
+/* What the kernel, a driver above all, last had to say about a refusal, since the log was cleared; "": nothing. */
 const char *loader_kernel_says(void);
+
+void loader_clear_log(void);
 
 /* Keeps what libraries print, for -v and for loader_kernel_says(). Format as in vprintf(). */
 void loader_log(const char *format, va_list args);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <xdp/libxdp.h>
 #include "hook.h"
+#include "netdev.h"
 #include "xdp.h"
 
 #define PROGRAM_NAME "fwd_xdp"
@@ -74,6 +75,11 @@ enum fwd_mode xdp_mode(const struct instance *in, const struct device *device)
 	return there.ours ? there.mode : FWD_MODE_TC;
 }
 
+static int attach_flags(enum fwd_mode mode)
+{
+	return mode == FWD_MODE_XDP_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+}
+
 static int take_off_alone(__u32 ifindex, const struct there *there)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(there->ours));
@@ -81,10 +87,7 @@ static int take_off_alone(__u32 ifindex, const struct there *there)
 
 	if (opts.old_prog_fd < 0)
 		return opts.old_prog_fd;
-	ret = bpf_xdp_detach(ifindex,
-			     there->mode == FWD_MODE_XDP_GENERIC ? XDP_FLAGS_SKB_MODE
-								 : XDP_FLAGS_DRV_MODE,
-			     &opts);
+	ret = bpf_xdp_detach(ifindex, attach_flags(there->mode), &opts);
 	close(opts.old_prog_fd);
 	return ret;
 }
@@ -105,26 +108,37 @@ static int take_off(__u32 ifindex, const struct there *there)
 	return ret;
 }
 
-/* In one step, which only the kernel can do: libxdp knows no place but the dispatcher's. */
-static int replace_alone(__u32 ifindex, const struct there *there, struct bpf_object *object)
+/* However many: an attach that was cut short may have left the old one in the dispatcher beside the new. */
+static int take_off_all(const struct instance *in, __u32 ifindex)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
-	struct bpf_program *program;
+	int ret = 0;
+
+	for (struct there there = look(in, ifindex); !ret && there.ours; there = look(in, ifindex))
+		ret = take_off(ifindex, &there);
+	return ret;
+}
+
+/* In one step, which only the kernel can do: libxdp knows no place but the dispatcher's. */
+static int replace_alone(__u32 ifindex, const struct there *there, int program_fd)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(there->ours));
+	int ret;
+
+	if (opts.old_prog_fd < 0)
+		return opts.old_prog_fd;
+	ret = bpf_xdp_attach(ifindex, program_fd, XDP_FLAGS_REPLACE | attach_flags(there->mode), &opts);
+	close(opts.old_prog_fd);
+	return ret;
+}
+
+static int load_and_replace_alone(__u32 ifindex, const struct there *there, struct bpf_object *object)
+{
 	int ret = bpf_object__load(object);
 
 	if (ret)
 		return ret;
-	program = bpf_object__find_program_by_name(object, PROGRAM_NAME);
-	opts.old_prog_fd = bpf_prog_get_fd_by_id(there->ours);
-	if (opts.old_prog_fd < 0)
-		return opts.old_prog_fd;
-	ret = bpf_xdp_attach(ifindex, bpf_program__fd(program),
-			     XDP_FLAGS_REPLACE | (there->mode == FWD_MODE_XDP_GENERIC
-							  ? XDP_FLAGS_SKB_MODE
-							  : XDP_FLAGS_DRV_MODE),
-			     &opts);
-	close(opts.old_prog_fd);
-	return ret;
+	return replace_alone(ifindex, there,
+			     bpf_program__fd(bpf_object__find_program_by_name(object, PROGRAM_NAME)));
 }
 
 static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
@@ -140,7 +154,7 @@ static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
 	return ret == -EBUSY ? -EEXIST : ret;
 }
 
-/* Only frames of devices whose driver runs our program may be sent from one to the other. */
+/* Whether others' frames may be sent to it from XDP. */
 static int open_to_others(const struct instance *in, const struct device *device, bool open)
 {
 	int ret;
@@ -151,7 +165,17 @@ static int open_to_others(const struct instance *in, const struct device *device
 	return ret == -ENOENT ? 0 : ret;
 }
 
-int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp)
+/* Can the driver take them? Many can only while they have a program of their own, so this is asked at last. Where
+ * the kernel doesn't tell, it is the user who said so. */
+static bool takes_frames(const struct device *device)
+{
+	__u64 features;
+
+	return device->entry.mode == FWD_MODE_XDP &&
+	       (!netdev_xdp_features(device->ifindex, &features) || (features & NETDEV_XDP_XMIT));
+}
+
+static int put(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp)
 {
 	struct there there = look(in, device->ifindex);
 	struct bpf_object *object = loader_xdp_object(xdp);
@@ -161,29 +185,66 @@ int xdp_attach(const struct instance *in, const struct device *device, const str
 		return -EEXIST;
 	/* The kernel has either, never both. */
 	if (there.ours && there.mode != device->entry.mode) {
-		ret = open_to_others(in, device, false);
-		if (!ret)
-			ret = take_off(device->ifindex, &there);
+		ret = take_off_all(in, device->ifindex);
 		there.ours = 0;
 	}
 	if (ret)
 		return ret;
 	if (there.ours && there.alone)
-		ret = replace_alone(device->ifindex, &there, object);
-	else
-		ret = add(device->ifindex, device->entry.mode, object);
-	if (!ret && there.ours && !there.alone)
-		ret = take_off(device->ifindex, &there);
-	return ret ? ret : open_to_others(in, device, device->entry.mode == FWD_MODE_XDP);
+		return load_and_replace_alone(device->ifindex, &there, object);
+	ret = add(device->ifindex, device->entry.mode, object);
+	return !ret && there.ours ? take_off(device->ifindex, &there) : ret;
+}
+
+int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *open)
+{
+	int ret;
+
+	loader_clear_log();
+	/* Nothing may be sent there while it is changed. */
+	ret = open_to_others(in, device, false);
+	if (!ret)
+		ret = put(in, device, xdp);
+	if (ret)
+		return ret;
+	*open = takes_frames(device);
+	ret = open_to_others(in, device, *open);
+	if (ret)
+		take_off_all(in, device->ifindex);
+	return ret;
+}
+
+int xdp_program(const struct instance *in, const struct device *device)
+{
+	struct there there = look(in, device->ifindex);
+
+	return there.ours ? bpf_prog_get_fd_by_id(there.ours) : -1;
+}
+
+void xdp_put_back(const struct instance *in, const struct device *device, int program_fd)
+{
+	struct there there = look(in, device->ifindex);
+
+	if (program_fd < 0) {
+		take_off_all(in, device->ifindex);
+	} else if (there.ours && there.mode == device->entry.mode) {
+		/* A program of the dispatcher's can't be had back; the new one does the same. */
+		if (there.alone)
+			replace_alone(device->ifindex, &there, program_fd);
+	} else {
+		take_off_all(in, device->ifindex);
+		bpf_xdp_attach(device->ifindex, program_fd,
+			       XDP_FLAGS_UPDATE_IF_NOEXIST | attach_flags(device->entry.mode), NULL);
+	}
+	open_to_others(in, device, program_fd >= 0 && takes_frames(device));
 }
 
 enum fwd_exit xdp_detach(const struct instance *in, const struct device *device)
 {
-	struct there there = look(in, device->ifindex);
 	int ret = open_to_others(in, device, false);
 
-	if (!ret && there.ours)
-		ret = take_off(device->ifindex, &there);
+	if (!ret)
+		ret = take_off_all(in, device->ifindex);
 	return ret ? fwd_err("\"%s\": can't detach from XDP: %s", device->entry.name, strerror(-ret))
 		   : FWD_DONE;
 }
@@ -193,11 +254,8 @@ int xdp_sweep(const struct instance *in)
 	struct if_nameindex *all = if_nameindex();
 	int count = 0;
 
-	for (struct if_nameindex *i = all; i && i->if_index; i++) {
-		struct there there = look(in, i->if_index);
-
-		count += there.ours && !take_off(i->if_index, &there);
-	}
+	for (struct if_nameindex *i = all; i && i->if_index; i++)
+		count += look(in, i->if_index).ours && !take_off_all(in, i->if_index);
 	if_freenameindex(all);
 	return count;
 }

@@ -16,9 +16,15 @@
 enum fwd_mode xdp_mode(const struct instance *in, const struct device *device);
 
 /* Loads the program and attaches it by device->entry.mode, in the place of ours that is there, without a packet
- * lost. Returns 0 or a negative errno: -EEXIST, another program is there that leaves no room. Prints nothing:
+ * lost. *open: other devices' XDP may send to it, which takes a driver that can and, for a veth, an other end that
+ * does. Returns 0 or a negative errno: -EEXIST, another program is there that leaves no room. Prints nothing:
  * loader_kernel_says() may know more. */
-int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp);
+int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *open);
+
+/* To undo that: the program of this instance that is there, a file descriptor to close or -1; and putting it back
+ * (-1: nothing was there) in device->entry.mode. */
+int xdp_program(const struct instance *in, const struct device *device);
+void xdp_put_back(const struct instance *in, const struct device *device, int program_fd);
 
 /* Takes it off, if it is there; tc goes on. Prints what is wrong. */
 enum fwd_exit xdp_detach(const struct instance *in, const struct device *device);

@@ -10,13 +10,10 @@
 #include "sweep.h"
 
 /* As in ctx_xdp.h. */
-static __always_inline bool ctx_sends_to(const struct fwd_way *way)
-{
-	return way->link == FWD_LINK_ETHERNET && way->ifindex != FWD_LOOPBACK;
-}
-
 static __always_inline int ctx_send(const struct fwd_way *way)
 {
+	if (way->link != FWD_LINK_ETHERNET || way->ifindex == FWD_LOOPBACK)
+		return ctx_pass();
 	return bpf_redirect(way->ifindex, 0);
 }
 
@@ -31,7 +28,7 @@ static __noinline bool journey_express(fwd_ctx *ctx, enum fwd_reason *reason, in
 	*reason = express(ctx, express_pkt(), action);
 	if (*reason == FWD_NOT_OURS)
 		return false;
-	count_device(ctx, true);
+	count_device(ctx, *reason == FWD_FORWARDED);
 	*action = verdict(*reason, *action);
 	return true;
 }

@@ -126,7 +126,7 @@ test_choice() {
 	fwd attach eth0 wg0 tap0
 	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "tc"}' stats
 	json '.devices | map({(.name): .why}) | add | (.eth0 | test("veth")) and (.wg0 | test("Ethernet")) and
-		(.tap0 | test("only one"))' stats
+		(.tap0 | test("attach two"))' stats
 	fwd attach tap0 tap1
 	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
 	on gateway ip link show tap0 | grep -q xdp || fail "no XDP program at tap0"
@@ -143,9 +143,31 @@ test_choice() {
 	fwd detach
 	on gateway ip link show tap0 | grep -q xdp && fail "XDP is still at tap0"
 	rejects 2 'frob.*auto, tc' fwd attach eth0 --mode frob
+	# What is shaped isn't to go past its queue.
+	on gateway tc qdisc add dev tap1 root tbf rate 4mbit burst 10k latency 50ms || skip "no tbf here"
+	fwd attach tap0 tap1
+	json '.devices | map({(.name): .why}) | add | (.tap1 | test("qdisc")) and (.tap0 | test("attach two"))' stats
+	on gateway ip link show tap0 | grep -q xdp && fail "XDP at tap0, with nobody to send to"
+	true
 }
 
-# A device without XDP: `auto` says so and goes on, `xdp` doesn't.
+# A veth whose other end doesn't take frames from XDP: they go by tc, and nothing is lost.
+test_other_end_without_xdp() {
+	topology lan offload=off
+	FWDCTL_MODE=
+	attach eth0 eth1 --mode xdp 2>"$TOPO_DIR/said"
+	grep -q 'eth1.*goes by tc.*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
+	fwd map add tcp $MAP4 $LAN:8000
+	serve service lan --tcp $LAN:8000
+	peer client put $MAP4 --size 8000000
+	is "$(by_xdp)" 0 "packets that XDP sent on"
+	take_from_xdp
+	fwd attach eth0 eth1
+	peer client put $MAP4 --size 8000000
+	json '([.devices[].xdp_packets] | add) > 1000' stats
+}
+
+# A device without XDP: `auto` goes on, and `xdp` doesn't.
 test_refused() {
 	local name
 	topology
@@ -154,12 +176,18 @@ test_refused() {
 			skip "neither dummy nor ifb devices here"
 		on gateway ip link set $name up
 	done
-	fwd attach dummy0 dummy1 >"$TOPO_DIR/said" 2>&1
-	grep -q 'dummy0.*tc alone.*XDP' "$TOPO_DIR/said" || fail "auto says: $(cat "$TOPO_DIR/said")"
+	fwd attach dummy0 dummy1
 	json 'all(.devices[]; .mode == "tc" and .attached and (.why | test("refused")))' stats
 	fwd detach
 	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp
 	json '.devices == []' stats
+	# All or nothing, also where the first one had begun.
+	fwd attach eth0 dummy0 --mode xdp-generic
+	on gateway ip -j link show eth0 | jq -c '.[0].xdp' >"$TOPO_DIR/before"
+	rejects 1 'dummy0.*xdp.*tc' fwd attach eth0 dummy0 --mode xdp
+	on gateway ip -j link show eth0 | jq -c '.[0].xdp' | diff - "$TOPO_DIR/before" || fail "eth0 has changed"
+	json 'all(.devices[]; .mode == "xdp-generic" and .attached)' stats
+	fwd detach
 	fwd attach dummy0 dummy1 --mode xdp-generic
 	json 'all(.devices[]; .mode == "xdp-generic" and .attached)' stats
 	fwd purge
@@ -176,6 +204,16 @@ test_foreign_program() {
 	json '.devices == []' stats
 	fwd attach eth0 eth1
 	json 'all(.devices[]; .mode == "tc")' stats
+	# It comes later, in the place of ours: then ours is forgotten altogether.
+	fwd detach
+	on gateway ip link set eth0 xdp off
+	take_from_xdp
+	fwd attach eth0 eth1 --mode xdp
+	xdp_program gateway eth0
+	fwd attach eth0 eth1 --mode auto
+	json 'all(.devices[]; .mode == "tc" and .attached)' stats
+	is "$(on gateway bpftool map dump pinned "$FWDCTL_PIN_DIR/maps/xdp_devices" -j | jq length)" 0 "devices open to XDP"
+	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' >"$TOPO_DIR/before"
 	fwd purge
 	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' | diff - "$TOPO_DIR/before" ||
 		fail "the other's program is gone"

@@ -221,8 +221,8 @@ let_lo_pass() {
 
 # attach DEV...; by FWDCTL_MODE=xdp or xdp-generic, which the whole of tests/net can be run with, at XDP, too.
 attach() {
-	fwd attach "$@" ${FWDCTL_MODE:+--mode "$FWDCTL_MODE"}
 	[ "${FWDCTL_MODE:-}" != xdp ] || take_from_xdp
+	fwd attach "$@" ${FWDCTL_MODE:+--mode "$FWDCTL_MODE"}
 }
 
 # A veth takes frames from XDP only while it has an XDP program (or GRO, which would put together what the tests

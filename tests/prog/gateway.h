@@ -212,6 +212,7 @@ static inline struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 	o->rodata->fwd_half_open = gw.half_open;
 	o->rodata->fwd_connections = gw.connections;
 	o->rodata->fwd_mode = mode;
+	o->rodata->fwd_ifindex = gw.ifindex[dev];
 	memcpy((void *)o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));
 	object_share(o->obj, gw.maps->obj);
 	for (int i = 0; i < DEVICES; i++)
@@ -522,6 +523,14 @@ static inline bool nic_can_sum(enum device dev, const struct packet *p, bool sta
 	       !p->poke_at && (p->way[0] != '[' || stays);
 }
 
+/* Where the packet in a frame ends by its own words. */
+static inline size_t frame_end(const struct frame *f)
+{
+	const __u8 *ip = f->data + ETHER_LEN;
+
+	return ETHER_LEN + (ip[0] >> 4 == 6 ? 40 + get16(ip + 4) : get16(ip + 2));
+}
+
 /* What XDP_REDIRECT and the others are at tc. -1: passed on, untouched. */
 static inline int run_xdp(enum device dev, struct result *r)
 {
@@ -533,8 +542,12 @@ static inline int run_xdp(enum device dev, struct result *r)
 	cr_assert(!bpf_prog_test_run_opts(bpf_program__fd(gw.xdp[dev]->progs.fwd_xdp), &opts),
 		  "BPF_PROG_RUN of XDP with %zu bytes: %s", r->in.len, strerror(errno));
 	r->out.len = opts.data_size_out;
-	if (opts.retval == XDP_REDIRECT)
+	if (opts.retval == XDP_REDIRECT) {
+		/* What is padding the link may keep: a frame has 60 bytes. */
+		if (r->out.len == 60)
+			r->out.len = frame_end(&r->out);
 		return TC_ACT_REDIRECT;
+	}
 	if (opts.retval == XDP_DROP)
 		return TC_ACT_SHOT;
 	cr_expect(opts.retval == XDP_PASS, "XDP returned %u", opts.retval);
