@@ -127,7 +127,7 @@ static __always_inline struct fwd_conn *conn_lookup(const struct fwd_pkt *pkt)
 	if (!conn)
 		return NULL;
 	if (conn_is_dead(conn) ||
-	    ((pkt->tcp_flags & FWD_TCP_SYN) && conn->dir == FWD_DIR_FORWARD &&
+	    ((pkt->tcp_flags & FWD_TCP_SYN) && conn->dir == FWD_DIR_FORWARD && pkt->ttl > 1 &&
 	     track_opens(pkt->tuple.proto, pkt->tcp_flags) &&
 	     track_is_over(pkt->tuple.proto, conn->track))) {
 		conn_end_entry(&pkt->tuple, conn);

@@ -1099,7 +1099,8 @@ static bool act_martian(struct sequence *s, take_step take)
 
 	spec_conn(&spec, s, c, CLIENT);
 	spec.src = c->family == 4 ? PICK(v4) : PICK(v6);
-	spec.sport = 10000 + s->slot % 150 * 300 + 250 + below(50); /* no connection of the model */
+	/* No connection of the model, and none like the one before: whose port is taken gets any other. */
+	spec.sport = 10000 + s->slot % 150 * 300 + 250 + s->odd_sources++ % 50;
 	spec.flags = TCP_SYN;
 	spec.payload_len = c->proto == PROTO_UDP ? 20 : 0;
 	step = step_begin(c->side, NULL, CLIENT);

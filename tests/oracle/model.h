@@ -91,6 +91,7 @@ struct sequence {
 	} sent[HISTORY_MAX], seen[HISTORY_MAX]; /* injected; come out of the nft gateway */
 	unsigned sent_count, seen_count;
 	unsigned wild; /* how many in 100 packets are mangled */
+	unsigned odd_sources; /* connections from such, so far */
 };
 
 /* The gateway's address on the inside. */

@@ -101,6 +101,20 @@ Test(guards, way_lost, .timeout = 60)
 	arrives("back", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 }
 
+/* A SYN that isn't sent on ends no connection, not even one that is over: nothing comes in its place. */
+Test(guards, refused_syn, .timeout = 60)
+{
+	gateway_start(64, 64);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
+	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), IS_ANSWERED("ttl", 11, 0));
+	cr_expect(conn_exists(IN, PROTO_TCP));
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
+	expect_state("begun anew", IN, PROTO_TCP, "SYN_SENT");
+	cr_expect(check_table() == 1);
+}
+
 /* The tunnel's address is gone, and with it the route: nothing leaves by the default route in clear. */
 Test(guards, tunnel_down, .timeout = 60)
 {
