@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# The contenders. Each gets maps from standard input, lines of "PROTO LOW HIGH", and sends what arrives at these
+# ports of $GATEWAY to the same ports of $TARGET. No rule is in FORWARD, its policy is ACCEPT: netfilter never
+# has less to do than here.
+
+CONTENDERS=(plain iptables-nft iptables-legacy nftables fwdctl-tc fwdctl-xdp xdp-redirect haproxy)
+
+# contender_up NAME [MAPS]: on the hosts at hand.
+contender_up() {
+	local name=$1
+	case $name in
+	plain | xdp-redirect) return ;; # traffic attaches the latter
+	fwdctl-*) fwdctl_attach "${name#fwdctl-}" || return ;;
+	esac
+	[ $# = 1 ] || contender_maps "$name" <"$2"
+}
+
+contender_maps() {
+	case $1 in
+	plain | xdp-redirect) ;;
+	iptables-nft) iptables_rules | topo_in gateway iptables-nft-restore ;;
+	iptables-legacy) iptables_rules | topo_in gateway iptables-legacy-restore ;;
+	nftables) nftables_rules | topo_in gateway nft -f - ;;
+	fwdctl-*) fwdctl_maps | topo_in gateway $BENCH/maps "$FWDCTL_PIN_DIR" ;;
+	haproxy) haproxy_start ;;
+	socat) socat_start ;;
+	esac
+}
+
+# Says on standard error why it can't be had here.
+contender_try() {
+	local ret
+	hosts_up try
+	contender_up "$1" <(echo tcp 8000 8000)
+	ret=$?
+	hosts_down try
+	return $ret
+}
+
+iptables_rules() {
+	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
+	{
+		port = $2 == $3 ? $2 : $2 ":" $3
+		to = $2 == $3 ? target ":" $2 : target
+		dnat = dnat "-A PREROUTING -d " listen " -p " $1 " --dport " port " -j DNAT --to-destination " to "\n"
+		snat = snat "-A POSTROUTING -d " target " -o " out " -p " $1 " --dport " port " -j SNAT --to-source " source "\n"
+	}
+	END { printf "*nat\n%s%sCOMMIT\n", dnat, snat }'
+}
+
+# As its users write many maps: one rule, and a set that says what goes where.
+nftables_rules() {
+	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
+	function add(list, what) { return list == "" ? what : list ", " what }
+	$2 == $3 { to[$1] = add(to[$1], $2 " : " target " . " $2); ports[$1] = add(ports[$1], $2) }
+	$2 != $3 { ranges = ranges "ip daddr " listen " " $1 " dport " $2 "-" $3 " dnat to " target "\n"
+		ports[$1] = add(ports[$1], $2 "-" $3) }
+	END {
+		print "table ip nat {\nchain prerouting { type nat hook prerouting priority dstnat;"
+		for (p in to) print "ip daddr " listen " dnat ip to " p " dport map { " to[p] " }"
+		print ranges "}\nchain postrouting { type nat hook postrouting priority srcnat;"
+		for (p in ports) print "ip daddr " target " oifname \"" out "\" " p " dport { " ports[p] " } snat to " source
+		print "}\n}"
+	}'
+}
+
+fwdctl_attach() {
+	topo_in gateway build/fwdctl attach eth0 "$INNER" --mode "$1" --connections "${CONNECTIONS:-131072}"
+}
+
+fwdctl_maps() {
+	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" '{
+		port = $2 == $3 ? $2 : $2 "-" $3
+		print $1, listen ":" port, target ":" port, source
+	}'
+}
+
+# What people use instead of NAT. A connection ends in it, and another begins.
+haproxy_start() {
+	command -v haproxy >/dev/null || { echo "haproxy: not installed: scripts/deps bench" >&2; return 1; }
+	{
+		printf 'global\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\nlisten maps\n'
+		awk -v listen="$GATEWAY" '$1 == "tcp" { print "  bind " listen ":" ($2 == $3 ? $2 : $2 "-" $3) }'
+		printf '  server home %s\n' "$TARGET"
+	} >"$TOPO_DIR/haproxy.cfg"
+	topo_spawn gateway haproxy taskset -c "$(($(nproc) - 1))" haproxy -db -q -f "$TOPO_DIR/haproxy.cfg"
+	topo_wait 20 port_is_open "$(awk -F: '/bind/ { print $2; exit }' "$TOPO_DIR/haproxy.cfg" | cut -d- -f1)" ||
+		{ tail -n 1 "$TOPO_DIR/haproxy.err" >&2; return 1; }
+}
+
+port_is_open() {
+	[ -n "$(topo_in gateway ss -Htln "sport = :$1")" ]
+}
+
+# One process for each map, and one for each visitor.
+socat_start() {
+	command -v socat >/dev/null || { echo "socat: not installed: scripts/deps bench" >&2; return 1; }
+	local proto low _
+	while read -r proto low _; do
+		topo_spawn gateway "socat-$proto-$low" taskset -c "$(($(nproc) - 1))" \
+			socat "${proto^^}4-LISTEN:$low,bind=$GATEWAY,fork,reuseaddr" "${proto^^}4:$TARGET:$low"
+	done
+	sleep 0.3
+}

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * traffic: opens connections through a gateway, keeps sending packets of them, and tells what CPU time the
+ * gateway took for each: the run time of the NAPI thread that receives them (/proc/PID/schedstat), so
+ * generator and sink don't count.
+ *
+ *   client g0 ──▸ eth0 gateway eth1 ──▸ h0 home         or, with --tun,  gateway wg0 ──▸ (a file)
+ *
+ * The generator runs on the client for what goes in and on home for what goes back; each has the sink on its
+ * device, which looks at every byte of every packet. One JSON line for each thing measured.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+#include "flow.h"
+#include "traffic.skel.h"
+
+/* veth's ring holds 256 frames, the TUN's queue 500. */
+#define WINDOW 192
+/* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */
+#define OPEN_AT_ONCE 8192
+#define SIZES_MAX    16
+
+enum { CLIENT, GATEWAY, HOME, HOSTS };
+
+struct device {
+	int ifindex;
+	__u8 mac[6];
+};
+
+static struct {
+	int netns[HOSTS];
+	struct device client, home, inner, outer; /* the gateway's: inner towards home */
+	const char *inner_name;
+	bool tun, plain, redirect, refused;
+	__u8 proto;
+	struct flow_view outside, inside;
+	__u32 services;
+	__u32 sizes[SIZES_MAX];
+	__u32 n_sizes;
+	__u64 packets;
+	int tun_fd;
+	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
+	struct traffic *bpf;
+} t = {.proto = FLOW_UDP, .services = 1, .packets = 200000, .tun_fd = -1};
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("traffic: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static __u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* ---- hosts and devices --------------------------------------------------------------------- */
+
+static void host_enter(int host)
+{
+	if (setns(t.netns[host], CLONE_NEWNET))
+		die("setns: %m");
+}
+
+static int host_open(const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %m (a network namespace, see ip-netns(8))", path);
+	return fd;
+}
+
+static struct device device_of(int host, const char *name)
+{
+	struct ifreq ifr = {};
+	struct device device = {};
+	int fd;
+
+	host_enter(host);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	device.ifindex = if_nametoindex(name);
+	if (!device.ifindex || ioctl(fd, SIOCGIFHWADDR, &ifr))
+		die("%s: %m", name);
+	memcpy(device.mac, ifr.ifr_hwaddr.sa_data, 6);
+	close(fd);
+	return device;
+}
+
+static int tun_open(const char *name)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_NAPI};
+	int fd;
+
+	host_enter(GATEWAY);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		die("/dev/net/tun: %m");
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
+	return fd;
+}
+
+/* The packets that a device of the gateway has received, by its own account. */
+static __u64 device_received(const char *name)
+{
+	unsigned long long packets = 0;
+	char line[512], found[32];
+	FILE *f;
+
+	host_enter(GATEWAY);
+	f = fopen("/proc/thread-self/net/dev", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 && !strcmp(found, name))
+			break;
+	if (f)
+		fclose(f);
+	return packets;
+}
+
+/* ---- NAPI threads -------------------------------------------------------------------------- */
+
+static bool comm_is(const char *pid, const char *prefix, unsigned int *number)
+{
+	char path[300], comm[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(comm, sizeof(comm), f))
+		comm[0] = 0;
+	fclose(f);
+	return !strncmp(comm, prefix, strlen(prefix)) &&
+	       sscanf(comm + strlen(prefix), "%u", number) == 1;
+}
+
+/* The thread of the youngest device of that name; it is given a CPU of its own. */
+static void napi_find(const char *device, int cpu, char *path, size_t size)
+{
+	unsigned int number, youngest = 0;
+	char prefix[32];
+	struct dirent *entry;
+	cpu_set_t cpus;
+	int pid = 0;
+	DIR *proc = opendir("/proc");
+
+	snprintf(prefix, sizeof(prefix), "napi/%s-", device);
+	while (proc && (entry = readdir(proc)))
+		if (comm_is(entry->d_name, prefix, &number) && number > youngest) {
+			youngest = number;
+			pid = atoi(entry->d_name);
+		}
+	closedir(proc);
+	if (!pid)
+		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
+		    device, device);
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(pid, sizeof(cpus), &cpus);
+	setpriority(PRIO_PROCESS, pid, -15);
+	snprintf(path, size, "/proc/%d/schedstat", pid);
+}
+
+static __u64 cpu_ns(const char *schedstat)
+{
+	unsigned long long ns = 0;
+	FILE *f = fopen(schedstat, "r");
+
+	if (!f || fscanf(f, "%llu", &ns) != 1)
+		die("%s: %m", schedstat);
+	fclose(f);
+	return ns;
+}
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+/* What was sent, what has become of it, and what it took. */
+struct result {
+	__u64 sent, received, right, wrong, cpu_ns, wall_ns;
+};
+
+static volatile struct flow_sent *sent(void)
+{
+	return &t.bpf->bss->sent;
+}
+
+static __u64 done(void)
+{
+	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
+
+	return arrived->right + arrived->wrong;
+}
+
+static void send_by_program(const struct flow_order *order)
+{
+	static __u8 frame[FLOW_FRAME_LEN];
+
+	while (sent()->packets < order->count) {
+		__u64 left = order->count - sent()->packets;
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+			    .repeat = left < 64 ? 64 : left);
+
+		if (bpf_prog_test_run_opts(bpf_program__fd(t.bpf->progs.generate), &opts))
+			die("BPF_PROG_RUN with live frames (kernel 5.18): %m");
+	}
+}
+
+/* What comes from the tunnel is written to the TUN's file, as a WireGuard of user space does. */
+static void send_by_tun(const struct flow_order *order)
+{
+	volatile struct flow_sent *s = sent();
+	__u8 ip[FLOW_IP_LEN];
+
+	while (s->packets < order->count) {
+		if ((__s64)(s->packets - s->lost - done()) >= order->window) {
+			__u64 before = done(), until = now_ns() + order->patience_us * 1000ULL;
+
+			while (done() == before && now_ns() < until)
+				sched_yield();
+			if (done() == before)
+				s->lost = s->packets - before;
+			continue;
+		}
+		flow_make(ip, &order->kind, order->first + s->at);
+		s->at = (s->at + order->step) % order->flows;
+		while (write(t.tun_fd, ip, sizeof(ip)) < 0)
+			if (errno != EAGAIN)
+				die("write to the TUN: %m");
+		s->packets++;
+	}
+}
+
+/* Discards what goes to the tunnel, after a look at it. */
+static void *tun_reader(void *unused)
+{
+	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
+	__u8 ip[2048];
+
+	for (;;) {
+		ssize_t len = read(t.tun_fd, ip, sizeof(ip));
+		struct flow_kind kind = t.bpf->bss->expected;
+
+		if (len < 0)
+			sched_yield();
+		if (len < FLOW_IP_LEN)
+			continue;
+		switch (flow_check(ip, &kind)) {
+		case FLOW_RIGHT:
+			arrived->right++;
+			break;
+		case FLOW_WRONG:
+			arrived->wrong++;
+			break;
+		case FLOW_FOREIGN:
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* Until all has arrived, or nothing comes any more. */
+static void wait_for_rest(void)
+{
+	__u64 before = done(), until = now_ns() + 50000000;
+
+	while (done() < sent()->packets && now_ns() < until) {
+		if (done() != before) {
+			before = done();
+			until = now_ns() + 50000000;
+		}
+		usleep(100);
+	}
+}
+
+static void order_fill(struct flow_order *order, bool in)
+{
+	const struct device *from = in ? &t.client : &t.home, *to = in ? &t.outer : &t.inner;
+
+	order->kind.view = in ? t.outside : t.inside;
+	order->kind.proto = t.proto;
+	order->kind.services = t.services;
+	order->kind.to_service = in;
+	order->kind.ttl = FLOW_TTL;
+	order->window = WINDOW;
+	order->patience_us = t.refused ? 1000 : 20000;
+	order->ifindex = from->ifindex;
+	memcpy(order->ether, to->mac, 6);
+	memcpy(order->ether + 6, from->mac, 6);
+	order->ether[12] = 0x08;
+}
+
+static struct result run(struct flow_order *order, bool in)
+{
+	const char *napi = in ? t.napi_in : t.napi_back, *device = in ? "eth0" : t.inner_name;
+	struct traffic__bss *bss = t.bpf->bss;
+	struct result r;
+
+	order_fill(order, in);
+	bss->expected = order->kind;
+	bss->expected.view = in ? t.inside : t.outside;
+	bss->expected.ttl = t.redirect ? FLOW_TTL : FLOW_TTL - 1;
+	bss->order = *order;
+	memset(&bss->sent, 0, sizeof(bss->sent));
+	memset(&bss->arrived, 0, sizeof(bss->arrived));
+	bss->sent.since = now_ns();
+
+	r.received = device_received(device);
+	r.cpu_ns = cpu_ns(napi);
+	r.wall_ns = now_ns();
+	host_enter(in ? CLIENT : HOME);
+	if (!in && t.tun)
+		send_by_tun(order);
+	else
+		send_by_program(order);
+	r.wall_ns = now_ns() - r.wall_ns;
+	wait_for_rest();
+	usleep(1000); /* the thread's time is brought up to date when it sleeps */
+	r.cpu_ns = cpu_ns(napi) - r.cpu_ns;
+	r.received = device_received(device) - r.received;
+	r.sent = bss->sent.packets;
+	r.right = bss->arrived.right;
+	r.wrong = bss->arrived.wrong;
+	return r;
+}
+
+static void result_print(__u32 flows, const char *step, const char *way, const struct result *r)
+{
+	printf("{\"flows\":%u,\"step\":\"%s\",\"way\":\"%s\",\"sent\":%llu,\"received\":%llu,"
+	       "\"right\":%llu,\"wrong\":%llu,\"cpu_ns\":%llu,\"wall_ns\":%llu}\n",
+	       flows, step, way, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
+	fflush(stdout);
+}
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+static void result_add(struct result *sum, const struct result *r)
+{
+	sum->sent += r->sent;
+	sum->received += r->received;
+	sum->right += r->right;
+	sum->wrong += r->wrong;
+	sum->cpu_ns += r->cpu_ns;
+	sum->wall_ns += r->wall_ns;
+}
+
+static const struct handshake {
+	const char *step;
+	bool in;
+	__u8 tcp_flags;
+	__u32 seq, ack;
+} handshake[] = {
+    {"open", true, FLOW_SYN, 1000, 0},
+    {"answer", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
+    {"confirm", true, FLOW_ACK, 1001, 5001},
+};
+
+#define STEPS (sizeof(handshake) / sizeof(handshake[0]))
+
+static void connections_open(__u32 from, __u32 to)
+{
+	struct result sums[STEPS] = {};
+
+	for (__u32 first = from; first < to; first += OPEN_AT_ONCE)
+		for (size_t i = 0; i < STEPS; i++) {
+			const struct handshake *h = &handshake[i];
+			__u32 flows = to - first < OPEN_AT_ONCE ? to - first : OPEN_AT_ONCE;
+			struct flow_order order = {
+			    .kind = {.tcp_flags = h->tcp_flags, .seq = h->seq, .ack = h->ack},
+			    .first = first,
+			    .flows = flows,
+			    .step = 1,
+			    .count = flows};
+			struct result r = run(&order, h->in);
+
+			result_add(&sums[i], &r);
+		}
+	for (size_t i = 0; i < STEPS; i++)
+		result_print(to, handshake[i].step, handshake[i].in ? "in" : "back", &sums[i]);
+}
+
+/* A stride that comes by all flows, far enough that none lies beside the one before in memory. */
+static __u32 stride(__u32 flows)
+{
+	for (__u32 step = flows * 0.618;; step++) {
+		__u32 a = flows, b = step;
+
+		while (b) {
+			__u32 rest = a % b;
+
+			a = b;
+			b = rest;
+		}
+		if (a == 1)
+			return step;
+	}
+}
+
+static void packets_send(__u32 flows, bool in, const char *step)
+{
+	struct flow_order order = {.kind = {.tcp_flags = FLOW_PSH | FLOW_ACK,
+					    .seq = in ? 1001 : 5001,
+					    .ack = in ? 5001 : 1001},
+				   .flows = flows,
+				   .step = stride(flows),
+				   .count = t.packets > flows ? t.packets : flows};
+	struct result r;
+
+	if (t.refused)
+		order.kind.tcp_flags = FLOW_SYN;
+	r = run(&order, in);
+	result_print(flows, step, in ? "in" : "back", &r);
+}
+
+/* ---- starting ------------------------------------------------------------------------------ */
+
+static void xdp_attach(struct bpf_program *program, int host, int ifindex)
+{
+	struct bpf_link *link;
+
+	host_enter(host);
+	link = bpf_program__attach_xdp(program, ifindex);
+	if (!link)
+		die("XDP program \"%s\": %m", bpf_program__name(program));
+}
+
+static void detour_set(struct flow_detour *detour, const struct device *out,
+		       const struct device *to)
+{
+	detour->ifindex = out->ifindex;
+	memcpy(detour->ether, to->mac, 6);
+	memcpy(detour->ether + 6, out->mac, 6);
+}
+
+static void world_find(void)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	char sink_napi[32];
+
+	t.inner_name = t.tun ? "wg0" : "eth1";
+	if (t.tun)
+		t.tun_fd = tun_open("wg0");
+	t.outer = device_of(GATEWAY, "eth0");
+	t.inner = device_of(GATEWAY, t.inner_name);
+	t.client = device_of(CLIENT, "g0");
+	napi_find("eth0", 1 % cpus, t.napi_in, sizeof(t.napi_in));
+	napi_find(t.inner_name, 1 % cpus, t.napi_back, sizeof(t.napi_back));
+	napi_find("g0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
+	if (t.tun)
+		return;
+	t.home = device_of(HOME, "h0");
+	napi_find("h0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
+}
+
+static void programs_start(void)
+{
+	pthread_t reader;
+	cpu_set_t cpus;
+
+	t.bpf = traffic__open_and_load();
+	if (!t.bpf)
+		die("the generator could not be loaded: %m");
+	xdp_attach(t.bpf->progs.sink, CLIENT, t.client.ifindex);
+	if (!t.tun)
+		xdp_attach(t.bpf->progs.sink, HOME, t.home.ifindex);
+	else if (pthread_create(&reader, NULL, tun_reader, NULL))
+		die("no thread");
+	if (t.redirect) {
+		detour_set(&t.bpf->bss->detour_in, &t.inner, &t.home);
+		detour_set(&t.bpf->bss->detour_back, &t.outer, &t.client);
+		xdp_attach(t.bpf->progs.redirect_in, GATEWAY, t.outer.ifindex);
+		xdp_attach(t.bpf->progs.redirect_back, GATEWAY, t.inner.ifindex);
+	}
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static __u32 address(const char *text)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1)
+		die("\"%s\" is no IPv4 address", text);
+	return ntohl(addr.s_addr);
+}
+
+static void sizes_parse(char *text)
+{
+	for (char *part; (part = strsep(&text, ","));) {
+		__u32 size = atoi(part);
+
+		if (!size || t.n_sizes == SIZES_MAX ||
+		    (t.n_sizes && size <= t.sizes[t.n_sizes - 1]))
+			die("--flows: ascending numbers, %d at most", SIZES_MAX);
+		t.sizes[t.n_sizes++] = size;
+	}
+}
+
+static void arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"client", 1, 0, 'c'},	{"gateway", 1, 0, 'g'},	 {"home", 1, 0, 'h'},
+	    {"listen", 1, 0, 'l'},	{"source", 1, 0, 's'},	 {"target", 1, 0, 't'},
+	    {"services", 1, 0, 'n'},	{"flows", 1, 0, 'f'},	 {"packets", 1, 0, 'p'},
+	    {"tcp", 0, 0, 'T'},		{"tun", 0, 0, 'U'},	 {"plain", 0, 0, 'P'},
+	    {"redirect", 0, 0, 'R'},	{"refused", 0, 0, 'X'},	 {},
+	};
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
+		switch (c) {
+		case 'c': t.netns[CLIENT] = host_open(optarg); break;
+		case 'g': t.netns[GATEWAY] = host_open(optarg); break;
+		case 'h': t.netns[HOME] = host_open(optarg); break;
+		case 'l': t.outside.service = address(optarg); break;
+		case 's': t.inside.client = address(optarg); break;
+		case 't': t.inside.service = address(optarg); break;
+		case 'n': t.services = atoi(optarg); break;
+		case 'f': sizes_parse(optarg); break;
+		case 'p': t.packets = atoll(optarg); break;
+		case 'T': t.proto = FLOW_TCP; break;
+		case 'U': t.tun = true; break;
+		case 'P': t.plain = true; break;
+		case 'R': t.plain = t.redirect = true; break;
+		case 'X': t.refused = true; break;
+		default: exit(2);
+		}
+	if (!t.netns[CLIENT] || !t.netns[GATEWAY] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
+		die("--client, --gateway, --home, --target and --flows are needed");
+	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
+		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);
+	/* Without NAT the two sides see the same. */
+	if (t.plain)
+		t.outside = t.inside = (struct flow_view){.service = t.inside.service};
+}
+
+int main(int argc, char **argv)
+{
+	__u32 opened = 0;
+
+	arguments(argc, argv);
+	world_find();
+	programs_start();
+	for (__u32 i = 0; i < t.n_sizes; i++) {
+		if (!t.plain)
+			connections_open(opened, t.sizes[i]);
+		opened = t.sizes[i];
+		if (t.refused) {
+			/* The same ports once more, of another visitor. */
+			packets_send(opened, true, "established");
+			t.outside.client = address("198.51.100.77");
+			packets_send(opened, true, "refused");
+			continue;
+		}
+		packets_send(opened, true, "established");
+		packets_send(opened, false, "established");
+	}
+	return 0;
+}
