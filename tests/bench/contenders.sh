@@ -5,14 +5,14 @@
 # ports of $GATEWAY to the same ports of $TARGET. No rule is in FORWARD, its policy is ACCEPT: netfilter never
 # has less to do than here.
 
-CONTENDERS=(plain iptables-nft iptables-legacy nftables fwdctl-tc fwdctl-xdp xdp-redirect haproxy)
+CONTENDERS=(plain iptables-nft iptables-legacy nftables fwdctl-tc fwdctl-xdp xdp-redirect haproxy socat)
 
 # contender_up NAME [MAPS]: on the hosts at hand.
 contender_up() {
 	local name=$1
 	case $name in
 	plain | xdp-redirect) return ;; # traffic attaches the latter
-	fwdctl-*) fwdctl_attach "${name#fwdctl-}" || return ;;
+	fwdctl-*) fwdctl_attach "${name#fwdctl-}" >"$TOPO_DIR/attach" 2>&1 || { cat "$TOPO_DIR/attach" >&2; return 1; } ;;
 	esac
 	[ $# = 1 ] || contender_maps "$name" <"$2"
 }
@@ -25,7 +25,7 @@ contender_maps() {
 	nftables) nftables_rules | topo_in gateway nft -f - ;;
 	fwdctl-*) fwdctl_maps | topo_in gateway $BENCH/maps "$FWDCTL_PIN_DIR" ;;
 	haproxy) haproxy_start ;;
-	socat) socat_start ;;
+	socat) socat_start ;; # UDP; what there is of TCP goes by haproxy
 	esac
 }
 
@@ -50,15 +50,15 @@ iptables_rules() {
 	END { printf "*nat\n%s%sCOMMIT\n", dnat, snat }'
 }
 
-# As its users write many maps: one rule, and a set that says what goes where.
+# As its users write many maps: one rule, and a set that says what goes where. nftables_rules [TABLE]
 nftables_rules() {
-	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
+	awk -v table="${1:-nat}" -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
 	function add(list, what) { return list == "" ? what : list ", " what }
 	$2 == $3 { to[$1] = add(to[$1], $2 " : " target " . " $2); ports[$1] = add(ports[$1], $2) }
 	$2 != $3 { ranges = ranges "ip daddr " listen " " $1 " dport " $2 "-" $3 " dnat to " target "\n"
 		ports[$1] = add(ports[$1], $2 "-" $3) }
 	END {
-		print "table ip nat {\nchain prerouting { type nat hook prerouting priority dstnat;"
+		print "table ip " table " {\nchain prerouting { type nat hook prerouting priority dstnat;"
 		for (p in to) print "ip daddr " listen " dnat ip to " p " dport map { " to[p] " }"
 		print ranges "}\nchain postrouting { type nat hook postrouting priority srcnat;"
 		for (p in ports) print "ip daddr " target " oifname \"" out "\" " p " dport { " ports[p] " } snat to " source
@@ -81,26 +81,24 @@ fwdctl_maps() {
 haproxy_start() {
 	command -v haproxy >/dev/null || { echo "haproxy: not installed: scripts/deps bench" >&2; return 1; }
 	{
-		printf 'global\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\nlisten maps\n'
+		printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\nlisten maps\n'
 		awk -v listen="$GATEWAY" '$1 == "tcp" { print "  bind " listen ":" ($2 == $3 ? $2 : $2 "-" $3) }'
 		printf '  server home %s\n' "$TARGET"
 	} >"$TOPO_DIR/haproxy.cfg"
-	topo_spawn gateway haproxy taskset -c "$(($(nproc) - 1))" haproxy -db -q -f "$TOPO_DIR/haproxy.cfg"
-	topo_wait 20 port_is_open "$(awk -F: '/bind/ { print $2; exit }' "$TOPO_DIR/haproxy.cfg" | cut -d- -f1)" ||
-		{ tail -n 1 "$TOPO_DIR/haproxy.err" >&2; return 1; }
-}
-
-port_is_open() {
-	[ -n "$(topo_in gateway ss -Htln "sport = :$1")" ]
+	topo_spawn gateway haproxy taskset -c "$(($(nproc) - 1))" haproxy -db -f "$TOPO_DIR/haproxy.cfg"
+	topo_wait 20 topo_in gateway grep -q ' 0A 00000000:' /proc/net/tcp ||
+		{ echo "haproxy does not listen: $(tail -n 1 "$TOPO_DIR/haproxy.err" "$TOPO_DIR/haproxy.log")" >&2; return 1; }
 }
 
 # One process for each map, and one for each visitor.
 socat_start() {
 	command -v socat >/dev/null || { echo "socat: not installed: scripts/deps bench" >&2; return 1; }
 	local proto low _
+	cat >"$TOPO_DIR/socat.maps"
 	while read -r proto low _; do
-		topo_spawn gateway "socat-$proto-$low" taskset -c "$(($(nproc) - 1))" \
-			socat "${proto^^}4-LISTEN:$low,bind=$GATEWAY,fork,reuseaddr" "${proto^^}4:$TARGET:$low"
-	done
-	sleep 0.3
+		[ "$proto" = udp ] || continue
+		topo_spawn gateway "socat-$low" taskset -c "$(($(nproc) - 1))" \
+			socat "UDP4-LISTEN:$low,bind=$GATEWAY,fork,reuseaddr" "UDP4:$TARGET:$low"
+	done <"$TOPO_DIR/socat.maps"
+	haproxy_start <"$TOPO_DIR/socat.maps"
 }

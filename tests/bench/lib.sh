@@ -13,6 +13,7 @@ BENCH=build/bench
 RAW=$BENCH/raw.jsonl
 EDGE=93.184.216.1
 SETS=()
+COMMAND=''
 
 . scripts/topology.sh
 
@@ -23,7 +24,7 @@ hosts_use() {
 	export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
 }
 
-# hosts_up NAME [tun] [threads=off]
+# hosts_up NAME [tun] [threads=off] [moderation]. In few commands: it is done a hundred times in a run.
 hosts_up() {
 	hosts_use "$1"
 	SETS+=("$1")
@@ -33,30 +34,47 @@ hosts_up() {
 	mount -t bpf bpf "$TOPO_DIR/bpf"
 	local host
 	for host in client gateway home; do topo_host $host; done
-	topo_link client g0 gateway eth0
-	topo_in client ip addr add $EDGE/24 dev g0
-	topo_in gateway ip addr add $GATEWAY/24 dev eth0
-	topo_default_route gateway $EDGE
 	topo_forwarding gateway
 	: >"$TOPO_DIR/napi"
-	device_thread client g0
-	device_thread gateway eth0
-	if topo_option tun; then
-		topo_in gateway ip tuntap add wg0 mode tun
-		topo_in gateway ip addr add $GATEWAY_WG/24 dev wg0
-		topo_in gateway ip link set wg0 up
-		device_thread gateway wg0
-		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
-		return
-	fi
 	INNER=eth1 TARGET=$LAN SOURCE=10.99.0.1
-	topo_link home h0 gateway eth1
-	topo_in gateway ip addr add $SOURCE/24 dev eth1
-	topo_in home ip addr add $TARGET/24 dev h0
-	topo_default_route home $SOURCE
-	topo_in client ip route add 10.99.0.0/24 via $GATEWAY
-	device_thread gateway eth1
-	device_thread home h0
+	if topo_option tun; then
+		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
+	fi
+	hosts_link
+	topo_option threads=off && return
+	device_threads client g0
+	device_threads home h0
+	device_threads gateway eth0 eth1
+}
+
+# All cables, and the TUN; each end knows the other's address.
+hosts_link() {
+	ip -batch - <<-END
+		link add g0 netns $TOPO_PREFIX-client type veth peer name eth0 netns $TOPO_PREFIX-gateway
+		link add h0 netns $TOPO_PREFIX-home type veth peer name eth1 netns $TOPO_PREFIX-gateway
+	END
+	ip -n "$TOPO_PREFIX-client" -batch - <<-END
+		addr add $EDGE/24 dev g0
+		link set g0 up
+		route add 10.0.0.0/8 via $GATEWAY
+	END
+	ip -n "$TOPO_PREFIX-home" -batch - <<-END
+		addr add $LAN/24 dev h0
+		link set h0 up
+		route add default via 10.99.0.1
+	END
+	topo_in gateway ip -batch - <<-END
+		addr add $GATEWAY/24 dev eth0
+		addr add 10.99.0.1/24 dev eth1
+		link set eth0 up
+		link set eth1 up
+		route add default via $EDGE
+		tuntap add wg0 mode tun
+		addr add $GATEWAY_WG/24 dev wg0
+		link set wg0 up
+	END
+	topo_in gateway ping -qc 1 -W 1 $EDGE >/dev/null
+	topo_in gateway ping -qc 1 -W 1 $LAN >/dev/null
 }
 
 hosts_down() {
@@ -75,18 +93,28 @@ all_down() {
 	SETS=()
 }
 
-# Its receive path gets a thread of its own, on the last CPU for the gateway's devices, on the first for the
-# others; ahead of whatever else this machine is doing.
-device_thread() {
-	local host=$1 dev=$2 pid cpu=0
-	topo_option threads=off && return
-	topo_in "$host" ethtool -K "$dev" gro on
-	ip netns exec "$TOPO_PREFIX-$host" sh -c "echo 1 >/sys/class/net/$dev/threaded"
-	pid=$(napi_of "$dev") || return 0
+# Their receive paths get a thread each, on the last CPU for the gateway's devices, on the first for the
+# others; ahead of whatever else this machine is doing. With `moderation` a thread that has had packets waits
+# 200 µs for more, as NICs do before they interrupt: else waking it would be most of what is measured where
+# packets come one by one. And only with TSO off does veth pass all packets by NAPI.
+device_threads() {
+	local host=$1 dev pid cpu=0 wait=0
+	shift
+	topo_option moderation && wait=200000
 	[ "$host" != gateway ] || cpu=$(($(nproc) - 1))
-	taskset -pc $cpu "$pid" >/dev/null
-	renice -n -15 -p "$pid" >/dev/null
-	[ "$host" != gateway ] || echo "$pid" >>"$TOPO_DIR/napi"
+	# shellcheck disable=SC2016
+	ip netns exec "$TOPO_PREFIX-$host" env wait=$wait sh -c '
+		for dev; do
+			ethtool -K $dev gro on tso off && cd /sys/class/net/$dev && echo 1 >threaded &&
+				echo $wait >gro_flush_timeout && echo 1 >napi_defer_hard_irqs
+		done' sh "$@"
+	for dev; do
+		pid=$(napi_of "$dev") ||
+			{ note "$dev has no NAPI thread (/sys/class/net/$dev/threaded, kernel 5.12)"; return 1; }
+		taskset -pc $cpu "$pid" >/dev/null
+		renice -n -15 -p "$pid" >/dev/null
+		[ "$host" != gateway ] || echo "$pid" >>"$TOPO_DIR/napi"
+	done
 }
 
 # The thread of the youngest device of that name.
@@ -146,4 +174,24 @@ serve_home() {
 
 on_client() {
 	topo_in client taskset -c 0 "$@"
+}
+
+# Room for as many connections, and for conntrack a bucket for each two entries, which its documentation advises.
+table_fits() {
+	CONNECTIONS=131072
+	[ "$1" -gt 100000 ] || return 0
+	CONNECTIONS=$(($1 + 65536))
+	echo "$((1 << 20))" >/sys/module/nf_conntrack/parameters/hashsize
+}
+
+table_default() {
+	unset CONNECTIONS
+	[ "$(cat /sys/module/nf_conntrack/parameters/hashsize)" = "$HASHSIZE" ] ||
+		echo "$HASHSIZE" >/sys/module/nf_conntrack/parameters/hashsize
+}
+
+traffic() {
+	COMMAND="traffic --listen $GATEWAY --source $SOURCE --target $TARGET $*"
+	$BENCH/traffic --client "$TOPO_PREFIX-client" --gateway "$TOPO_PREFIX-gateway" --home "$TOPO_PREFIX-home" \
+		--listen $GATEWAY --source "$SOURCE" --target "$TARGET" "$@"
 }

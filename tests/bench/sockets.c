@@ -2,9 +2,9 @@
 /*
  * sockets: real TCP and UDP ends for the benchmark.
  *
- *   sockets serve ADDR LOW HIGH             answers each request on these ports, TCP and UDP
+ *   sockets serve ADDR LOW HIGH             answers each request on these ports, on LOW by UDP too
  *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close; 64 at a time
- *   sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time
+ *   sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time; SIGINT ends it
  *
  * A request and an answer are 64 bytes each. Results are one JSON object.
  */
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -111,10 +112,9 @@ static void __attribute__((noreturn)) serve(const char *addr, int low, int high)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event events[EVENTS];
 
-	for (int port = low; port <= high; port++) {
+	for (int port = low; port <= high; port++)
 		server_open(epoll, addr, port, SOCK_STREAM);
-		server_open(epoll, addr, port, SOCK_DGRAM);
-	}
+	server_open(epoll, addr, low, SOCK_DGRAM);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
@@ -230,6 +230,13 @@ static bool ask_once(int fd)
 	       poll(&answered, 1, TIMEOUT_MS) == 1 && recv(fd, bytes, sizeof(bytes), 0) > 0;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	interrupted = signal;
+}
+
 static int ask(bool udp, const char *addr, int port, double seconds)
 {
 	static uint32_t samples[SAMPLES_MAX];
@@ -242,7 +249,8 @@ static int ask(bool udp, const char *addr, int port, double seconds)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (void *)&sin, sizeof(sin)))
 		die("%s:%d: %m", addr, port);
-	while ((begin = now_ns()) < until && n < SAMPLES_MAX)
+	signal(SIGINT, interrupt);
+	while ((begin = now_ns()) < until && n < SAMPLES_MAX && !interrupted)
 		if (ask_once(fd))
 			samples[n++] = now_ns() - begin;
 		else
@@ -258,8 +266,10 @@ static int ask(bool udp, const char *addr, int port, double seconds)
 
 int main(int argc, char **argv)
 {
-	struct rlimit files = {65536, 65536};
+	struct rlimit files;
 
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 5 && !strcmp(argv[1], "serve"))
 		serve(argv[2], atoi(argv[3]), atoi(argv[4]));

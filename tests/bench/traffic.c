@@ -48,8 +48,8 @@ struct device {
 static struct {
 	int netns[HOSTS];
 	struct device client, home, inner, outer; /* the gateway's: inner towards home */
-	const char *inner_name;
-	bool tun, plain, redirect, refused;
+	const char *gateway, *inner_name;
+	bool tun, plain, redirect, refused, known;
 	__u8 proto;
 	struct flow_view outside, inside;
 	__u32 services;
@@ -117,9 +117,11 @@ static struct device device_of(int host, const char *name)
 	return device;
 }
 
+/* Attaching with IFF_NAPI is what gives the TUN something that a thread can be had for. */
 static int tun_open(const char *name)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_NAPI};
+	char command[256];
 	int fd;
 
 	host_enter(GATEWAY);
@@ -129,6 +131,14 @@ static int tun_open(const char *name)
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
+	/* Not by our /sys, which shows another namespace's devices. The thread waits for more packets once it
+	 * has had some, or each one would wake it. */
+	snprintf(command, sizeof(command),
+		 "ip netns exec %s sh -c 'cd /sys/class/net/%s && echo 1 >threaded && "
+		 "echo 200000 >gro_flush_timeout && echo 1 >napi_defer_hard_irqs'",
+		 t.gateway, name);
+	if (system(command))
+		die("%s: no NAPI thread", name);
 	return fd;
 }
 
@@ -151,38 +161,47 @@ static __u64 device_received(const char *name)
 
 /* ---- NAPI threads -------------------------------------------------------------------------- */
 
-static bool comm_is(const char *pid, const char *prefix, unsigned int *number)
+/* When it was started, in the kernel's ticks; 0 if its name doesn't begin so. */
+static unsigned long long started_at(const char *pid, const char *name)
 {
-	char path[300], comm[64] = "";
+	unsigned long long ticks = 0;
+	char path[300], stat[1024] = "", *at;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
 	f = fopen(path, "r");
 	if (!f)
-		return false;
-	if (!fgets(comm, sizeof(comm), f))
-		comm[0] = 0;
+		return 0;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = 0;
 	fclose(f);
-	return !strncmp(comm, prefix, strlen(prefix)) &&
-	       sscanf(comm + strlen(prefix), "%u", number) == 1;
+	at = strchr(stat, '(');
+	if (!at || strncmp(at + 1, name, strlen(name)))
+		return 0;
+	at = strrchr(stat, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
 }
 
-/* The thread of the youngest device of that name; it is given a CPU of its own. */
+/* The thread of the youngest device of that name; it is given a CPU, and goes first there. */
 static void napi_find(const char *device, int cpu, char *path, size_t size)
 {
-	unsigned int number, youngest = 0;
-	char prefix[32];
+	unsigned long long started, youngest = 0;
 	struct dirent *entry;
+	char name[32];
 	cpu_set_t cpus;
 	int pid = 0;
 	DIR *proc = opendir("/proc");
 
-	snprintf(prefix, sizeof(prefix), "napi/%s-", device);
-	while (proc && (entry = readdir(proc)))
-		if (comm_is(entry->d_name, prefix, &number) && number > youngest) {
-			youngest = number;
+	snprintf(name, sizeof(name), "napi/%s-", device);
+	while (proc && (entry = readdir(proc))) {
+		started = started_at(entry->d_name, name);
+		if (started && started >= youngest) {
+			youngest = started;
 			pid = atoi(entry->d_name);
 		}
+	}
 	closedir(proc);
 	if (!pid)
 		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
@@ -537,13 +556,13 @@ static void arguments(int argc, char **argv)
 	    {"listen", 1, 0, 'l'},	{"source", 1, 0, 's'},	 {"target", 1, 0, 't'},
 	    {"services", 1, 0, 'n'},	{"flows", 1, 0, 'f'},	 {"packets", 1, 0, 'p'},
 	    {"tcp", 0, 0, 'T'},		{"tun", 0, 0, 'U'},	 {"plain", 0, 0, 'P'},
-	    {"redirect", 0, 0, 'R'},	{"refused", 0, 0, 'X'},	 {},
+	    {"redirect", 0, 0, 'R'},	{"refused", 0, 0, 'X'},	 {"known", 0, 0, 'K'}, {},
 	};
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		switch (c) {
 		case 'c': t.netns[CLIENT] = host_open(optarg); break;
-		case 'g': t.netns[GATEWAY] = host_open(optarg); break;
+		case 'g': t.netns[GATEWAY] = host_open(t.gateway = optarg); break;
 		case 'h': t.netns[HOME] = host_open(optarg); break;
 		case 'l': t.outside.service = address(optarg); break;
 		case 's': t.inside.client = address(optarg); break;
@@ -556,6 +575,7 @@ static void arguments(int argc, char **argv)
 		case 'P': t.plain = true; break;
 		case 'R': t.plain = t.redirect = true; break;
 		case 'X': t.refused = true; break;
+		case 'K': t.known = true; break;
 		default: exit(2);
 		}
 	if (!t.netns[CLIENT] || !t.netns[GATEWAY] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
@@ -575,7 +595,7 @@ int main(int argc, char **argv)
 	world_find();
 	programs_start();
 	for (__u32 i = 0; i < t.n_sizes; i++) {
-		if (!t.plain)
+		if (!t.plain && !t.known)
 			connections_open(opened, t.sizes[i]);
 		opened = t.sizes[i];
 		if (t.refused) {

@@ -52,26 +52,6 @@ packets_turn() {
 	table_default
 }
 
-# Room for as many connections, and for conntrack a bucket for each two entries, which its documentation advises.
-table_fits() {
-	CONNECTIONS=131072
-	[ "$1" -gt 100000 ] || return 0
-	CONNECTIONS=$(($1 + 65536))
-	echo "$((1 << 20))" >/sys/module/nf_conntrack/parameters/hashsize
-}
-
-table_default() {
-	unset CONNECTIONS
-	[ "$(cat /sys/module/nf_conntrack/parameters/hashsize)" = "$HASHSIZE" ] ||
-		echo "$HASHSIZE" >/sys/module/nf_conntrack/parameters/hashsize
-}
-
-traffic() {
-	COMMAND="traffic --listen $GATEWAY --source $SOURCE --target $TARGET $*"
-	$BENCH/traffic --client "$TOPO_PREFIX-client" --gateway "$TOPO_PREFIX-gateway" --home "$TOPO_PREFIX-home" \
-		--listen $GATEWAY --source "$SOURCE" --target "$TARGET" "$@"
-}
-
 # What doesn't arrive, or arrives wrong, makes the figure void.
 packets_record() {
 	jq -c --arg contender "$CONTENDER" --argjson round "$ROUND" --arg proto "$1" --arg to "$2" \
@@ -83,8 +63,7 @@ packets_record() {
 		if .right < .sent * 0.999 then
 			{note: "\($contender): \($case), \(.step) \(.way): of \(.sent) packets \(.right) arrived right, \(.wrong) wrong"}
 		elif .step == "established" then
-			row("packets"; $case + ", " + .way; "cpu"; "ns/packet"; .cpu_ns / .received),
-			row("packets"; $case + ", " + .way; "rate"; "Mpackets/s"; .right * 1000 / .wall_ns)
+			row("packets"; $case + ", " + .way; "cpu"; "ns/packet"; .cpu_ns / .received)
 		elif .sent > 500 then
 			row("packets"; $case + ", " + .step; "cpu"; "ns/packet"; .cpu_ns / .received)
 		else empty end' | tee -a $RAW | jq -r 'select(.note) | "  " + .note' >&2
