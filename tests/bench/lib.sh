@@ -81,13 +81,23 @@ hosts_down() {
 	hosts_use "$1"
 	# Else the kernel takes them apart later, and beside what is measured next.
 	topo_in gateway conntrack -F >/dev/null 2>&1
+	forked_end
 	topo_down
+}
+
+# What a proxy has forked for its visitors; its parent is known to the topology, these are not.
+forked_end() {
+	local pid
+	for pid in $(ip netns pids "$TOPO_PREFIX-gateway" 2>/dev/null); do
+		kill -TERM "$pid" 2>/dev/null
+	done
 }
 
 all_down() {
 	local name
 	for name in "${SETS[@]}"; do
 		hosts_use "$name"
+		forked_end
 		topo_down
 	done
 	SETS=()
