@@ -41,27 +41,45 @@ contender_try() {
 
 iptables_rules() {
 	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
+	BEGIN { print "*nat" }
 	{
 		port = $2 == $3 ? $2 : $2 ":" $3
 		to = $2 == $3 ? target ":" $2 : target
-		dnat = dnat "-A PREROUTING -d " listen " -p " $1 " --dport " port " -j DNAT --to-destination " to "\n"
-		snat = snat "-A POSTROUTING -d " target " -o " out " -p " $1 " --dport " port " -j SNAT --to-source " source "\n"
+		print "-A PREROUTING -d " listen " -p " $1 " --dport " port " -j DNAT --to-destination " to
+		print "-A POSTROUTING -d " target " -o " out " -p " $1 " --dport " port " -j SNAT --to-source " source
 	}
-	END { printf "*nat\n%s%sCOMMIT\n", dnat, snat }'
+	END { print "COMMIT" }'
 }
 
-# As its users write many maps: one rule, and a set that says what goes where. nftables_rules [TABLE]
+# As its users write many maps: one rule, and a map that says what goes where; ranges have rules of their own.
+# nftables_rules [TABLE]
 nftables_rules() {
 	awk -v table="${1:-nat}" -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
-	function add(list, what) { return list == "" ? what : list ", " what }
-	$2 == $3 { to[$1] = add(to[$1], $2 " : " target " . " $2); ports[$1] = add(ports[$1], $2) }
-	$2 != $3 { ranges = ranges "ip daddr " listen " " $1 " dport " $2 "-" $3 " dnat to " target "\n"
-		ports[$1] = add(ports[$1], $2 "-" $3) }
+	function dnat(what) { pre[++rules] = "ip daddr " listen " " what }
+	function snat(what) { post[rules] = "ip daddr " target " oifname \"" out "\" " what " snat to " source }
+	$2 != $3 {
+		dnat($1 " dport " $2 "-" $3 " dnat to " target)
+		snat($1 " dport " $2 "-" $3)
+		next
+	}
+	!count[$1]++ {
+		dnat("dnat ip to " $1 " dport map @to_" $1)
+		snat($1 " dport @of_" $1)
+	}
+	{ ports[$1, count[$1]] = $2 }
 	END {
-		print "table ip " table " {\nchain prerouting { type nat hook prerouting priority dstnat;"
-		for (p in to) print "ip daddr " listen " dnat ip to " p " dport map { " to[p] " }"
-		print ranges "}\nchain postrouting { type nat hook postrouting priority srcnat;"
-		for (p in ports) print "ip daddr " target " oifname \"" out "\" " p " dport { " ports[p] " } snat to " source
+		print "table ip " table " {"
+		for (p in count) {
+			print "map to_" p " { type inet_service : ipv4_addr . inet_service; elements = {"
+			for (i = 1; i <= count[p]; i++) print ports[p, i] " : " target " . " ports[p, i] ","
+			print "} }\nset of_" p " { type inet_service; elements = {"
+			for (i = 1; i <= count[p]; i++) print ports[p, i] ","
+			print "} }"
+		}
+		print "chain prerouting { type nat hook prerouting priority dstnat;"
+		for (i = 1; i <= rules; i++) print pre[i]
+		print "}\nchain postrouting { type nat hook postrouting priority srcnat;"
+		for (i = 1; i <= rules; i++) print post[i]
 		print "}\n}"
 	}'
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The packets of the benchmark: how they are made, and what must have become of them. Read by the BPF
- * programs (traffic.bpf.c) and by traffic.c alike, which meet in these structs.
+ * The packets of the benchmark: how they are made, and what must have become of them. Read by the
+ * BPF programs (traffic.bpf.c) and by traffic.c alike, which meet in these structs.
  *
  * Flow i is that of a visitor with an address of its own, to service i % services, from port
- * FLOW_FIRST_PORT + i / services. So ports alone tell the flow of a packet, and no two flows have the same
- * port towards the same service: source ports can stay as they are, translated or not.
+ * FLOW_FIRST_PORT + i / services. So ports alone tell the flow of a packet, and no two flows have
+ * the same port towards the same service: source ports can stay as they are, translated or not.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -100,8 +100,8 @@ static inline __u16 flow_sum_l4(const __u8 *ip)
 {
 	__u32 pseudo = flow_sum(ip + 12, 8);
 
-	return flow_fold(flow_sum(ip + 20, FLOW_L4_LEN) + pseudo +
-			 __builtin_bswap16(ip[9]) + __builtin_bswap16(FLOW_L4_LEN));
+	return flow_fold(flow_sum(ip + 20, FLOW_L4_LEN) + pseudo + __builtin_bswap16(ip[9]) +
+			 __builtin_bswap16(FLOW_L4_LEN));
 }
 
 static inline void flow_make_l4(__u8 *l4, const struct flow_kind *kind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # What the lanes of scripts/bench are written with: hosts, CPU time, results. scripts/bench sources it.
 #
@@ -132,8 +132,9 @@ napi_of() {
 	local file comm youngest=0 pid=
 	for file in /proc/[0-9]*/comm; do
 		{ read -r comm <"$file"; } 2>/dev/null || continue
-		[[ $comm == napi/$1-* ]] && ((${comm##*-} > youngest)) || continue
-		youngest=${comm##*-} pid=${file#/proc/} pid=${pid%/comm}
+		if [[ $comm == napi/$1-* ]] && ((${comm##*-} > youngest)); then
+			youngest=${comm##*-} pid=${file#/proc/} pid=${pid%/comm}
+		fi
 	done
 	[ -n "$pid" ] && echo "$pid"
 }

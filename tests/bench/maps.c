@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * maps: adds the maps of standard input, lines of "PROTO LISTEN TARGET SOURCE", by fwdctl's own functions in
- * one process: `fwdctl map add` reads all maps anew for each, so ten thousand of them take long. Sets
- * the scene, and isn't timed.
+ * maps: adds the maps of standard input, lines of "PROTO LISTEN TARGET SOURCE", by fwdctl's own
+ * functions in one process: `fwdctl map add` reads all maps anew for each, so ten thousand of them
+ * take long. Sets the scene, and isn't timed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ int main(int argc, char **argv)
 	char *words[4] = {proto, listen, target, source};
 	struct fwd_rule *rules = NULL;
 	struct instance in;
-	enum fwd_exit ret = instance_open(&in, argc > 1 ? argv[1] : FWD_DEFAULT_PIN_DIR, INSTANCE_MAKE);
+	enum fwd_exit ret =
+	    instance_open(&in, argc > 1 ? argv[1] : FWD_DEFAULT_PIN_DIR, INSTANCE_MAKE);
 
 	if (!ret && !(rules = rules_open(&in)))
 		ret = FWD_NOT_DONE;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * program: what fwdctl's programs take by themselves, by BPF_PROG_RUN, in the gateway's network namespace.
+ * program: what fwdctl's programs take by themselves, by BPF_PROG_RUN, in the gateway's network
+ * namespace.
  *
  *   program tc|xdp OUTER INNER LISTEN SOURCE TARGET     prints a JSON line for each path
  *
- * A run changes its packet, so each gets a fresh one (repeat 1): the kernel's clock readings are in every figure,
- * the reference program's too. Medians, since an interrupt makes one run many times as long.
+ * A run changes its packet, so each gets a fresh one (repeat 1): the kernel's clock readings are in
+ * every figure, the reference program's too. Medians, since an interrupt makes one run many times
+ * as long.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

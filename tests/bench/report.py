@@ -6,7 +6,7 @@ What scripts/bench measured, as tables, JSON and plots.
     report.py results COMMAND SECONDS   build/bench/raw.jsonl -> results.json, plots, tables on the terminal
     report.py gate                      results.json against tests/bench/ratios
     report.py set-gate                  results.json -> tests/bench/ratios
-    report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/*.svg
+    report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/
 """
 import datetime
 import json
@@ -80,7 +80,7 @@ def summed_up(rows):
     results = []
     for (lane, case, metric, unit, contender), group in groups.items():
         values = group["values"]
-        base = groups.get((lane, case, metric, unit, BASES.get(lane, "iptables-nft")))
+        base = groups.get((lane, case, metric, unit, base_of(lane)))
         median = statistics.median(values)
         by = statistics.median(base["values"]) if base else 0
         results.append({"lane": lane, "case": case, "metric": metric, "unit": unit, "contender": contender,
@@ -137,10 +137,7 @@ def rows_of(results, lane):
                    number(r["min"]), number(r["max"]), number(r["ratio"])]
 
 
-HEAD = ["case", "figure", "contender", "median", "min", "max", "ratio to iptables"]
-
-
-def print_table(head, rows):
+def print_table(head, rows, out):
     rows = list(rows)
     widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
     before = None
@@ -148,23 +145,35 @@ def print_table(head, rows):
         shown = row if row[:2] != before else ["", ""] + row[2:]
         before = row[:2]
         print("  ".join(cell.ljust(w) if i < 3 else cell.rjust(w)
-                        for i, (cell, w) in enumerate(zip(shown, widths))).rstrip())
+                        for i, (cell, w) in enumerate(zip(shown, widths))).rstrip(), file=out)
 
 
-def print_all(data):
+def base_of(lane):
+    return BASES.get(lane, "iptables-nft")
+
+
+def print_all(data, out):
     for lane, title in LANES.items():
         rows = list(rows_of(data["results"], lane))
-        if rows:
-            print(f"\n{title}\n")
-            print_table(HEAD, rows)
+        if not rows:
+            continue
+        print(f"\n{title}\n", file=out)
+        print_table(["case", "figure", "contender", "median", "min", "max", f"ratio to {base_of(lane)}"], rows, out)
+        print("\nby:", file=out)
+        for command in dict.fromkeys(r["command"] for r in data["results"] if r["lane"] == lane):
+            print(f"    {command}", file=out)
     if data["targets"]:
-        print("\nTargets\n")
+        print("\nTargets\n", file=out)
         print_table(["what", "target", "measured", ""],
-                    [[t["what"], t["target"], t["measured"], t["verdict"]] for t in data["targets"]])
+                    [[t["what"], t["target"], t["measured"], t["verdict"]] for t in data["targets"]], out)
     for n in data["notes"]:
-        print(f"note: {n}")
-    print(f"\n{data['command']}: {data['seconds']} s; fwdctl {data['version']}, kernel {data['kernel']}, "
-          f"{data['cpus']} CPUs ({data['cpu']}), {data['date']}; all of it in {RESULTS}")
+        print(f"note: {n}", file=out)
+    print(f"\n{run_line(data)}", file=out)
+
+
+def run_line(data):
+    return (f"{data['command']}: {data['seconds']} s, {data['date']}; fwdctl {data['version']}, kernel "
+            f"{data['kernel']}, {data['cpus']} CPUs ({data['cpu']})")
 
 
 # ---- plots, by gnuplot -----------------------------------------------------------------------
@@ -252,21 +261,26 @@ def plot_all(data, directory):
 
 
 def doc_lane(data, lane):
-    lines = []
+    """A table for each metric: a row for each case, a column for each contender."""
+    tables = {}
     for (case, metric, unit), entries in cases(data["results"], lane):
-        lines += [[case, f"{metric}, {unit}" if unit else metric, r["contender"], number(r["median"]),
-                   f"{number(r['min'])} to {number(r['max'])}", number(r["ratio"])] for r in entries]
-    if not lines:
-        return "(not measured)"
-    head = ["case", "figure", "contender", "median", "min to max", "ratio to iptables"]
-    out = ["| " + " | ".join(head) + " |", "| --- | --- | --- | ---: | ---: | ---: |"]
-    out += ["| " + " | ".join(row) + " |" for row in lines]
-    return "\n".join(out + ["", commands(data, lane)])
+        tables.setdefault((metric, unit), {})[case] = {r["contender"]: r for r in entries}
+    out = []
+    for (metric, unit), by_case in tables.items():
+        contenders = sorted({c for row in by_case.values() for c in row}, key=place)
+        out += ["", "| " + " | ".join([f"{metric}, {unit}" if unit else metric] + contenders) + " |",
+                "| --- |" + " ---: |" * len(contenders)]
+        out += ["| " + " | ".join([case] + [doc_cell(row.get(c), lane) for c in contenders]) + " |"
+                for case, row in by_case.items()]
+    return "\n".join(out[1:]) if out else "(not measured)"
 
 
-def commands(data, lane):
-    seen = dict.fromkeys(r["command"] for r in data["results"] if r["lane"] == lane)
-    return "Measured by:\n\n" + "\n".join(f"    {c}" for c in seen)
+def doc_cell(result, lane):
+    if not result:
+        return ""
+    if result["ratio"] is None or result["contender"] == base_of(lane):
+        return number(result["median"])
+    return f"{number(result['median'])} ({result['ratio']:.2f})"
 
 
 def doc_targets(data):
@@ -276,9 +290,7 @@ def doc_targets(data):
 
 
 def doc_run(data):
-    text = (f"`{data['command']}`, {data['seconds']} s, {data['date']}: fwdctl {data['version']}, kernel "
-            f"{data['kernel']}, {data['cpus']} CPUs ({data['cpu']}).")
-    return "\n".join([text, ""] + [f"- {n}" for n in data["notes"]]).strip()
+    return "\n".join([run_line(data) + ".", ""] + [f"- {n}" for n in data["notes"]]).strip()
 
 
 def write_docs():
@@ -299,7 +311,9 @@ def write_docs():
             sys.exit(f"scripts/bench: {DOC}: it takes one pair of markers <!-- bench:{name} -->")
     with open(DOC, "w") as f:
         f.write(text)
-    print(f"written: {DOC} and {len(plots)} plots in docs/bench")
+    with open("docs/bench/run.txt", "w") as f:
+        print_all(data, f)
+    print(f"written: {DOC}, and in docs/bench run.txt and {len(plots)} plots")
 
 
 # ---- the gate --------------------------------------------------------------------------------
@@ -343,7 +357,8 @@ def main():
         with open(RESULTS, "w") as f:
             json.dump(data, f, indent=1)
         plot_all(data, f"{DIR}/plots")
-        print_all(data)
+        print_all(data, sys.stdout)
+        print(f"all of it in {RESULTS}, plots in {DIR}/plots")
     elif what == "gate":
         return gate()
     elif what == "set-gate":

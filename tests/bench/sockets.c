@@ -3,8 +3,9 @@
  * sockets: real TCP and UDP ends for the benchmark.
  *
  *   sockets serve ADDR LOW HIGH             answers each request on these ports, on LOW by UDP too
- *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close; 64 at a time
- *   sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time; SIGINT ends it
+ *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close; 64 at a
+ * time sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time;
+ * SIGINT ends it
  *
  * A request and an answer are 64 bytes each. Results are one JSON object.
  */
@@ -25,11 +26,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MESSAGE      64
-#define EVENTS       64
-#define AT_ONCE      64
-#define TIMEOUT_MS   2000
-#define SAMPLES_MAX  4000000
+#define MESSAGE     64
+#define EVENTS      64
+#define AT_ONCE     64
+#define TIMEOUT_MS  2000
+#define SAMPLES_MAX 4000000
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
 {
@@ -258,9 +259,10 @@ static int ask(bool udp, const char *addr, int port, double seconds)
 	if (!n)
 		die("%s:%d: no answers", addr, port);
 	qsort(samples, n, sizeof(*samples), compare);
-	printf("{\"count\":%zu,\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n", n,
-	       lost, percentile(samples, n, 0.5), percentile(samples, n, 0.99),
-	       percentile(samples, n, 0.999), percentile(samples, n, 1));
+	printf(
+	    "{\"count\":%zu,\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n",
+	    n, lost, percentile(samples, n, 0.5), percentile(samples, n, 0.99),
+	    percentile(samples, n, 0.999), percentile(samples, n, 1));
 	return 0;
 }
 

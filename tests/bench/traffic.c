@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * traffic: opens connections through a gateway, keeps sending packets of them, and tells what CPU time the
- * gateway took for each: the run time of the NAPI thread that receives them (/proc/PID/schedstat), so
- * generator and sink don't count.
+ * traffic: opens connections through a gateway, keeps sending packets of them, and tells what CPU
+ * time the gateway took for each: the run time of the NAPI thread that receives them
+ * (/proc/PID/schedstat), so generator and sink don't count.
  *
  *   client g0 ──▸ eth0 gateway eth1 ──▸ h0 home         or, with --tun,  gateway wg0 ──▸ (a file)
  *
- * The generator runs on the client for what goes in and on home for what goes back; each has the sink on its
- * device, which looks at every byte of every packet. One JSON line for each thing measured.
+ * The generator runs on the client for what goes in and on home for what goes back; each has the
+ * sink on its device, which looks at every byte of every packet. One JSON line for each thing
+ * measured.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -32,6 +33,10 @@
 #include "flow.h"
 #include "traffic.skel.h"
 
+/* What hasn't arrived after so long is lost. It takes a while where others use the machine, too. */
+#define PATIENCE_US 200000
+/* Packets that are to be refused never arrive, and leave at this pace: 192 at a time. */
+#define REFUSED_US 1000
 /* veth's ring holds 256 frames, the TUN's queue 500. */
 #define WINDOW 192
 /* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */
@@ -49,7 +54,7 @@ static struct {
 	int netns[HOSTS];
 	struct device client, home, inner, outer; /* the gateway's: inner towards home */
 	const char *gateway, *inner_name;
-	bool tun, plain, redirect, refused, known;
+	int tcp, tun, plain, redirect, refused, known; /* as getopt_long() has flags */
 	__u8 proto;
 	struct flow_view outside, inside;
 	__u32 services;
@@ -59,7 +64,7 @@ static struct {
 	int tun_fd;
 	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
 	struct traffic *bpf;
-} t = {.proto = FLOW_UDP, .services = 1, .packets = 200000, .tun_fd = -1};
+} t = {.services = 1, .packets = 200000, .tun_fd = -1};
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
 {
@@ -78,6 +83,15 @@ static __u64 now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static __u32 address(const char *text)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1)
+		die("\"%s\" is no IPv4 address", text);
+	return ntohl(addr.s_addr);
 }
 
 /* ---- hosts and devices --------------------------------------------------------------------- */
@@ -131,8 +145,8 @@ static int tun_open(const char *name)
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
-	/* Not by our /sys, which shows another namespace's devices. The thread waits for more packets once it
-	 * has had some, or each one would wake it. */
+	/* Not by our /sys, which shows another namespace's devices. The thread waits for more
+	 * packets once it has had some, or each one would wake it. */
 	snprintf(command, sizeof(command),
 		 "ip netns exec %s sh -c 'cd /sys/class/net/%s && echo 1 >threaded && "
 		 "echo 200000 >gro_flush_timeout && echo 1 >napi_defer_hard_irqs'",
@@ -152,7 +166,8 @@ static __u64 device_received(const char *name)
 	host_enter(GATEWAY);
 	f = fopen("/proc/thread-self/net/dev", "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 && !strcmp(found, name))
+		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 &&
+		    !strcmp(found, name))
 			break;
 	if (f)
 		fclose(f);
@@ -243,14 +258,20 @@ static __u64 done(void)
 	return arrived->right + arrived->wrong;
 }
 
+/* Each loss is waited for, so there must be an end to it. */
+static bool too_many_lost(const struct flow_order *order)
+{
+	return order->patience_us == PATIENCE_US && sent()->lost > order->count / 20 + WINDOW;
+}
+
 static void send_by_program(const struct flow_order *order)
 {
 	static __u8 frame[FLOW_FRAME_LEN];
 
-	while (sent()->packets < order->count) {
+	while (sent()->packets < order->count && !too_many_lost(order)) {
 		__u64 left = order->count - sent()->packets;
-		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+			    .data_size_in = sizeof(frame), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 			    .repeat = left < 64 ? 64 : left);
 
 		if (bpf_prog_test_run_opts(bpf_program__fd(t.bpf->progs.generate), &opts))
@@ -264,7 +285,7 @@ static void send_by_tun(const struct flow_order *order)
 	volatile struct flow_sent *s = sent();
 	__u8 ip[FLOW_IP_LEN];
 
-	while (s->packets < order->count) {
+	while (s->packets < order->count && !too_many_lost(order)) {
 		if ((__s64)(s->packets - s->lost - done()) >= order->window) {
 			__u64 before = done(), until = now_ns() + order->patience_us * 1000ULL;
 
@@ -314,12 +335,13 @@ static void *tun_reader(void *unused)
 /* Until all has arrived, or nothing comes any more. */
 static void wait_for_rest(void)
 {
-	__u64 before = done(), until = now_ns() + 50000000;
+	__u64 before = done(), patience = t.bpf->bss->order.patience_us * 1000ULL;
+	__u64 until = now_ns() + patience;
 
 	while (done() < sent()->packets && now_ns() < until) {
 		if (done() != before) {
 			before = done();
-			until = now_ns() + 50000000;
+			until = now_ns() + patience;
 		}
 		usleep(100);
 	}
@@ -335,7 +357,8 @@ static void order_fill(struct flow_order *order, bool in)
 	order->kind.to_service = in;
 	order->kind.ttl = FLOW_TTL;
 	order->window = WINDOW;
-	order->patience_us = t.refused ? 1000 : 20000;
+	if (!order->patience_us)
+		order->patience_us = PATIENCE_US;
 	order->ifindex = from->ifindex;
 	memcpy(order->ether, to->mac, 6);
 	memcpy(order->ether + 6, from->mac, 6);
@@ -448,7 +471,7 @@ static __u32 stride(__u32 flows)
 	}
 }
 
-static void packets_send(__u32 flows, bool in, const char *step)
+static void packets_send(__u32 flows, bool in)
 {
 	struct flow_order order = {.kind = {.tcp_flags = FLOW_PSH | FLOW_ACK,
 					    .seq = in ? 1001 : 5001,
@@ -456,12 +479,24 @@ static void packets_send(__u32 flows, bool in, const char *step)
 				   .flows = flows,
 				   .step = stride(flows),
 				   .count = t.packets > flows ? t.packets : flows};
+	struct result r = run(&order, in);
+
+	result_print(flows, "established", in ? "in" : "back", &r);
+}
+
+/* The ports of all flows once more, of another visitor. */
+static void refused_send(__u32 flows)
+{
+	struct flow_order order = {.kind = {.tcp_flags = FLOW_SYN, .seq = 1000},
+				   .flows = flows,
+				   .step = stride(flows),
+				   .count = t.packets,
+				   .patience_us = REFUSED_US};
 	struct result r;
 
-	if (t.refused)
-		order.kind.tcp_flags = FLOW_SYN;
-	r = run(&order, in);
-	result_print(flows, step, in ? "in" : "back", &r);
+	t.outside.client = address("198.51.100.77");
+	r = run(&order, true);
+	result_print(flows, "refused", "in", &r);
 }
 
 /* ---- starting ------------------------------------------------------------------------------ */
@@ -528,15 +563,6 @@ static void programs_start(void)
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
-static __u32 address(const char *text)
-{
-	struct in_addr addr;
-
-	if (inet_pton(AF_INET, text, &addr) != 1)
-		die("\"%s\" is no IPv4 address", text);
-	return ntohl(addr.s_addr);
-}
-
 static void sizes_parse(char *text)
 {
 	for (char *part; (part = strsep(&text, ","));) {
@@ -549,39 +575,70 @@ static void sizes_parse(char *text)
 	}
 }
 
+static void argument(int option)
+{
+	switch (option) {
+	case 'c':
+		t.netns[CLIENT] = host_open(optarg);
+		break;
+	case 'g':
+		t.netns[GATEWAY] = host_open(t.gateway = optarg);
+		break;
+	case 'h':
+		t.netns[HOME] = host_open(optarg);
+		break;
+	case 'l':
+		t.outside.service = address(optarg);
+		break;
+	case 's':
+		t.inside.client = address(optarg);
+		break;
+	case 't':
+		t.inside.service = address(optarg);
+		break;
+	case 'n':
+		t.services = atoi(optarg);
+		break;
+	case 'f':
+		sizes_parse(optarg);
+		break;
+	case 'p':
+		t.packets = atoll(optarg);
+		break;
+	case '?':
+		exit(2);
+	}
+}
+
 static void arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"client", 1, 0, 'c'},	{"gateway", 1, 0, 'g'},	 {"home", 1, 0, 'h'},
-	    {"listen", 1, 0, 'l'},	{"source", 1, 0, 's'},	 {"target", 1, 0, 't'},
-	    {"services", 1, 0, 'n'},	{"flows", 1, 0, 'f'},	 {"packets", 1, 0, 'p'},
-	    {"tcp", 0, 0, 'T'},		{"tun", 0, 0, 'U'},	 {"plain", 0, 0, 'P'},
-	    {"redirect", 0, 0, 'R'},	{"refused", 0, 0, 'X'},	 {"known", 0, 0, 'K'}, {},
+	    {"client", 1, 0, 'c'}, /* names of network namespaces */
+	    {"gateway", 1, 0, 'g'},
+	    {"home", 1, 0, 'h'},
+	    {"listen", 1, 0, 'l'}, /* addresses: the map's, */
+	    {"source", 1, 0, 's'}, /* what home sees, */
+	    {"target", 1, 0, 't'}, /* and home's */
+	    {"services", 1, 0, 'n'},
+	    {"flows", 1, 0, 'f'},   /* how many, ascending */
+	    {"packets", 1, 0, 'p'}, /* at least, for each figure */
+	    {"tcp", 0, &t.tcp, 1},
+	    {"tun", 0, &t.tun, 1},
+	    {"plain", 0, &t.plain, 1},       /* no translation is expected */
+	    {"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
+	    {"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
+	    {"known", 0, &t.known, 1},       /* the connections are there already */
+	    {},
 	};
 
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
-		switch (c) {
-		case 'c': t.netns[CLIENT] = host_open(optarg); break;
-		case 'g': t.netns[GATEWAY] = host_open(t.gateway = optarg); break;
-		case 'h': t.netns[HOME] = host_open(optarg); break;
-		case 'l': t.outside.service = address(optarg); break;
-		case 's': t.inside.client = address(optarg); break;
-		case 't': t.inside.service = address(optarg); break;
-		case 'n': t.services = atoi(optarg); break;
-		case 'f': sizes_parse(optarg); break;
-		case 'p': t.packets = atoll(optarg); break;
-		case 'T': t.proto = FLOW_TCP; break;
-		case 'U': t.tun = true; break;
-		case 'P': t.plain = true; break;
-		case 'R': t.plain = t.redirect = true; break;
-		case 'X': t.refused = true; break;
-		case 'K': t.known = true; break;
-		default: exit(2);
-		}
-	if (!t.netns[CLIENT] || !t.netns[GATEWAY] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+		argument(option);
+	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
 		die("--client, --gateway, --home, --target and --flows are needed");
 	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
 		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);
+	t.plain |= t.redirect;
+	t.proto = t.tcp ? FLOW_TCP : FLOW_UDP;
 	/* Without NAT the two sides see the same. */
 	if (t.plain)
 		t.outside = t.inside = (struct flow_view){.service = t.inside.service};
@@ -598,15 +655,11 @@ int main(int argc, char **argv)
 		if (!t.plain && !t.known)
 			connections_open(opened, t.sizes[i]);
 		opened = t.sizes[i];
-		if (t.refused) {
-			/* The same ports once more, of another visitor. */
-			packets_send(opened, true, "established");
-			t.outside.client = address("198.51.100.77");
-			packets_send(opened, true, "refused");
-			continue;
-		}
-		packets_send(opened, true, "established");
-		packets_send(opened, false, "established");
+		packets_send(opened, true);
+		if (t.refused)
+			refused_send(opened);
+		else
+			packets_send(opened, false);
 	}
 	return 0;
 }

@@ -4,8 +4,9 @@
 # Bulk transfer by iperf3, offloads as they are by default, over veth and over real WireGuard: rate, and CPU time of
 # the gateway for each gigabyte.
 #
-# With TSO veth has no NAPI. So packets are steered (RPS): the gateway's to the last CPU, where nothing else is done,
-# the others' to the first; what counts is the last CPU's softirq time, and that of processes that forward.
+# With TSO veth has no NAPI. So packets are steered (RPS): the gateway's to the last CPU, the others' to the first.
+# What counts is what softirqs take from a process that does nothing else there (soak), and what processes take that
+# forward.
 
 BULK_PORT=5201
 
@@ -46,28 +47,39 @@ steer() {
 	ip netns exec "$TOPO_PREFIX-$1" sh -c "printf '%x' $((1 << $3)) >/sys/class/net/$2/queues/rx-0/rps_cpus"
 }
 
-# Ticks of 10 ms: softirq of the last CPU, and the gateway's processes.
-bulk_ticks() {
-	local pid
-	{
-		awk -v cpu="cpu$(($(nproc) - 1))" '$1 == cpu { print $8 }' /proc/stat
-		for pid in $(ip netns pids "$TOPO_PREFIX-gateway"); do
-			sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | awk '{ print $12 + $13 }'
-		done
-	} | awk '{ ticks += $1 } END { print ticks }'
+# It steps aside for everything, ksoftirqd too.
+soak_start() {
+	chrt -i 0 taskset -c "$(($(nproc) - 1))" $BENCH/soak >"$TOPO_DIR/soak" &
+	SOAK=$!
+	topo_remember $SOAK
+	SOAK_BEFORE=$(processes_cpu)
+}
+
+# The gateway's CPU time since soak_start, ns.
+soak_end() {
+	local after
+	after=$(processes_cpu)
+	kill -INT $SOAK
+	wait $SOAK
+	calc "$(cat "$TOPO_DIR/soak") + $after - $SOAK_BEFORE"
+}
+
+# Those that forward, and the last CPU's ksoftirqd.
+processes_cpu() {
+	calc "$(gateway_cpu) + $(cut -d' ' -f1 "/proc/$(pgrep -x "ksoftirqd/$(($(nproc) - 1))")/schedstat")"
 }
 
 # bulk_turn CASE SECONDS OPTION...
 bulk_turn() {
-	local case=$1 to=$GATEWAY before after rate bytes
+	local case=$1 to=$GATEWAY cpu rate bytes
 	[ "$CONTENDER,$case" != haproxy,udp ] || return 0
 	[ "$CONTENDER" != socat ] || [ "$case" = udp ] || return 0
 	[ "$CONTENDER" != plain ] || to=$TARGET
 	COMMAND="iperf3 -c $to -p $BULK_PORT -t $2 ${*:3}"
-	before=$(bulk_ticks)
+	soak_start
 	# shellcheck disable=SC2086
 	topo_in client timeout $(($2 + 10)) taskset -c 0 $COMMAND -J >"$TOPO_DIR/iperf3.json" 2>&1
-	after=$(bulk_ticks)
+	cpu=$(soak_end)
 	read -r rate bytes < <(jq -r '.end |
 		if .sum_received.bytes then .sum_received | "\(.bits_per_second) \(.bytes)"
 		else .sum | (1 - .lost_percent / 100) as $arrived | "\(.bits_per_second * $arrived) \(.bytes * $arrived)" end' \
@@ -77,20 +89,19 @@ bulk_turn() {
 		return
 	fi
 	record "$case" rate Gbit/s "$(calc "$rate / 1e9")"
-	record "$case" cpu s/GB "$(calc "($after - $before) / 100 / ($bytes / 1e9)")"
+	record "$case" cpu s/GB "$(calc "$cpu / $bytes")"
 }
 
-# The topology of the story. The CPU time is that of WireGuard's process on the gateway and softirqs of the last CPU;
-# the kernel's WireGuard has no process, and only the rate is told.
+# The topology of the story. wireguard-go's CPU time is in it, which is most; the kernel's WireGuard has no process,
+# and its work is on any CPU: there the figure is too small.
 bulk_wireguard() {
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in iptables-nft | fwdctl-tc | haproxy) ;; *) continue ;; esac
 		say "bulk: round $ROUND, $CONTENDER, WireGuard"
 		hosts_use wg
 		SETS+=(wg)
-		TOPO_OPTIONS=
 		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
-		if topo_up && steer gateway eth0 $(($(nproc) - 1)) &&
+		if TOPO_OPTIONS='' topo_up && : >"$TOPO_DIR/napi" && steer gateway eth0 $(($(nproc) - 1)) &&
 			topo_in gateway iptables -P FORWARD ACCEPT && topo_in gateway iptables -P INPUT ACCEPT &&
 			topo_in gateway iptables -P OUTPUT ACCEPT && contender_up "$CONTENDER" <(echo tcp $BULK_PORT $BULK_PORT); then
 			topo_spawn home iperf3 iperf3 -s -p $BULK_PORT

@@ -13,7 +13,7 @@ lane_packets() {
 			packets_of "$proto" eth $few
 			packets_of "$proto" tun 1000
 		done
-		[ -n "$many" ] && [ "$ROUND" -le "$MANY_ROUNDS" ] || continue
+		[ "$ROUND" -le "$MANY_ROUNDS" ] || continue
 		for proto in $MANY_PROTOS; do
 			packets_of "$proto" eth $many
 		done
