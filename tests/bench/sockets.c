@@ -238,31 +238,39 @@ static void interrupt(int signal)
 	interrupted = signal;
 }
 
-static int ask(bool udp, const char *addr, int port, double seconds)
+static int asking_socket(bool udp, const char *addr, int port)
 {
-	static uint32_t samples[SAMPLES_MAX];
 	struct sockaddr_in sin = address_of(addr, port);
 	int fd = socket(AF_INET, udp ? SOCK_DGRAM : SOCK_STREAM, 0), one = 1;
-	uint64_t until = now_ns() + seconds * 1e9, begin;
-	size_t n = 0, lost = 0;
 
 	if (!udp)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (void *)&sin, sizeof(sin)))
 		die("%s:%d: %m", addr, port);
 	signal(SIGINT, interrupt);
-	while ((begin = now_ns()) < until && n < SAMPLES_MAX && !interrupted)
-		if (ask_once(fd))
-			samples[n++] = now_ns() - begin;
-		else
-			lost++;
-	if (!n)
+	return fd;
+}
+
+static int ask(bool udp, const char *addr, int port, double seconds)
+{
+	static uint32_t samples[SAMPLES_MAX];
+	int fd = asking_socket(udp, addr, port);
+	uint64_t until = now_ns() + seconds * 1e9, begin, took, longest = 0;
+	size_t n = 0, lost = 0;
+
+	while ((begin = now_ns()) < until && !interrupted) {
+		lost += !ask_once(fd);
+		took = now_ns() - begin;
+		longest = took > longest ? took : longest;
+		samples[n++ % SAMPLES_MAX] = took; /* the oldest go */
+	}
+	if (n == lost)
 		die("%s:%d: no answers", addr, port);
+	n = n < SAMPLES_MAX ? n : SAMPLES_MAX;
 	qsort(samples, n, sizeof(*samples), compare);
-	printf(
-	    "{\"count\":%zu,\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n",
-	    n, lost, percentile(samples, n, 0.5), percentile(samples, n, 0.99),
-	    percentile(samples, n, 0.999), percentile(samples, n, 1));
+	printf("{\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n", lost,
+	       percentile(samples, n, 0.5), percentile(samples, n, 0.99),
+	       percentile(samples, n, 0.999), longest / 1000.0);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 lane_control() {
 	local many one_by_one
 	many=$(by_size 2000 10000 10000)
-	one_by_one=$(by_size 100 500 1000)
+	one_by_one=$(by_size 50 200 1000)
 	for ROUND in $(seq "$(by_size 1 2 3)"); do
 		for CONTENDER in "${AVAILABLE[@]}"; do
 			case $CONTENDER in plain | xdp-redirect | haproxy | socat | fwdctl-xdp*) continue ;; esac
@@ -38,7 +38,7 @@ control_turn() {
 control_step() {
 	local case=$1 count=$2 took
 	# The visitor lasts until he is told to end, and says what he saw.
-	topo_spawn client visitor $BENCH/sockets ask tcp $GATEWAY 7999 60
+	topo_spawn client visitor $BENCH/sockets ask tcp $GATEWAY 7999 600
 	sleep 0.2
 	took=$(seconds "$3" 2>"$TOPO_DIR/error") || { note "$CONTENDER: $case: $(tail -n 1 "$TOPO_DIR/error")"; return; }
 	kill -INT "$TOPO_PID"

@@ -6,7 +6,7 @@
 
 lane_latency() {
 	local seconds
-	seconds=$(by_size 0.5 1 5)
+	seconds=$(by_size 0.5 0.7 5)
 	for ROUND in $(seq "$(by_size 1 3 5)"); do
 		for CONTENDER in "${AVAILABLE[@]}"; do
 			case $CONTENDER in xdp-redirect | iptables-legacy) continue ;; esac

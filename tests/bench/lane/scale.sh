@@ -69,15 +69,19 @@ scale_memory() {
 	record "$case" memory bytes/connection "$(calc "$bytes / $flows")"
 }
 
-# All get a packet once more, so that nf_conntrack too holds them to the shorter timeout.
+# All get a packet once more. nf_conntrack holds them to a timeout that was set before; fwdctl to one set after,
+# which would have ended them on the spot before.
 scale_gone() {
 	local case=$1 flows=$2 start
 	case $CONTENDER in
-	fwdctl-*) topo_in gateway build/fwdctl set tcp_established $SCALE_IDLE ;;
+	fwdctl-*) ;;
 	*) topo_in gateway sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=$SCALE_IDLE ;;
 	esac
 	traffic --tcp --known --services 16 --flows "$flows" --packets 1 >/dev/null
 	start=${EPOCHREALTIME/[.,]/}
+	case $CONTENDER in
+	fwdctl-*) topo_in gateway build/fwdctl set tcp_established $SCALE_IDLE ;;
+	esac
 	COMMAND="timeout $SCALE_IDLE s; from the last packet to a count of 0"
 	if topo_wait $SCALE_WAIT scale_is_empty; then
 		record "$case" "gone after" s "$(calc "(${EPOCHREALTIME/[.,]/} - $start) / 1e6")"
