@@ -5,6 +5,7 @@
 #   make                       build/fwdctl
 #   make test                  everything that scripts/test runs (root)
 #   make fuzz                  what scripts/fuzz runs
+#   make bench                 what scripts/bench runs
 #   make install PREFIX= DESTDIR=
 #   make clean                 V=1 shows the commands
 
@@ -45,6 +46,8 @@ HOST_SOURCES_test_addr := user/addr.c
 HOST_SOURCES_test_rule := user/map_rule.c user/addr.c user/err.c
 HOST_SOURCES_test_settings := user/settings.c user/err.c
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
+BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 comma := ,
 space := $() $()
 FUZZ_DIR ?= $(B)/fuzz
@@ -65,7 +68,7 @@ Q := @
 say = @printf '  %-8s %s\n' $(1) $(2)
 endif
 
-.PHONY: all test tests fuzz install clean
+.PHONY: all test tests fuzz bench install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -119,6 +122,24 @@ $(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
 	$(Q)$(CC) $(USER_CFLAGS) -Wno-unused $< -o $@
 
 fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
+
+# The benchmark's own BPF programs; and its programs, some of which use fwdctl's functions.
+$(B)/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h)
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(B)/bench/%.skel.h: $(B)/bench/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(B)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(BENCH_SKELS) $(USER_LIB_OBJS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -I$(B)/bench $< $(USER_LIB_OBJS) -o $@ $(USER_LIBS)
+
+bench: $(B)/fwdctl $(BENCH_PROGRAMS)
 
 tests: $(HOST_TESTS) $(PROG_TESTS)
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# New TCP connections by real sockets: connect, request, answer, close. CPU time of the gateway for each, both of
+# its devices and a proxy's process together.
+
+lane_conns() {
+	local maps count
+	count=$(by_size 1500 2500 6000)
+	for maps in $(by_size '1 1000' '1 100 1000 10000' '1 100 1000 10000'); do
+		conns_with "$maps" "$count"
+	done
+}
+
+# conns_with MAPS COUNT: all contenders are there from the beginning, since ten thousand maps take their time.
+conns_with() {
+	local maps=$1 count=$2 last=$((8000 + $1 - 1)) ready=()
+	say "conns: $maps maps"
+	for CONTENDER in "${AVAILABLE[@]}"; do
+		case $CONTENDER in xdp-redirect | socat) continue ;; esac
+		[ "$CONTENDER" != plain ] || [ "$maps" = 1 ] || continue
+		hosts_up "conns-$CONTENDER" moderation
+		# Ports that were used a moment ago may be used again.
+		topo_in client sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
+		if seq 8000 $last | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps" && serve_home 8000 $last &&
+			contender_up "$CONTENDER" "$TOPO_DIR/maps" 2>"$TOPO_DIR/error" && conns_run "$last" 200 >/dev/null; then
+			ready+=("$CONTENDER")
+		else
+			note "$CONTENDER: not measured with $maps maps: $(tail -n 1 "$TOPO_DIR/error")"
+		fi
+	done
+	for ROUND in $(seq "$ROUNDS"); do
+		for CONTENDER in "${ready[@]}"; do
+			hosts_use "conns-$CONTENDER"
+			conns_turn "$maps" "$last" "$count"
+		done
+	done
+	for CONTENDER in "${AVAILABLE[@]}"; do
+		[ ! -d "/run/fwdctl-topology/bench$$conns-$CONTENDER" ] || hosts_down "conns-$CONTENDER"
+	done
+}
+
+conns_run() {
+	local to=$GATEWAY
+	[ "$CONTENDER" != plain ] || to=$LAN
+	COMMAND="sockets connect $to 8000 $1 $2"
+	# shellcheck disable=SC2086
+	on_client $BENCH/$COMMAND
+}
+
+conns_turn() {
+	local maps=$1 last=$2 count=$3 before after result good failed took
+	before=$(gateway_cpu)
+	conns_run "$last" "$count" >"$TOPO_DIR/result"
+	sleep 0.05
+	after=$(gateway_cpu)
+	result=$(jq -r '"\(.connections) \(.failed) \(.seconds)"' "$TOPO_DIR/result")
+	read -r good failed took <<<"$result"
+	[ "${failed:-1}" = 0 ] || { note "$CONTENDER: $maps maps: $failed of $count connections failed"; return; }
+	record "$maps maps" cpu "µs/connection" "$(calc "($after - $before) / $good / 1000")"
+	record "$maps maps" rate "connections/s" "$(calc "$good / $took")"
+}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Adding and removing maps, and what a visitor of another map notices of it: he asks and is answered all the time,
+# and the longest wait counts.
+
+lane_control() {
+	local many one_by_one
+	many=$(by_size 2000 10000 10000)
+	one_by_one=$(by_size 50 200 1000)
+	for ROUND in $(seq "$(by_size 1 2 3)"); do
+		for CONTENDER in "${AVAILABLE[@]}"; do
+			case $CONTENDER in plain | xdp-redirect | haproxy | socat | fwdctl-xdp*) continue ;; esac
+			say "control: round $ROUND, $CONTENDER"
+			hosts_up control threads=off
+			if serve_home 7999 7999 && contender_up "$CONTENDER" <(echo tcp 7999 7999); then
+				control_turn "$many" "$one_by_one"
+			fi
+			hosts_down control
+		done
+	done
+}
+
+control_turn() {
+	local many=$1 count=$1
+	case $CONTENDER in fwdctl-*) count=$2 ;; esac
+	seq 8000 $((8000 + count - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
+	control_step adding "$count" control_add
+	control_step removing "$count" control_remove
+	# One more, where many are.
+	seq 8000 $((8000 + many - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
+	control_fill
+	echo tcp 7000 7000 >"$TOPO_DIR/maps"
+	control_step "adding one to $many" 1 control_add_one
+}
+
+# control_step CASE MAPS FUNCTION
+control_step() {
+	local case=$1 count=$2 took
+	# The visitor lasts until he is told to end, and says what he saw.
+	topo_spawn client visitor $BENCH/sockets ask tcp $GATEWAY 7999 600
+	sleep 0.2
+	took=$(seconds "$3" 2>"$TOPO_DIR/error") || { note "$CONTENDER: $case: $(tail -n 1 "$TOPO_DIR/error")"; return; }
+	kill -INT "$TOPO_PID"
+	wait "$TOPO_PID"
+	COMMAND=$(control_command "$3" "$count")
+	record "$case" time ms/map "$(calc "$took * 1000 / $count")"
+	record "$case" "longest wait of a visitor" ms "$(jq '.max / 1000' "$TOPO_DIR/visitor.log")"
+}
+
+control_command() {
+	case $CONTENDER,$1 in
+	iptables-*,control_add_one) echo "iptables -A, twice" ;;
+	iptables-*) echo "$CONTENDER-restore, $2 maps" ;;
+	nftables,*) echo "nft -f, $2 maps" ;;
+	fwdctl-*,control_remove) echo "fwdctl map del, $2 times" ;;
+	fwdctl-*) echo "fwdctl map add, $2 times" ;;
+	esac
+}
+
+control_add() {
+	case $CONTENDER in
+	iptables-*) iptables_rules <"$TOPO_DIR/maps" | topo_in gateway "$CONTENDER-restore" --noflush ;;
+	nftables) nftables_rules many <"$TOPO_DIR/maps" | topo_in gateway nft -f - ;;
+	fwdctl-*) control_fwdctl add ;;
+	esac
+}
+
+control_remove() {
+	case $CONTENDER in
+	iptables-*) iptables_rules <<<"tcp 7999 7999" | topo_in gateway "$CONTENDER-restore" ;;
+	nftables) topo_in gateway nft delete table ip many ;;
+	fwdctl-*) control_fwdctl del ;;
+	esac
+}
+
+control_fwdctl() {
+	# shellcheck disable=SC2016
+	topo_in gateway sh -ec 'while read -r _ low _; do
+		case $1 in
+		add) build/fwdctl map add tcp "$2:$low" "$3:$low" ;;
+		del) build/fwdctl map del tcp "$2:$low" ;;
+		esac
+	done' sh "$1" $GATEWAY "$TARGET" <"$TOPO_DIR/maps"
+}
+
+control_fill() {
+	case $CONTENDER in
+	fwdctl-*) contender_maps "$CONTENDER" <"$TOPO_DIR/maps" ;;
+	*) control_add ;;
+	esac
+}
+
+control_add_one() {
+	case $CONTENDER in
+	iptables-*)
+		local tool=iptables-${CONTENDER#iptables-}
+		topo_in gateway "$tool" -t nat -A PREROUTING -d $GATEWAY -p tcp --dport 7000 -j DNAT --to-destination "$TARGET:7000" &&
+			topo_in gateway "$tool" -t nat -A POSTROUTING -d "$TARGET" -o "$INNER" -p tcp --dport 7000 -j SNAT --to-source "$SOURCE"
+		;;
+	nftables) nftables_rules one <"$TOPO_DIR/maps" | topo_in gateway nft -f - ;;
+	fwdctl-*) topo_in gateway build/fwdctl map add tcp $GATEWAY:7000 "$TARGET:7000" ;;
+	esac
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Packets of established connections, 64 bytes on the wire: CPU time of the gateway for each.
+
+SERVICES=16
+
+lane_packets() {
+	local protos='udp tcp' few=1,1000 many=65536,500000 rounds=$ROUNDS proto
+	[ -z "$QUICK" ] || protos=udp few=1000 many=
+	for ROUND in $(seq "$rounds"); do
+		for proto in $protos; do
+			packets_of "$proto" eth $few
+			packets_of "$proto" tun 1000
+		done
+		[ "$ROUND" -le "$MANY_ROUNDS" ] || continue
+		for proto in $MANY_PROTOS; do
+			packets_of "$proto" eth $many
+		done
+	done
+}
+
+# packets_of PROTO TO SIZES: a round of all contenders.
+packets_of() {
+	say "packets: round $ROUND, $1, $2, $3 connections"
+	for CONTENDER in "${AVAILABLE[@]}"; do
+		case $CONTENDER,$2,$FULL in
+		haproxy,* | socat,*) continue ;;
+		xdp-redirect,tun,*) continue ;; # there is no such thing
+		# Of nf_conntrack's users one will do, where it is the table that counts.
+		iptables-legacy,*, | nftables,*,) [ "${3##*,}" -le 1000 ] || continue ;;
+		esac
+		packets_turn "$@"
+	done
+}
+
+packets_turn() {
+	local proto=$1 to=$2 sizes=$3 options=()
+	[ "$to" = eth ] || options+=(--tun)
+	[ "$proto" = udp ] || options+=(--tcp)
+	case $CONTENDER in
+	plain) options+=(--plain) ;;
+	xdp-redirect) options+=(--redirect) ;;
+	esac
+	hosts_up packets "$to"
+	table_fits "${sizes##*,}"
+	if contender_up "$CONTENDER" <(echo "$proto 8000 $((8000 + SERVICES - 1))"); then
+		traffic --services $SERVICES --flows "$sizes" --packets "$PACKETS" "${options[@]}" >"$TOPO_DIR/traffic"
+		packets_record "$proto" "$to" <"$TOPO_DIR/traffic"
+	else
+		note "$CONTENDER: not measured with $proto, $to"
+	fi
+	hosts_down packets
+	table_default
+}
+
+# What doesn't arrive, or arrives wrong, makes the figure void.
+packets_record() {
+	jq -c --arg contender "$CONTENDER" --argjson round "$ROUND" --arg proto "$1" --arg to "$2" \
+		--arg command "$COMMAND" '
+		def row(lane; case; metric; unit; value):
+			{lane: lane, contender: $contender, round: $round, case: case, metric: metric, unit: unit,
+			 value: value, command: $command};
+		"\($proto) to \($to), \(.flows) connections" as $case |
+		if .right < .sent * 0.999 then
+			{note: "\($contender): \($case), \(.step) \(.way): of \(.sent) packets \(.right) arrived right, \(.wrong) wrong"}
+		elif .step == "established" then
+			row("packets"; $case + ", " + .way; "cpu"; "ns/packet"; .cpu_ns / .received)
+		elif .sent > 500 then
+			row("packets"; $case + ", " + .step; "cpu"; "ns/packet"; .cpu_ns / .received)
+		else empty end' | tee -a $RAW | jq -r 'select(.note) | "  " + .note' >&2
+}

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# The program alone, by BPF_PROG_RUN: time for each path and instructions, beside a program of one lookup.
+
+lane_program() {
+	for ROUND in $(seq "$ROUNDS"); do
+		for CONTENDER in "${AVAILABLE[@]}"; do
+			case $CONTENDER in fwdctl-tc | fwdctl-xdp) program_turn "${CONTENDER#fwdctl-}" ;; esac
+		done
+	done
+}
+
+program_turn() {
+	local hook=$1 who path ns measured
+	say "program: round $ROUND, $hook"
+	hosts_up program
+	contender_up "$CONTENDER" <(echo udp 8000 8000) || return
+	COMMAND="program $hook eth0 $INNER $GATEWAY $SOURCE $TARGET"
+	# shellcheck disable=SC2086
+	if topo_in gateway taskset -c "$(($(nproc) - 1))" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error"; then
+		program_record "$hook"
+	else
+		note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"
+	fi
+	hosts_down program
+}
+
+# The reference program's figures stand beside each path's, so that there is a ratio.
+program_record() {
+	local hook=$1 reference path ns
+	reference=$(jq 'select(.path == "reference") | .ns' "$TOPO_DIR/program")
+	while IFS=: read -r path ns; do
+		record "$hook, $path" run ns/packet "$ns"
+		CONTENDER=reference record "$hook, $path" run ns/packet "$reference"
+	done < <(jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program")
+	while read -r who xlated verified; do
+		[ "$who" = program ] && who=$CONTENDER
+		CONTENDER=$who record "$hook, size" instructions "" "$xlated"
+		CONTENDER=$who record "$hook, size" "instructions verified" "" "$verified"
+	done < <(jq -r 'select(.size) | "\(.size) \(.xlated) \(.verified)"' "$TOPO_DIR/program")
+}

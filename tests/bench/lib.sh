@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash disable=SC2034
+#
+# What the lanes of scripts/bench are written with: hosts, CPU time, results. scripts/bench sources it.
+#
+#   client g0 ─── eth0 gateway eth1 ─── h0 home          and with `tun`  gateway wg0, a TUN
+#   93.184.216.1  93.184.216.34 10.99.0.1   10.99.0.2                    10.172.16.1 ─ 10.172.16.2
+#
+# Each contender has such hosts of its own. GRO is on, as on real NICs; so each device has a NAPI thread, and
+# what runs on it is charged to it alone.
+
+BENCH=build/bench
+RAW=$BENCH/raw.jsonl
+EDGE=93.184.216.1
+SETS=()
+COMMAND=''
+
+. scripts/topology.sh
+
+# hosts_use NAME: the functions of the topology are about these hosts from now on.
+hosts_use() {
+	TOPO_PREFIX=bench$$$1
+	TOPO_DIR=/run/fwdctl-topology/$TOPO_PREFIX
+	export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
+}
+
+# hosts_up NAME [tun] [threads=off] [moderation]. In few commands: it is done a hundred times in a run.
+hosts_up() {
+	hosts_use "$1"
+	SETS+=("$1")
+	shift
+	TOPO_OPTIONS=$*
+	mkdir -p "$TOPO_DIR/bpf"
+	mount -t bpf bpf "$TOPO_DIR/bpf"
+	local host
+	for host in client gateway home; do topo_host $host; done
+	topo_forwarding gateway
+	: >"$TOPO_DIR/napi"
+	INNER=eth1 TARGET=$LAN SOURCE=10.99.0.1
+	if topo_option tun; then
+		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
+	fi
+	hosts_link
+	topo_option threads=off && return
+	device_threads client g0
+	device_threads home h0
+	device_threads gateway eth0 eth1
+}
+
+# All cables, and the TUN; each end knows the other's address.
+hosts_link() {
+	ip -batch - <<-END
+		link add g0 netns $TOPO_PREFIX-client type veth peer name eth0 netns $TOPO_PREFIX-gateway
+		link add h0 netns $TOPO_PREFIX-home type veth peer name eth1 netns $TOPO_PREFIX-gateway
+	END
+	ip -n "$TOPO_PREFIX-client" -batch - <<-END
+		addr add $EDGE/24 dev g0
+		link set g0 up
+		route add 10.0.0.0/8 via $GATEWAY
+	END
+	ip -n "$TOPO_PREFIX-home" -batch - <<-END
+		addr add $LAN/24 dev h0
+		link set h0 up
+		route add default via 10.99.0.1
+	END
+	topo_in gateway ip -batch - <<-END
+		addr add $GATEWAY/24 dev eth0
+		addr add 10.99.0.1/24 dev eth1
+		link set eth0 up
+		link set eth1 up
+		route add default via $EDGE
+		tuntap add wg0 mode tun
+		addr add $GATEWAY_WG/24 dev wg0
+		link set wg0 up
+	END
+	topo_in gateway ping -qc 1 -W 1 $EDGE >/dev/null
+	topo_in gateway ping -qc 1 -W 1 $LAN >/dev/null
+}
+
+hosts_down() {
+	hosts_use "$1"
+	# Else the kernel takes them apart later, and beside what is measured next.
+	topo_in gateway conntrack -F >/dev/null 2>&1
+	forked_end
+	topo_down
+}
+
+# What a proxy has forked for its visitors; its parent is known to the topology, these are not.
+forked_end() {
+	local pid
+	for pid in $(ip netns pids "$TOPO_PREFIX-gateway" 2>/dev/null); do
+		kill -TERM "$pid" 2>/dev/null
+	done
+}
+
+all_down() {
+	local name
+	for name in "${SETS[@]}"; do
+		hosts_use "$name"
+		forked_end
+		topo_down
+	done
+	SETS=()
+}
+
+# Their receive paths get a thread each, on the last CPU for the gateway's devices, on the first for the
+# others; ahead of whatever else this machine is doing. With `moderation` a thread that has had packets waits
+# 200 µs for more, as NICs do before they interrupt: else waking it would be most of what is measured where
+# packets come one by one. And only with TSO off does veth pass all packets by NAPI.
+device_threads() {
+	local host=$1 dev pid cpu=0 wait=0
+	shift
+	topo_option moderation && wait=200000
+	[ "$host" != gateway ] || cpu=$(($(nproc) - 1))
+	# shellcheck disable=SC2016
+	ip netns exec "$TOPO_PREFIX-$host" env wait=$wait sh -c '
+		for dev; do
+			ethtool -K $dev gro on tso off && cd /sys/class/net/$dev && echo 1 >threaded &&
+				echo $wait >gro_flush_timeout && echo 1 >napi_defer_hard_irqs
+		done' sh "$@"
+	for dev; do
+		pid=$(napi_of "$dev") ||
+			{ note "$dev has no NAPI thread (/sys/class/net/$dev/threaded, kernel 5.12)"; return 1; }
+		taskset -pc $cpu "$pid" >/dev/null
+		renice -n -15 -p "$pid" >/dev/null
+		[ "$host" != gateway ] || echo "$pid" >>"$TOPO_DIR/napi"
+	done
+}
+
+# The thread of the youngest device of that name.
+napi_of() {
+	local file comm youngest=0 pid=
+	for file in /proc/[0-9]*/comm; do
+		{ read -r comm <"$file"; } 2>/dev/null || continue
+		if [[ $comm == napi/$1-* ]] && ((${comm##*-} > youngest)); then
+			youngest=${comm##*-} pid=${file#/proc/} pid=${pid%/comm}
+		fi
+	done
+	[ -n "$pid" ] && echo "$pid"
+}
+
+# The gateway's CPU time so far, ns: receiving, and the processes that forward.
+gateway_cpu() {
+	local pid
+	{
+		while read -r pid; do cat "/proc/$pid/schedstat"; done <"$TOPO_DIR/napi"
+		for pid in $(ip netns pids "$TOPO_PREFIX-gateway"); do cat "/proc/$pid"/task/*/schedstat 2>/dev/null; done
+	} | awk '{ ns += $1 } END { printf "%.0f\n", ns }'
+}
+
+# record CASE METRIC UNIT VALUE: of $LANE, $CONTENDER, $ROUND; how it was measured is in $COMMAND.
+record() {
+	jq -nc --arg lane "$LANE" --arg contender "$CONTENDER" --argjson round "$ROUND" --arg case "$1" \
+		--arg metric "$2" --arg unit "$3" --argjson value "$4" --arg command "$COMMAND" \
+		'$ARGS.named' >>$RAW
+}
+
+note() {
+	printf '  %s\n' "$*" >&2
+	jq -nc --arg note "$*" '$ARGS.named' >>$RAW
+}
+
+say() {
+	printf '%6s  %s\n' "$((SECONDS - STARTED))s" "$*" >&2
+}
+
+# calc EXPRESSION
+calc() {
+	awk "BEGIN { printf \"%.6g\", $1 }"
+}
+
+# seconds CMD...: prints how long it took.
+seconds() {
+	local start=${EPOCHREALTIME/[.,]/}
+	"$@" >/dev/null || return
+	calc "(${EPOCHREALTIME/[.,]/} - $start) / 1e6"
+}
+
+# serve_home LOW HIGH
+serve_home() {
+	topo_spawn home serve taskset -c 0 $BENCH/sockets serve $TARGET "$1" "$2"
+	topo_wait 5 grep -q ready "$TOPO_DIR/serve.log" ||
+		{ note "home does not serve: $(tail -n 1 "$TOPO_DIR/serve.err")"; return 1; }
+}
+
+on_client() {
+	topo_in client taskset -c 0 "$@"
+}
+
+# Room for as many connections, and for conntrack a bucket for each two entries, which its documentation advises.
+table_fits() {
+	CONNECTIONS=131072
+	[ "$1" -gt 100000 ] || return 0
+	CONNECTIONS=$(($1 + 65536))
+	echo "$((1 << 20))" >/sys/module/nf_conntrack/parameters/hashsize
+}
+
+table_default() {
+	unset CONNECTIONS
+	[ "$(cat /sys/module/nf_conntrack/parameters/hashsize)" = "$HASHSIZE" ] ||
+		echo "$HASHSIZE" >/sys/module/nf_conntrack/parameters/hashsize
+}
+
+traffic() {
+	COMMAND="traffic --listen $GATEWAY --source $SOURCE --target $TARGET $*"
+	$BENCH/traffic --client "$TOPO_PREFIX-client" --gateway "$TOPO_PREFIX-gateway" --home "$TOPO_PREFIX-home" \
+		--listen $GATEWAY --source "$SOURCE" --target "$TARGET" "$@"
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * program: what fwdctl's programs take by themselves, by BPF_PROG_RUN, in the gateway's network
+ * namespace.
+ *
+ *   program tc|xdp OUTER INNER LISTEN SOURCE TARGET     prints a JSON line for each path
+ *
+ * A run changes its packet, so each gets a fresh one (repeat 1): the kernel's clock readings are in
+ * every figure, the reference program's too. Medians, since an interrupt makes one run many times
+ * as long.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "flow.h"
+#include "program.skel.h"
+
+#define RUNS        20000
+#define NEW_FLOWS   8000 /* fewer than fwdctl's ring holds */
+#define TCX_INGRESS 46   /* libbpf 1.1 has no name for it */
+
+struct device {
+	int fd; /* of the program on it */
+	int ifindex;
+	__u8 mac[6];
+};
+
+static bool xdp;
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("program: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static __u32 address(const char *text)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1)
+		die("\"%s\" is no IPv4 address", text);
+	return ntohl(addr.s_addr);
+}
+
+static __u32 program_on(int ifindex)
+{
+	__u32 ids[8] = {}, count = 8, id = 0;
+
+	if (xdp)
+		bpf_xdp_query_id(ifindex, 0, &id);
+	else if (!bpf_prog_query(ifindex, TCX_INGRESS, 0, NULL, ids, &count) && count)
+		id = ids[0];
+	return id;
+}
+
+static struct device device_open(const char *name)
+{
+	struct device d = {.ifindex = if_nametoindex(name)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {};
+
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	if (!d.ifindex || ioctl(fd, SIOCGIFHWADDR, &ifr))
+		die("%s: %m", name);
+	close(fd);
+	memcpy(d.mac, ifr.ifr_hwaddr.sa_data, 6);
+	d.fd = bpf_prog_get_fd_by_id(program_on(d.ifindex));
+	if (d.fd < 0)
+		die("%s: no program at this hook (tc: TCX, kernel 6.6)", name);
+	return d;
+}
+
+static __u32 run(int fd, const struct device *d, const struct flow_kind *kind, __u32 flow)
+{
+	__u8 frame[FLOW_FRAME_LEN] = {}, out[256];
+	struct __sk_buff skb = {.ifindex = d->ifindex, .ingress_ifindex = d->ifindex};
+	struct xdp_md md = {.data_end = sizeof(frame), .ingress_ifindex = d->ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
+
+	if (xdp) {
+		opts.ctx_in = &md;
+		opts.ctx_size_in = sizeof(md);
+	} else {
+		opts.ctx_in = &skb;
+		opts.ctx_size_in = sizeof(skb);
+	}
+	memcpy(frame, d->mac, 6);
+	frame[6] = 2;
+	frame[12] = 0x08;
+	flow_make(frame + FLOW_ETHER_LEN, kind, flow);
+	if (bpf_prog_test_run_opts(fd, &opts))
+		die("BPF_PROG_RUN: %m");
+	return opts.duration;
+}
+
+static int compare(const void *a, const void *b)
+{
+	__u32 x = *(const __u32 *)a, y = *(const __u32 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* step: 0 for one flow all the time, 1 for another one each time. */
+static void path(const char *name, int fd, const struct device *d, const struct flow_kind *kind,
+		 __u32 first, __u32 runs, __u32 step)
+{
+	static __u32 ns[RUNS];
+
+	for (__u32 i = 0; i < runs; i++)
+		ns[i] = run(fd, d, kind, first + i * step);
+	qsort(ns, runs, sizeof(*ns), compare);
+	printf("{\"path\":\"%s\",\"ns\":%u}\n", name, ns[runs / 2]);
+}
+
+static void size(const char *name, int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		die("information on the program: %m");
+	printf("{\"size\":\"%s\",\"xlated\":%u,\"jited\":%u,\"verified\":%u}\n", name,
+	       info.xlated_prog_len / 8, info.jited_prog_len, info.verified_insns);
+}
+
+int main(int argc, char **argv)
+{
+	struct flow_kind in = {.proto = FLOW_UDP, .services = 1, .to_service = 1, .ttl = FLOW_TTL};
+	struct flow_kind back = in, stranger = in;
+	struct program *reference = program__open_and_load();
+	struct device outer, inner;
+	int fd;
+
+	if (argc != 7 || !reference)
+		die("usage: program tc|xdp OUTER INNER LISTEN SOURCE TARGET");
+	xdp = !strcmp(argv[1], "xdp");
+	outer = device_open(argv[2]);
+	inner = device_open(argv[3]);
+	in.view.service = address(argv[4]);
+	back.view = (struct flow_view){address(argv[5]), address(argv[6])};
+	back.to_service = 0;
+	stranger.view.service = in.view.service + 1;
+	fd = bpf_program__fd(xdp ? reference->progs.reference_xdp : reference->progs.reference_tc);
+
+	run(outer.fd, &outer, &in, 0);
+	run(inner.fd, &inner, &back, 0);
+	run(outer.fd, &outer, &in, 0);
+	path("hit, in", outer.fd, &outer, &in, 0, RUNS, 0);
+	path("hit, back", inner.fd, &inner, &back, 0, RUNS, 0);
+	path("new connection", outer.fd, &outer, &in, 1, NEW_FLOWS, 1);
+	path("no match", outer.fd, &outer, &stranger, 0, RUNS, 0);
+	path("reference", fd, &outer, &in, 0, RUNS, 0);
+	size("program", outer.fd);
+	size("reference", fd);
+	return 0;
+}

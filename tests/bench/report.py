@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+What scripts/bench measured, as tables, JSON and plots.
+
+    report.py results COMMAND SECONDS   build/bench/raw.jsonl -> results.json, plots, tables on the terminal
+    report.py gate                      results.json against tests/bench/ratios
+    report.py set-gate                  results.json -> tests/bench/ratios
+    report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/
+"""
+import datetime
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+import targets
+
+DIR = "build/bench"
+RESULTS = f"{DIR}/results.json"
+RATIOS = "tests/bench/ratios"
+DOC = "docs/benchmarks.md"
+BASES = {"program": "reference"}
+ORDER = ["plain", "iptables-nft", "iptables-legacy", "nftables", "fwdctl-tc", "fwdctl-xdp",
+         "fwdctl-xdp-generic", "xdp-redirect", "haproxy", "socat", "reference"]
+LANES = {
+    "packets": "Packets of established connections",
+    "conns": "New TCP connections",
+    "refused": "Exhausted source ports",
+    "scale": "A million connections",
+    "control": "Adding and removing maps",
+    "program": "The program alone",
+    "bulk": "Bulk transfer",
+    "latency": "Latency",
+}
+TOLERANCE = 1.15
+
+
+def place(contender):
+    return ORDER.index(contender) if contender in ORDER else len(ORDER)
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}"
+
+
+# ---- results ---------------------------------------------------------------------------------
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.machine()
+
+
+def output_of(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def summed_up(rows):
+    """One entry for each contender, case and metric: all its rounds, and the ratio to what it is compared with."""
+    groups = {}
+    for row in rows:
+        key = (row["lane"], row["case"], row["metric"], row["unit"], row["contender"])
+        group = groups.setdefault(key, {"rounds": {}, "command": row["command"]})
+        group["rounds"][row["round"]] = row["value"]
+    results = []
+    for (lane, case, metric, unit, contender), group in groups.items():
+        values = list(group["rounds"].values())
+        base = groups.get((lane, case, metric, unit, base_of(lane)))
+        ratio = targets.paired(group["rounds"], base["rounds"]) if base else None
+        results.append({"lane": lane, "case": case, "metric": metric, "unit": unit, "contender": contender,
+                        "median": statistics.median(values), "min": min(values), "max": max(values),
+                        "ratio": ratio and round(ratio, 4), "rounds": group["rounds"], "command": group["command"]})
+    return results
+
+
+def make_results(command, seconds):
+    with open(f"{DIR}/raw.jsonl") as f:
+        rows = [json.loads(line) for line in f]
+    results = summed_up([row for row in rows if "note" not in row])
+    return {
+        "command": command,
+        "seconds": int(seconds),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "kernel": platform.release(),
+        "cpu": cpu_model(),
+        "cpus": os.cpu_count(),
+        "version": output_of("git", "describe", "--tags", "--always", "--dirty"),
+        "notes": list(dict.fromkeys(row["note"] for row in rows if "note" in row)),
+        "results": results,
+        "targets": targets.judge(results),
+    }
+
+
+def load():
+    try:
+        with open(RESULTS) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        sys.exit(f"scripts/bench: {RESULTS} is not there: run scripts/bench first")
+
+
+# ---- tables ----------------------------------------------------------------------------------
+
+
+def cases(results, lane):
+    """[(case, metric, unit), [entries]], in the order of measurement."""
+    found = {}
+    for r in results:
+        if r["lane"] == lane:
+            found.setdefault((r["case"], r["metric"], r["unit"]), []).append(r)
+    for entries in found.values():
+        entries.sort(key=lambda r: place(r["contender"]))
+    return found.items()
+
+
+def rows_of(results, lane):
+    for (case, metric, unit), entries in cases(results, lane):
+        for r in entries:
+            yield [case, f"{metric}, {unit}" if unit else metric, r["contender"], number(r["median"]),
+                   number(r["min"]), number(r["max"]), number(r["ratio"])]
+
+
+def print_table(head, rows, out):
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+    before = None
+    for row in [head] + rows:
+        shown = row if row[:2] != before else ["", ""] + row[2:]
+        before = row[:2]
+        print("  ".join(cell.ljust(w) if i < 3 else cell.rjust(w)
+                        for i, (cell, w) in enumerate(zip(shown, widths))).rstrip(), file=out)
+
+
+def base_of(lane):
+    return BASES.get(lane, "iptables-nft")
+
+
+def print_all(data, out):
+    for lane, title in LANES.items():
+        rows = list(rows_of(data["results"], lane))
+        if not rows:
+            continue
+        print(f"\n{title}\n", file=out)
+        print_table(["case", "figure", "contender", "median", "min", "max", f"ratio to {base_of(lane)}"], rows, out)
+        print("\nby:", file=out)
+        for command in dict.fromkeys(r["command"] for r in data["results"] if r["lane"] == lane):
+            print(f"    {command}", file=out)
+    if data["targets"]:
+        print("\nTargets\n", file=out)
+        print_table(["what", "target", "measured", ""],
+                    [[t["what"], t["target"], t["measured"], t["verdict"]] for t in data["targets"]], out)
+    for n in data["notes"]:
+        print(f"note: {n}", file=out)
+    print(f"\n{run_line(data)}", file=out)
+
+
+def run_line(data):
+    return (f"{data['command']}: {data['seconds']} s, {data['date']}; fwdctl {data['version']}, kernel "
+            f"{data['kernel']}, {data['cpus']} CPUs ({data['cpu']})")
+
+
+# ---- plots, by gnuplot -----------------------------------------------------------------------
+
+COLOURS = {"plain": "#8c8c8c", "iptables-nft": "#c44e52", "iptables-legacy": "#dd8452", "nftables": "#937860",
+           "fwdctl-tc": "#1f6fb4", "fwdctl-xdp": "#2a9d5c", "fwdctl-xdp-generic": "#7fb800",
+           "xdp-redirect": "#55c2b8", "haproxy": "#8172b3", "socat": "#b38ac2"}
+
+
+def plot(path, title, ylabel, xlabels, series, log=False):
+    """series: {contender: [median, min, max or None for each of xlabels]}; bars, and lines from min to max."""
+    names = sorted(series, key=place)
+    width = 0.8 / len(names)
+    script = [f'set terminal svg size 900,420 font "sans-serif,13" background "white"',
+              f'set output "{path}"', f'set title "{title}"', f'set ylabel "{ylabel}"',
+              "set style fill solid 0.9 noborder", f"set boxwidth {width * 0.92}",
+              "set key outside right top", "set pointintervalbox 0", "set grid ytics lc rgb '#dddddd'", "set border 3",
+              "set xtics nomirror", "set ytics nomirror",
+              "set xtics (" + ",".join(f'"{x}" {i}' for i, x in enumerate(xlabels)) + ")",
+              f"set xrange [-0.5:{len(xlabels) - 0.5}]", "set logscale y" if log else "set yrange [0:*]"]
+    plots, data = [], []
+    for n, name in enumerate(names):
+        shift = (n - (len(names) - 1) / 2) * width
+        points = [f"{i + shift:.4f} {v[0]} {v[1]} {v[2]}" for i, v in enumerate(series[name]) if v]
+        block = f"$d{n}"
+        script.append("\n".join([f"{block} << EOD"] + points + ["EOD"]))
+        colour = COLOURS.get(name, "#000000")
+        plots.append(f"{block} using 1:2 with boxes lc rgb '{colour}' title '{name}'")
+        data.append(f"{block} using 1:2:3:4 with yerrorbars pt -1 lw 1.2 lc rgb '#333333' notitle")
+    script.append("plot " + ", ".join(plots + data))
+    done = subprocess.run(["gnuplot"], input="\n".join(script), text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"scripts/bench: gnuplot: {done.stderr.strip().splitlines()[-1]}")
+
+
+def series_of(results, lane, metric, columns):
+    """columns: {label: case}. Only what was measured."""
+    series = {}
+    labels = [label for label, case in columns.items()
+              if any(r["lane"] == lane and r["case"] == case and r["metric"] == metric for r in results)]
+    for i, label in enumerate(labels):
+        for r in results:
+            if r["lane"] == lane and r["case"] == columns[label] and r["metric"] == metric:
+                series.setdefault(r["contender"], [None] * len(labels))[i] = (r["median"], r["min"], r["max"])
+    return labels, series
+
+
+# name, lane, metric, title, axis, {label: case}, logarithmic
+PLOTS = [
+    ("packets-ethernet", "packets", "cpu", "CPU time per 64-byte packet, Ethernet to Ethernet",
+     "ns of CPU per packet (less is better)",
+     {"UDP 1": "udp to eth, 1 connections, in", "UDP 1000": "udp to eth, 1000 connections, in",
+      "UDP 65536": "udp to eth, 65536 connections, in", "UDP 500000": "udp to eth, 500000 connections, in",
+      "TCP 1000": "tcp to eth, 1000 connections, in"}, False),
+    ("packets-tunnel", "packets", "cpu", "CPU time per 64-byte packet, 1000 connections, Ethernet to a TUN and back",
+     "ns of CPU per packet (less is better)",
+     {"UDP to home": "udp to tun, 1000 connections, in", "UDP back": "udp to tun, 1000 connections, back",
+      "TCP to home": "tcp to tun, 1000 connections, in", "TCP back": "tcp to tun, 1000 connections, back"}, False),
+    ("conns", "conns", "cpu", "CPU time per TCP connection (connect, request, answer, close)",
+     "µs of CPU per connection (less is better)",
+     {f"{n} maps": f"{n} maps" for n in (1, 100, 1000, 10000)}, True),
+    ("bulk-cpu", "bulk", "cpu", "CPU time per gigabyte", "s of CPU per GB (less is better)",
+     {"TCP": "tcp, 1 stream", "TCP, 4 streams": "tcp, 4 streams", "UDP": "udp",
+      "TCP, WireGuard": "tcp through WireGuard"}, True),
+    ("latency", "latency", "p99", "Time to an answer, 99th percentile", "µs (less is better)",
+     {"TCP, idle": "tcp, idle", "TCP, beside a bulk transfer": "tcp, beside bulk",
+      "UDP, idle": "udp, idle"}, True),
+]
+
+
+def plot_all(data, directory):
+    os.makedirs(directory, exist_ok=True)
+    written = []
+    if not shutil.which("gnuplot"):
+        print("scripts/bench: no plots: gnuplot is not there: scripts/deps bench", file=sys.stderr)
+        return written
+    for name, lane, metric, title, axis, columns, log in PLOTS:
+        labels, series = series_of(data["results"], lane, metric, columns)
+        if series:
+            plot(f"{directory}/{name}.svg", title, axis, labels, series, log)
+            written.append((name, lane, title))
+    return written
+
+
+# ---- docs ------------------------------------------------------------------------------------
+
+
+def doc_lane(data, lane):
+    """A table for each metric: a row for each case, a column for each contender."""
+    tables = {}
+    for (case, metric, unit), entries in cases(data["results"], lane):
+        tables.setdefault((metric, unit), {})[case] = {r["contender"]: r for r in entries}
+    out = []
+    for (metric, unit), by_case in tables.items():
+        contenders = sorted({c for row in by_case.values() for c in row}, key=place)
+        out += ["", "| " + " | ".join([f"{metric}, {unit}" if unit else metric] + contenders) + " |",
+                "| --- |" + " ---: |" * len(contenders)]
+        out += ["| " + " | ".join([case] + [doc_cell(row.get(c), lane) for c in contenders]) + " |"
+                for case, row in by_case.items()]
+    return "\n".join(out[1:]) if out else "(not measured)"
+
+
+def doc_cell(result, lane):
+    if not result:
+        return ""
+    if result["ratio"] is None or result["contender"] == base_of(lane):
+        return number(result["median"])
+    return f"{number(result['median'])} ({result['ratio']:.2f})"
+
+
+def doc_targets(data):
+    out = ["| what | target | measured | |", "| --- | --- | --- | --- |"]
+    return "\n".join(out + [f"| {t['what']} | {t['target']} | {t['measured']} | {t['verdict']} |"
+                            for t in data["targets"]])
+
+
+def doc_run(data):
+    return "\n".join([run_line(data) + ".", ""] + [f"- {n}" for n in data["notes"]]).strip()
+
+
+def write_docs():
+    data = load()
+    plots = plot_all(data, "docs/bench")
+    parts = {lane: doc_lane(data, lane) for lane in LANES}
+    parts["targets"] = doc_targets(data)
+    parts["run"] = doc_run(data)
+    for lane in LANES:
+        shown = "".join(f"![{title}](bench/{name}.svg)\n\n" for name, of, title in plots if of == lane)
+        parts[lane] = shown + parts[lane]
+    with open(DOC) as f:
+        text = f.read()
+    for name, part in parts.items():
+        pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.S)
+        text, count = pattern.subn(lambda m: f"{m[1]}{part}\n{m[2]}", text)
+        if count != 1:
+            sys.exit(f"scripts/bench: {DOC}: it takes one pair of markers <!-- bench:{name} -->")
+    with open(DOC, "w") as f:
+        f.write(text)
+    with open("docs/bench/run.txt", "w") as f:
+        print_all(data, f)
+    print(f"written: {DOC}, and in docs/bench run.txt and {len(plots)} plots")
+
+
+# ---- the gate --------------------------------------------------------------------------------
+
+
+def gate_ratios(data):
+    """What a quick run can tell: fwdctl's CPU time as a ratio to that of iptables, or of the reference program."""
+    return {f"{r['lane']}: {r['case']}: {r['contender']}": r["ratio"] for r in data["results"]
+            if r["ratio"] and r["contender"].startswith("fwdctl") and r["metric"] in ("cpu", "run")
+            # Of these a quick run has a thousand packets, which is too few.
+            and not r["case"].endswith(("open", "answer", "confirm"))}
+
+
+def set_gate():
+    ratios = gate_ratios(load())
+    with open(RATIOS, "w") as f:
+        f.write("# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
+                "# What scripts/bench --gate compares with; written by scripts/bench --set-gate.\n")
+        f.writelines(f"{ratio:.3f}  {name}\n" for name, ratio in ratios.items())
+    print(f"written: {RATIOS}, {len(ratios)} ratios")
+
+
+def gate():
+    now = gate_ratios(load())
+    worse = missing = 0
+    with open(RATIOS) as f:
+        lines = [line.strip().split(None, 1) for line in f if line.strip() and not line.startswith("#")]
+    for committed, name in lines:
+        if name not in now:
+            missing += 1
+            print(f"gate: {name}: not measured")
+        elif now[name] > float(committed) * TOLERANCE:
+            worse += 1
+            print(f"gate: {name}: {now[name]:.3f}, over 15 % worse than {committed}")
+    print(f"gate: {len(lines)} ratios, {worse} worse, {missing} not measured")
+    return 1 if worse or missing == len(lines) else 0
+
+
+def main():
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
+    if what == "results" and len(sys.argv) == 4:
+        data = make_results(sys.argv[2], sys.argv[3])
+        with open(RESULTS, "w") as f:
+            json.dump(data, f, indent=1)
+        plot_all(data, f"{DIR}/plots")
+        print_all(data, sys.stdout)
+        print(f"all of it in {RESULTS}, plots in {DIR}/plots")
+    elif what == "gate":
+        return gate()
+    elif what == "set-gate":
+        set_gate()
+    elif what == "write-docs":
+        write_docs()
+    else:
+        sys.exit(__doc__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The targets that fwdctl has set itself, held against what was measured."""
+
+import statistics
+
+
+def paired(ours, theirs):
+    """The median of the rounds' ratios. Rounds are dictionaries; a round is a short time, in which the machine is
+    the same for both."""
+    ratios = [value / theirs[r] for r, value in ours.items() if theirs.get(r)]
+    return statistics.median(ratios) if ratios else None
+
+
+def mean(values):
+    values = [v for v in values if v is not None]
+    return sum(values) / len(values) if values else None
+
+
+class Measured:
+    """The figures of a run; None where something wasn't measured."""
+
+    def __init__(self, results):
+        self.by_key = {(r["lane"], r["case"], r["metric"], r["contender"]): r for r in results}
+
+    def __call__(self, lane, case, metric, contender, what="median"):
+        r = self.by_key.get((lane, case, metric, contender))
+        return r[what] if r else None
+
+    def ratio(self, lane, metric, ours, theirs):
+        """ours and theirs: (case, contender)"""
+        a, b = (self(lane, case, metric, contender, "rounds") for case, contender in (ours, theirs))
+        return paired(a, b) if a and b else None
+
+
+def judge(results):
+    m = Measured(results)
+    rows = []
+
+    def target(what, limit, value, text=None):
+        if value is not None:
+            rows.append({"what": what, "target": text or f"at most {limit:.2f}", "measured": f"{value:.2f}",
+                         "verdict": "holds" if value <= limit else "misses"})
+
+    def packets(ours, theirs, to, size):
+        cases = [f"{proto} to {to}, {size} connections, {way}" for proto in ("udp", "tcp") for way in ("in", "back")]
+        return mean(m.ratio("packets", "cpu", (c, ours), (c, theirs)) for c in cases)
+
+    def growth(ours):
+        return mean(m.ratio("packets", "cpu", (f"udp to eth, 500000 connections, {way}", ours),
+                            (f"udp to eth, 1000 connections, {way}", ours)) for way in ("in", "back"))
+
+    target("tc, CPU per packet, to iptables", 0.60, packets("fwdctl-tc", "iptables-nft", "eth", 1000))
+    target("tc, CPU per packet, to plain forwarding", 1.0, packets("fwdctl-tc", "plain", "eth", 1000))
+    target("tc to an L3 device, to iptables", 0.65, packets("fwdctl-tc", "iptables-nft", "tun", 1000))
+    target("XDP, CPU per packet, to iptables", 0.25, packets("fwdctl-xdp", "iptables-nft", "eth", 1000))
+    target("XDP, CPU per packet, to bare redirect", 1.5, packets("fwdctl-xdp", "xdp-redirect", "eth", 1000))
+    for ours in ("fwdctl-tc", "fwdctl-xdp"):
+        target(f"{ours}: a new TCP connection, 1 map, to iptables", 0.5,
+               m.ratio("conns", "cpu", ("1 maps", ours), ("1 maps", "iptables-nft")))
+        target(f"{ours}: a new TCP connection, 10,000 maps to 1", 1.05,
+               m.ratio("conns", "cpu", ("10000 maps", ours), ("1 maps", ours)))
+        target(f"{ours}: a packet of 500,000 connections to one of 1,000", 2.0, growth(ours))
+        target(f"{ours}: a packet of 500,000 connections, to iptables", 0.5,
+               packets(ours, "iptables-nft", "eth", 500000))
+    for case in ("tcp, 1 stream", "tcp, 4 streams"):
+        ours = (case, "fwdctl-tc")
+        target(f"bulk, {case}: iptables' rate to ours", 1.0, m.ratio("bulk", "rate", (case, "iptables-nft"), ours))
+        target(f"bulk, {case}: plain forwarding's rate to ours", 1.03, m.ratio("bulk", "rate", (case, "plain"), ours))
+        target(f"bulk, {case}: CPU per GB, to iptables", 1.0, m.ratio("bulk", "cpu", ours, (case, "iptables-nft")))
+    million = "1000000 connections"
+    target("memory per connection, bytes", 400, m("scale", million, "memory", "fwdctl-tc"), "at most 400")
+    target("memory per connection, to nf_conntrack", 1.0,
+           m.ratio("scale", "memory", (million, "fwdctl-tc"), (million, "iptables-nft")))
+    for ours in ("fwdctl-tc", "fwdctl-xdp"):
+        target(f"{ours}: a refused packet to an established one", 2.0,
+               m.ratio("refused", "cpu", ("refused", ours), ("established", ours)))
+    for case in ("tcp, idle", "tcp, beside bulk"):
+        over_plain(m, case, target)
+    fastest = [c for c in ("iptables-nft", "iptables-legacy", "nftables") if m("control", "adding", "time", c)]
+    if fastest:
+        best = min(fastest, key=lambda c: m("control", "adding", "time", c))
+        target(f"maps added, time for each, to {best}", 1.0,
+               m.ratio("control", "time", ("adding", "fwdctl-tc"), ("adding", best)))
+    return rows
+
+
+def over_plain(m, case, target):
+    """Not measurable above noise: the difference is within what plain forwarding's own rounds differ by."""
+    ours, plain, low, high = (m("latency", case, "p99", c, w) for c, w in (
+        ("fwdctl-tc", "median"), ("plain", "median"), ("plain", "min"), ("plain", "max")))
+    if ours is not None and plain is not None:
+        target(f"p99 over plain forwarding, {case}, µs", high - low, ours - plain,
+               f"at most plain's own spread, {high - low:.1f}")

@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * traffic: opens connections through a gateway, keeps sending packets of them, and tells what CPU
+ * time the gateway took for each: the run time of the NAPI thread that receives them
+ * (/proc/PID/schedstat), so generator and sink don't count.
+ *
+ *   client g0 ──▸ eth0 gateway eth1 ──▸ h0 home         or, with --tun,  gateway wg0 ──▸ (a file)
+ *
+ * The generator runs on the client for what goes in and on home for what goes back; each has the
+ * sink on its device, which looks at every byte of every packet. One JSON line for each thing
+ * measured.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/if_tun.h>
+#include "flow.h"
+#include "traffic.skel.h"
+
+/* What hasn't arrived after so long is lost. It takes a while where others use the machine, too. */
+#define PATIENCE_US 200000
+/* Packets that are to be refused never arrive, and leave at this pace: 192 at a time. */
+#define REFUSED_US 1000
+/* veth's ring holds 256 frames, the TUN's queue 500. */
+#define WINDOW 192
+/* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */
+#define OPEN_AT_ONCE 8192
+#define SIZES_MAX    16
+
+enum { CLIENT, GATEWAY, HOME, HOSTS };
+
+struct device {
+	int ifindex;
+	__u8 mac[6];
+};
+
+static struct {
+	int netns[HOSTS];
+	struct device client, home, inner, outer; /* the gateway's: inner towards home */
+	const char *gateway, *inner_name;
+	int tcp, tun, plain, redirect, refused, known; /* as getopt_long() has flags */
+	__u8 proto;
+	struct flow_view outside, inside;
+	__u32 services;
+	__u32 sizes[SIZES_MAX];
+	__u32 n_sizes;
+	__u64 packets;
+	int tun_fd;
+	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
+	struct traffic *bpf;
+} t = {.services = 1, .packets = 200000, .tun_fd = -1};
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("traffic: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static __u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static __u32 address(const char *text)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1)
+		die("\"%s\" is no IPv4 address", text);
+	return ntohl(addr.s_addr);
+}
+
+/* ---- hosts and devices --------------------------------------------------------------------- */
+
+static void host_enter(int host)
+{
+	if (setns(t.netns[host], CLONE_NEWNET))
+		die("setns: %m");
+}
+
+static int host_open(const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %m (a network namespace, see ip-netns(8))", path);
+	return fd;
+}
+
+static struct device device_of(int host, const char *name)
+{
+	struct ifreq ifr = {};
+	struct device device = {};
+	int fd;
+
+	host_enter(host);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	device.ifindex = if_nametoindex(name);
+	if (!device.ifindex || ioctl(fd, SIOCGIFHWADDR, &ifr))
+		die("%s: %m", name);
+	memcpy(device.mac, ifr.ifr_hwaddr.sa_data, 6);
+	close(fd);
+	return device;
+}
+
+/* Attaching with IFF_NAPI is what gives the TUN something that a thread can be had for. */
+static int tun_open(const char *name)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_NAPI};
+	char command[256];
+	int fd;
+
+	host_enter(GATEWAY);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		die("/dev/net/tun: %m");
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
+	/* Not by our /sys, which shows another namespace's devices. The thread waits for more
+	 * packets once it has had some, or each one would wake it. */
+	snprintf(command, sizeof(command),
+		 "ip netns exec %s sh -c 'cd /sys/class/net/%s && echo 1 >threaded && "
+		 "echo 200000 >gro_flush_timeout && echo 1 >napi_defer_hard_irqs'",
+		 t.gateway, name);
+	if (system(command))
+		die("%s: no NAPI thread", name);
+	return fd;
+}
+
+/* The packets that a device of the gateway has received, by its own account. */
+static __u64 device_received(const char *name)
+{
+	unsigned long long packets = 0;
+	char line[512], found[32];
+	FILE *f;
+
+	host_enter(GATEWAY);
+	f = fopen("/proc/thread-self/net/dev", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 &&
+		    !strcmp(found, name))
+			break;
+	if (f)
+		fclose(f);
+	return packets;
+}
+
+/* ---- NAPI threads -------------------------------------------------------------------------- */
+
+/* When it was started, in the kernel's ticks; 0 if its name doesn't begin so. */
+static unsigned long long started_at(const char *pid, const char *name)
+{
+	unsigned long long ticks = 0;
+	char path[300], stat[1024] = "", *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = 0;
+	fclose(f);
+	at = strchr(stat, '(');
+	if (!at || strncmp(at + 1, name, strlen(name)))
+		return 0;
+	at = strrchr(stat, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
+}
+
+/* The thread of the youngest device of that name; it is given a CPU, and goes first there. */
+static void napi_find(const char *device, int cpu, char *path, size_t size)
+{
+	unsigned long long started, youngest = 0;
+	struct dirent *entry;
+	char name[32];
+	cpu_set_t cpus;
+	int pid = 0;
+	DIR *proc = opendir("/proc");
+
+	snprintf(name, sizeof(name), "napi/%s-", device);
+	while (proc && (entry = readdir(proc))) {
+		started = started_at(entry->d_name, name);
+		if (started && started >= youngest) {
+			youngest = started;
+			pid = atoi(entry->d_name);
+		}
+	}
+	closedir(proc);
+	if (!pid)
+		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
+		    device, device);
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(pid, sizeof(cpus), &cpus);
+	setpriority(PRIO_PROCESS, pid, -15);
+	snprintf(path, size, "/proc/%d/schedstat", pid);
+}
+
+static __u64 cpu_ns(const char *schedstat)
+{
+	unsigned long long ns = 0;
+	FILE *f = fopen(schedstat, "r");
+
+	if (!f || fscanf(f, "%llu", &ns) != 1)
+		die("%s: %m", schedstat);
+	fclose(f);
+	return ns;
+}
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+/* What was sent, what has become of it, and what it took. */
+struct result {
+	__u64 sent, received, right, wrong, cpu_ns, wall_ns;
+};
+
+static volatile struct flow_sent *sent(void)
+{
+	return &t.bpf->bss->sent;
+}
+
+static __u64 done(void)
+{
+	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
+
+	return arrived->right + arrived->wrong;
+}
+
+/* Each loss is waited for, so there must be an end to it. */
+static bool too_many_lost(const struct flow_order *order)
+{
+	return order->patience_us == PATIENCE_US && sent()->lost > order->count / 20 + WINDOW;
+}
+
+static void send_by_program(const struct flow_order *order)
+{
+	static __u8 frame[FLOW_FRAME_LEN];
+
+	while (sent()->packets < order->count && !too_many_lost(order)) {
+		__u64 left = order->count - sent()->packets;
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+			    .data_size_in = sizeof(frame), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+			    .repeat = left < 64 ? 64 : left);
+
+		if (bpf_prog_test_run_opts(bpf_program__fd(t.bpf->progs.generate), &opts))
+			die("BPF_PROG_RUN with live frames (kernel 5.18): %m");
+	}
+}
+
+/* What comes from the tunnel is written to the TUN's file, as a WireGuard of user space does. */
+static void send_by_tun(const struct flow_order *order)
+{
+	volatile struct flow_sent *s = sent();
+	__u8 ip[FLOW_IP_LEN];
+
+	while (s->packets < order->count && !too_many_lost(order)) {
+		if ((__s64)(s->packets - s->lost - done()) >= order->window) {
+			__u64 before = done(), until = now_ns() + order->patience_us * 1000ULL;
+
+			while (done() == before && now_ns() < until)
+				sched_yield();
+			if (done() == before)
+				s->lost = s->packets - before;
+			continue;
+		}
+		flow_make(ip, &order->kind, order->first + s->at);
+		s->at = (s->at + order->step) % order->flows;
+		while (write(t.tun_fd, ip, sizeof(ip)) < 0)
+			if (errno != EAGAIN)
+				die("write to the TUN: %m");
+		s->packets++;
+	}
+}
+
+/* Discards what goes to the tunnel, after a look at it. */
+static void *tun_reader(void *unused)
+{
+	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
+	__u8 ip[2048];
+
+	for (;;) {
+		ssize_t len = read(t.tun_fd, ip, sizeof(ip));
+		struct flow_kind kind = t.bpf->bss->expected;
+
+		if (len < 0)
+			sched_yield();
+		if (len < FLOW_IP_LEN)
+			continue;
+		switch (flow_check(ip, &kind)) {
+		case FLOW_RIGHT:
+			arrived->right++;
+			break;
+		case FLOW_WRONG:
+			arrived->wrong++;
+			break;
+		case FLOW_FOREIGN:
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* Until all has arrived, or nothing comes any more. */
+static void wait_for_rest(void)
+{
+	__u64 before = done(), patience = t.bpf->bss->order.patience_us * 1000ULL;
+	__u64 until = now_ns() + patience;
+
+	while (done() < sent()->packets && now_ns() < until) {
+		if (done() != before) {
+			before = done();
+			until = now_ns() + patience;
+		}
+		usleep(100);
+	}
+}
+
+static void order_fill(struct flow_order *order, bool in)
+{
+	const struct device *from = in ? &t.client : &t.home, *to = in ? &t.outer : &t.inner;
+
+	order->kind.view = in ? t.outside : t.inside;
+	order->kind.proto = t.proto;
+	order->kind.services = t.services;
+	order->kind.to_service = in;
+	order->kind.ttl = FLOW_TTL;
+	order->window = WINDOW;
+	if (!order->patience_us)
+		order->patience_us = PATIENCE_US;
+	order->ifindex = from->ifindex;
+	memcpy(order->ether, to->mac, 6);
+	memcpy(order->ether + 6, from->mac, 6);
+	order->ether[12] = 0x08;
+}
+
+static struct result run(struct flow_order *order, bool in)
+{
+	const char *napi = in ? t.napi_in : t.napi_back, *device = in ? "eth0" : t.inner_name;
+	struct traffic__bss *bss = t.bpf->bss;
+	struct result r;
+
+	order_fill(order, in);
+	bss->expected = order->kind;
+	bss->expected.view = in ? t.inside : t.outside;
+	bss->expected.ttl = t.redirect ? FLOW_TTL : FLOW_TTL - 1;
+	bss->order = *order;
+	memset(&bss->sent, 0, sizeof(bss->sent));
+	memset(&bss->arrived, 0, sizeof(bss->arrived));
+	bss->sent.since = now_ns();
+
+	r.received = device_received(device);
+	r.cpu_ns = cpu_ns(napi);
+	r.wall_ns = now_ns();
+	host_enter(in ? CLIENT : HOME);
+	if (!in && t.tun)
+		send_by_tun(order);
+	else
+		send_by_program(order);
+	r.wall_ns = now_ns() - r.wall_ns;
+	wait_for_rest();
+	usleep(1000); /* the thread's time is brought up to date when it sleeps */
+	r.cpu_ns = cpu_ns(napi) - r.cpu_ns;
+	r.received = device_received(device) - r.received;
+	r.sent = bss->sent.packets;
+	r.right = bss->arrived.right;
+	r.wrong = bss->arrived.wrong;
+	return r;
+}
+
+static void result_print(__u32 flows, const char *step, const char *way, const struct result *r)
+{
+	printf("{\"flows\":%u,\"step\":\"%s\",\"way\":\"%s\",\"sent\":%llu,\"received\":%llu,"
+	       "\"right\":%llu,\"wrong\":%llu,\"cpu_ns\":%llu,\"wall_ns\":%llu}\n",
+	       flows, step, way, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
+	fflush(stdout);
+}
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+static void result_add(struct result *sum, const struct result *r)
+{
+	sum->sent += r->sent;
+	sum->received += r->received;
+	sum->right += r->right;
+	sum->wrong += r->wrong;
+	sum->cpu_ns += r->cpu_ns;
+	sum->wall_ns += r->wall_ns;
+}
+
+static const struct handshake {
+	const char *step;
+	bool in;
+	__u8 tcp_flags;
+	__u32 seq, ack;
+} handshake[] = {
+    {"open", true, FLOW_SYN, 1000, 0},
+    {"answer", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
+    {"confirm", true, FLOW_ACK, 1001, 5001},
+};
+
+#define STEPS (sizeof(handshake) / sizeof(handshake[0]))
+
+static void connections_open(__u32 from, __u32 to)
+{
+	struct result sums[STEPS] = {};
+
+	for (__u32 first = from; first < to; first += OPEN_AT_ONCE)
+		for (size_t i = 0; i < STEPS; i++) {
+			const struct handshake *h = &handshake[i];
+			__u32 flows = to - first < OPEN_AT_ONCE ? to - first : OPEN_AT_ONCE;
+			struct flow_order order = {
+			    .kind = {.tcp_flags = h->tcp_flags, .seq = h->seq, .ack = h->ack},
+			    .first = first,
+			    .flows = flows,
+			    .step = 1,
+			    .count = flows};
+			struct result r = run(&order, h->in);
+
+			result_add(&sums[i], &r);
+		}
+	for (size_t i = 0; i < STEPS; i++)
+		result_print(to, handshake[i].step, handshake[i].in ? "in" : "back", &sums[i]);
+}
+
+/* A stride that comes by all flows, far enough that none lies beside the one before in memory. */
+static __u32 stride(__u32 flows)
+{
+	for (__u32 step = flows * 0.618;; step++) {
+		__u32 a = flows, b = step;
+
+		while (b) {
+			__u32 rest = a % b;
+
+			a = b;
+			b = rest;
+		}
+		if (a == 1)
+			return step;
+	}
+}
+
+static void packets_send(__u32 flows, bool in)
+{
+	struct flow_order order = {.kind = {.tcp_flags = FLOW_PSH | FLOW_ACK,
+					    .seq = in ? 1001 : 5001,
+					    .ack = in ? 5001 : 1001},
+				   .flows = flows,
+				   .step = stride(flows),
+				   .count = t.packets > flows ? t.packets : flows};
+	struct result r = run(&order, in);
+
+	result_print(flows, "established", in ? "in" : "back", &r);
+}
+
+/* The ports of all flows once more, of another visitor. */
+static void refused_send(__u32 flows)
+{
+	struct flow_order order = {.kind = {.tcp_flags = FLOW_SYN, .seq = 1000},
+				   .flows = flows,
+				   .step = stride(flows),
+				   .count = t.packets,
+				   .patience_us = REFUSED_US};
+	struct result r;
+
+	t.outside.client = address("198.51.100.77");
+	r = run(&order, true);
+	result_print(flows, "refused", "in", &r);
+}
+
+/* ---- starting ------------------------------------------------------------------------------ */
+
+static void xdp_attach(struct bpf_program *program, int host, int ifindex)
+{
+	struct bpf_link *link;
+
+	host_enter(host);
+	link = bpf_program__attach_xdp(program, ifindex);
+	if (!link)
+		die("XDP program \"%s\": %m", bpf_program__name(program));
+}
+
+static void detour_set(struct flow_detour *detour, const struct device *out,
+		       const struct device *to)
+{
+	detour->ifindex = out->ifindex;
+	memcpy(detour->ether, to->mac, 6);
+	memcpy(detour->ether + 6, out->mac, 6);
+}
+
+static void world_find(void)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	char sink_napi[32];
+
+	t.inner_name = t.tun ? "wg0" : "eth1";
+	if (t.tun)
+		t.tun_fd = tun_open("wg0");
+	t.outer = device_of(GATEWAY, "eth0");
+	t.inner = device_of(GATEWAY, t.inner_name);
+	t.client = device_of(CLIENT, "g0");
+	napi_find("eth0", 1 % cpus, t.napi_in, sizeof(t.napi_in));
+	napi_find(t.inner_name, 1 % cpus, t.napi_back, sizeof(t.napi_back));
+	napi_find("g0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
+	if (t.tun)
+		return;
+	t.home = device_of(HOME, "h0");
+	napi_find("h0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
+}
+
+static void programs_start(void)
+{
+	pthread_t reader;
+	cpu_set_t cpus;
+
+	t.bpf = traffic__open_and_load();
+	if (!t.bpf)
+		die("the generator could not be loaded: %m");
+	xdp_attach(t.bpf->progs.sink, CLIENT, t.client.ifindex);
+	if (!t.tun)
+		xdp_attach(t.bpf->progs.sink, HOME, t.home.ifindex);
+	else if (pthread_create(&reader, NULL, tun_reader, NULL))
+		die("no thread");
+	if (t.redirect) {
+		detour_set(&t.bpf->bss->detour_in, &t.inner, &t.home);
+		detour_set(&t.bpf->bss->detour_back, &t.outer, &t.client);
+		xdp_attach(t.bpf->progs.redirect_in, GATEWAY, t.outer.ifindex);
+		xdp_attach(t.bpf->progs.redirect_back, GATEWAY, t.inner.ifindex);
+	}
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void sizes_parse(char *text)
+{
+	for (char *part; (part = strsep(&text, ","));) {
+		__u32 size = atoi(part);
+
+		if (!size || t.n_sizes == SIZES_MAX ||
+		    (t.n_sizes && size <= t.sizes[t.n_sizes - 1]))
+			die("--flows: ascending numbers, %d at most", SIZES_MAX);
+		t.sizes[t.n_sizes++] = size;
+	}
+}
+
+static void argument(int option)
+{
+	switch (option) {
+	case 'c':
+		t.netns[CLIENT] = host_open(optarg);
+		break;
+	case 'g':
+		t.netns[GATEWAY] = host_open(t.gateway = optarg);
+		break;
+	case 'h':
+		t.netns[HOME] = host_open(optarg);
+		break;
+	case 'l':
+		t.outside.service = address(optarg);
+		break;
+	case 's':
+		t.inside.client = address(optarg);
+		break;
+	case 't':
+		t.inside.service = address(optarg);
+		break;
+	case 'n':
+		t.services = atoi(optarg);
+		break;
+	case 'f':
+		sizes_parse(optarg);
+		break;
+	case 'p':
+		t.packets = atoll(optarg);
+		break;
+	case '?':
+		exit(2);
+	}
+}
+
+static void arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"client", 1, 0, 'c'}, /* names of network namespaces */
+	    {"gateway", 1, 0, 'g'},
+	    {"home", 1, 0, 'h'},
+	    {"listen", 1, 0, 'l'}, /* addresses: the map's, */
+	    {"source", 1, 0, 's'}, /* what home sees, */
+	    {"target", 1, 0, 't'}, /* and home's */
+	    {"services", 1, 0, 'n'},
+	    {"flows", 1, 0, 'f'},   /* how many, ascending */
+	    {"packets", 1, 0, 'p'}, /* at least, for each figure */
+	    {"tcp", 0, &t.tcp, 1},
+	    {"tun", 0, &t.tun, 1},
+	    {"plain", 0, &t.plain, 1},       /* no translation is expected */
+	    {"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
+	    {"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
+	    {"known", 0, &t.known, 1},       /* the connections are there already */
+	    {},
+	};
+
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+		argument(option);
+	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
+		die("--client, --gateway, --home, --target and --flows are needed");
+	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
+		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);
+	t.plain |= t.redirect;
+	t.proto = t.tcp ? FLOW_TCP : FLOW_UDP;
+	/* Without NAT the two sides see the same. */
+	if (t.plain)
+		t.outside = t.inside = (struct flow_view){.service = t.inside.service};
+}
+
+int main(int argc, char **argv)
+{
+	__u32 opened = 0;
+
+	arguments(argc, argv);
+	world_find();
+	programs_start();
+	for (__u32 i = 0; i < t.n_sizes; i++) {
+		if (!t.plain && !t.known)
+			connections_open(opened, t.sizes[i]);
+		opened = t.sizes[i];
+		packets_send(opened, true);
+		if (t.refused)
+			refused_send(opened);
+		else
+			packets_send(opened, false);
+	}
+	return 0;
+}
