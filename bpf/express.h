@@ -2,7 +2,7 @@
 /*
  * The journey of those packets that are nearly all of the traffic, without any stop: TCP and UDP of a known
  * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
- * has made anything of the frame, it costs a quarter.
+ * has made anything of the frame, that is cheap (docs/benchmarks.md).
  *
  * All others go on to tc, as they came and uncounted: it is the same table that both look into, so what one
  * hook begins the other can go on with. The steps are the pipeline's own.

@@ -65,7 +65,8 @@ struct fwd_fragment_copy {
  * Those whose first fragment has come and is ours; and all others, which may be anybody's. Apart, so that a
  * flood of the latter makes fwdctl forget none of the former (RFC 4787 REQ-14 a).
  *
- * None of these is pinned: all fragments of a datagram come in by one device, and none lives for long.
+ * None of these is pinned, each device has its own (3 MB): all fragments of a datagram come in by one device, and
+ * none lives for long.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
