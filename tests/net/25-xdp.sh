@@ -171,6 +171,7 @@ test_other_end_without_xdp() {
 test_refused() {
 	local name
 	topology
+	take_from_xdp
 	for name in dummy0 dummy1; do
 		on gateway ip link add $name type dummy || on gateway ip link add $name type ifb ||
 			skip "neither dummy nor ifb devices here"
