@@ -292,9 +292,22 @@ def doc_run(data):
     return "\n".join([run_line(data) + ".", ""] + [f"- {n}" for n in data["notes"]]).strip()
 
 
+LICENCE = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause"
+
+
+def sign(path):
+    """Every file of the repository says its licence, the plots too."""
+    with open(path) as f:
+        declaration, rest = f.read().split("\n", 1)
+    with open(path, "w") as f:
+        f.write(f"{declaration}\n<!-- {LICENCE} -->\n{rest}")
+
+
 def write_docs():
     data = load()
     plots = plot_all(data, "docs/bench")
+    for name, _, _ in plots:
+        sign(f"docs/bench/{name}.svg")
     parts = {lane: doc_lane(data, lane) for lane in LANES}
     parts["targets"] = doc_targets(data)
     parts["run"] = doc_run(data)
@@ -311,6 +324,7 @@ def write_docs():
     with open(DOC, "w") as f:
         f.write(text)
     with open("docs/bench/run.txt", "w") as f:
+        print(f"{LICENCE}", file=f)
         print_all(data, f)
     print(f"written: {DOC}, and in docs/bench run.txt and {len(plots)} plots")
 
