@@ -53,9 +53,10 @@ test_removal_while_home_sends() {
 	topology
 	maps_and_services
 	fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
-	start_peer ends client get $MAP4 --size $((200 << 20)) --timeout 5
-	# It is well under way: 1000 packets.
-	start flows client tcpdump -i eth0 -nn -c 1000 --immediate-mode src port 8000
+	# The server makes all of it up before it sends: 100 MiB, some two or three seconds.
+	start_peer ends client get $MAP4 --size $((100 << 20)) --timeout 12
+	# It is well under way: 300 packets, of up to 64 KiB.
+	start flows client tcpdump -i eth0 -nn -c 300 --immediate-mode src port 8000
 	finish flows >/dev/null
 	start_peer stays client get $GATEWAY:9000 --size $((10 << 20)) --timeout 5
 	fwd map del tcp $MAP4
