@@ -119,7 +119,8 @@ __noinline int conn_end_entry(const struct fwd_tuple *tuple, const struct fwd_co
 	return conn ? conn_end(&forward, conn->slot, FWD_END_OTHER) : 0;
 }
 
-/* The entry that the packet belongs to, or NULL. One lookup for a packet of a known connection. */
+/* The entry that the packet belongs to, or NULL. One lookup for a packet of a known connection. A SYN in the place
+ * of one that is over ends it, but not where its TTL keeps it from being sent on: nothing would come instead. */
 static __always_inline struct fwd_conn *conn_lookup(const struct fwd_pkt *pkt)
 {
 	struct fwd_conn *conn = bpf_map_lookup_elem(&conns, &pkt->tuple);
@@ -177,7 +178,7 @@ static __always_inline void conn_confirm(struct fwd_conn *forward, const struct 
 		return;
 	forward->slot = index;
 	slot_fill(slot, key, check_at);
-	slot_check_by(old, clock_now());
+	slot_check_by(old, forward->last_seen); /* at once */
 }
 
 /* What conn_track() does for the few packets that change what is known. */

@@ -47,18 +47,18 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	return (__u16)~sum;
 }
 
-/* The checksum of the pseudo header alone of `len` bytes of TCP or UDP (RFC 9293 3.1, RFC 8200 8.1). What marks
- * an address as IPv4's is all ones, and adds nothing. */
-static __always_inline __u16 csum_pseudo(const struct fwd_tuple *tuple, __u32 len)
+/* The sum of the pseudo header of len bytes of proto (RFC 9293 3.1, RFC 8200 8.1). What marks an address as
+ * IPv4's is all ones, and adds nothing. */
+static __always_inline __u32 csum_pseudo(const struct fwd_addr *saddr, const struct fwd_addr *daddr,
+					 __u8 proto, __u32 len)
 {
-	__u64 sum = (__u64)__builtin_bswap32(len) + __builtin_bswap32(tuple->proto);
+	__u64 sum = (__u64)__builtin_bswap32(len) + __builtin_bswap32(proto);
 	int i;
 
 #pragma unroll
 	for (i = 0; i < 4; i++)
-		sum += (__u64)tuple->saddr.w[i] + tuple->daddr.w[i];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return csum_fold(csum_add((__u32)sum, (__u32)(sum >> 32)));
+		sum += (__u64)saddr->w[i] + daddr->w[i];
+	return csum_add((__u32)sum, (__u32)(sum >> 32));
 }
 
 /* The checksum field of a header whose covered bytes changed by delta. */

@@ -54,6 +54,12 @@ static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 	return ctx_data_end(ctx) - ctx_data(ctx);
 }
 
+/* What a driver gives to XDP is a packet as it came. */
+static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
+{
+	return 0;
+}
+
 static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 {
 	return 1;

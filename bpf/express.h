@@ -46,9 +46,11 @@ static __always_inline bool express_sum_is_there(fwd_ctx *ctx, const struct fwd_
 {
 	bool tcp = pkt->tuple.proto == IPPROTO_TCP;
 	__u32 off = pkt->l4_off + (tcp ? TCP_CHECK_OFF : UDP_CHECK_OFF);
+	__u32 pseudo = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, pkt->tuple.proto,
+				   pkt->bytes - (pkt->l4_off - pkt->l3_off));
 	const __u16 *check = ctx_at(ctx, off, sizeof(*check));
 
-	return check && *check != (__u16)~csum_pseudo(&pkt->tuple, pkt->bytes - (pkt->l4_off - pkt->l3_off));
+	return check && *check != (__u16)~csum_fold(pseudo);
 }
 
 static __always_inline bool express_takes(fwd_ctx *ctx, const struct fwd_pkt *pkt)
@@ -65,7 +67,7 @@ static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struc
 	int action = way->refreshed ? ctx_send(way) : ctx_pass();
 	__u8 refreshes = way->by_xdp;
 
-	if (action == ctx_pass() || (way->mtu && pkt->bytes > way->mtu))
+	if (action == ctx_pass() || !way_is_wide_enough(way, pkt->bytes))
 		return ctx_pass();
 	if (way_is_fresh(way, pkt->now))
 		return action;
@@ -73,7 +75,7 @@ static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struc
 		return ctx_pass();
 	way_follow(pkt, conn, ctx_ifindex(ctx));
 	if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way->refreshed ||
-	    (way->mtu && pkt->bytes > way->mtu))
+	    !way_is_wide_enough(way, pkt->bytes))
 		return ctx_pass();
 	way->by_xdp = refreshes + 1;
 	return ctx_send(way);
@@ -95,8 +97,7 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 	if (*action == ctx_pass())
 		return FWD_NOT_OURS;
 
-	/* Padding of the link is not part of the packet (RFC 894). */
-	if (ctx_len(ctx) > pkt->l3_off + pkt->bytes && !ctx_trim(ctx, pkt->l3_off + pkt->bytes))
+	if (!translate_drop_padding(ctx, pkt))
 		return FWD_TRANSLATE;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);

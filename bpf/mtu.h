@@ -132,7 +132,7 @@ static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd
 static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt,
 					   const struct fwd_way *way)
 {
-	if (!way->mtu || mtu_packet_len(ctx, pkt) <= way->mtu)
+	if (way_is_wide_enough(way, mtu_packet_len(ctx, pkt)))
 		return false;
 	pkt->cut = cut_is_possible(ctx, pkt, way->mtu);
 	return pkt->dont_fragment || (!pkt->cut && way->link == FWD_LINK_ETHERNET);

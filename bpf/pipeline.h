@@ -39,9 +39,7 @@ static __always_inline struct fwd_scratch *scratch_get(void)
 static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					     struct fwd_conn *conn, enum fwd_ttl ttl)
 {
-	/* Padding of the link is not part of the packet (RFC 894). */
-	if (ctx_len(ctx) > pkt->l3_off + pkt->bytes && !ctx_gso_size(ctx) &&
-	    !ctx_trim(ctx, pkt->l3_off + pkt->bytes))
+	if (!translate_drop_padding(ctx, pkt))
 		return FWD_TRANSLATE;
 	if (pkt->is_error)
 		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;

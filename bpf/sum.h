@@ -34,20 +34,6 @@ static __noinline __u32 sum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum
 	return sum;
 }
 
-static __always_inline __u32 sum_addr(const struct fwd_addr *addr, __u32 sum)
-{
-	return bpf_csum_diff(NULL, 0, (__be32 *)addr, sizeof(*addr), sum);
-}
-
-/* ICMPv6's pseudo header (RFC 4443 2.3). len: of the ICMP message. */
-static __always_inline __u32 sum_pseudo_icmpv6(const struct fwd_addr *saddr,
-					       const struct fwd_addr *daddr, __u32 len, __u32 sum)
-{
-	sum = sum_addr(saddr, sum_addr(daddr, sum));
-	sum = csum_add(sum, __builtin_bswap32(len));
-	return csum_add(sum, __constant_htonl(IPPROTO_ICMPV6));
-}
-
 /* Is the ICMP checksum of an error right? An end would drop one that isn't (RFC 5508 REQ-3 a). One that
  * is longer than any should be isn't looked at. */
 __noinline bool sum_of_error_is_right(fwd_ctx *ctx, const struct fwd_pkt *pkt)
@@ -60,7 +46,7 @@ __noinline bool sum_of_error_is_right(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 	if (len > SUM_PACKET_MAX)
 		return true;
 	if (pkt->family == FWD_FAMILY_IPV6)
-		sum = sum_pseudo_icmpv6(&pkt->tuple.saddr, &pkt->tuple.daddr, len, sum);
+		sum = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, IPPROTO_ICMPV6, len);
 	return csum_fold(sum_packet(ctx, pkt->l4_off, len, sum)) == 0;
 }
 

@@ -49,6 +49,14 @@ static __always_inline bool translate_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt
 	return true;
 }
 
+/* Padding of the link is not part of the packet (RFC 894). False: the packet can't be cut. */
+static __always_inline bool translate_drop_padding(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	__u32 end = pkt->l3_off + pkt->bytes;
+
+	return ctx_len(ctx) <= end || ctx_gso_size(ctx) || ctx_trim(ctx, end);
+}
+
 /*
  * Gives the packet the addresses and ports of *to. False: it could not be written to, which after a
  * parse() that succeeded means that the kernel had no memory to unshare it; it must then be dropped,

@@ -140,6 +140,12 @@ static __always_inline bool way_is_fresh(const struct fwd_way *way, __u32 now)
 	return way->ifindex && way->refreshed && now - way->refreshed < WAY_MAX_AGE;
 }
 
+/* For len bytes of IP. */
+static __always_inline bool way_is_wide_enough(const struct fwd_way *way, __u32 len)
+{
+	return !way->mtu || len <= way->mtu;
+}
+
 /* The header that a frame leaves with. */
 static __always_inline void way_write_ethernet(const struct fwd_way *way, struct ethhdr *eth,
 					       enum fwd_family family)
