@@ -103,6 +103,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_NEIGHBOURS_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_neighbour);
+} neighbours SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct fwd_config);

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 2
+#define FWD_ABI_VERSION 3
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
@@ -60,7 +60,7 @@ struct fwd_way {
 	__u32 refreshed; /* ticks */
 	__u16 mtu;       /* of the device, bytes of IP */
 	__u8 link;       /* enum fwd_link, of the device ifindex */
-	__u8 by_xdp;     /* how often XDP has asked since tc did, see bpf/express.h */
+	__u8 pad;
 	__u8 dmac[6]; /* FWD_LINK_ETHERNET only */
 	__u8 smac[6];
 };
@@ -90,7 +90,9 @@ struct fwd_conn {
 	__u32 last_seen; /* ticks; of this direction */
 	__u64 packets;   /* of this direction; a GSO packet counts as its segments */
 	__u64 bytes;     /* of this direction, from the IP header on */
-	__u32 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
+	__u16 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
+	__u16 from;      /* FORWARD: the lower half of the index of the device that the last request came in by,
+			    as far as is known: enough to see that it is another one now */
 	__u32 rule_gen;  /* the connection ends when the rule's differs */
 	__u32 slot;      /* index into `slots`; right in the FORWARD entry only */
 	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both entries */
@@ -102,7 +104,7 @@ struct fwd_conn {
 	struct fwd_way way;
 };
 
-#define FWD_RULE_NONE 0xffffffffU
+#define FWD_RULE_NONE 0xffffU
 
 enum fwd_slot_state {
 	FWD_SLOT_FREE,
@@ -243,6 +245,19 @@ struct fwd_device_stats {
 	__u64 by_xdp;  /* of these, that XDP sent on */
 };
 
+/*
+ * A next hop whose entry in the kernel's neighbour table was used by one of our packets: a place of `neighbours`,
+ * found by a hash, and whoever came last has it. Those that share a place use their entries more often than they
+ * need to.
+ */
+#define FWD_NEIGHBOURS_MAX 256
+
+struct fwd_neighbour {
+	struct fwd_addr addr; /* as bpf_fib_lookup() says it: IPv4's in the first word */
+	__u32 ifindex;
+	__u32 used; /* ticks; 0: never */
+};
+
 /* One bit for each port; `ports` is an array indexed by enum fwd_ports. It answers "is this port
  * anybody's?" with one load, which is all that most of the host's own traffic costs. */
 enum fwd_ports {
@@ -328,6 +343,7 @@ _Static_assert(sizeof(struct fwd_rule) == 344, "ABI");
 _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");
+_Static_assert(sizeof(struct fwd_neighbour) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
 _Static_assert(sizeof(struct fwd_config) == 60, "ABI");
 _Static_assert(sizeof(struct fwd_request) == 48, "ABI");

@@ -25,6 +25,7 @@
 	X(DEVICES, "devices", FIXED)             \
 	X(DEVICE_STATS, "device_stats", FIXED)   \
 	X(XDP_DEVICES, "xdp_devices", FIXED)     \
+	X(NEIGHBOURS, "neighbours", FIXED)       \
 	X(PORTS, "ports", FIXED)                 \
 	X(CONFIG, "config", FIXED)               \
 	X(COUNTERS, "counters", FIXED)           \

@@ -110,6 +110,8 @@ all_down() {
 device_threads() {
 	local host=$1 dev pid cpu=0 wait=0
 	shift
+	# A sink that sleeps would be woken by the gateway, at the cost of the gateway.
+	[ "$host" = gateway ] || wait=20000
 	topo_option moderation && wait=200000
 	[ "$host" != gateway ] || cpu=$(($(nproc) - 1))
 	# shellcheck disable=SC2016
