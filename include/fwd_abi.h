@@ -148,6 +148,14 @@ enum fwd_rule_state {
 	FWD_RULE_DRAINING, /* deleted with --keep-connections: no new ones */
 };
 
+/* What a change of maps that is under way makes of this one, as soon as it is decided (user/rules.h). */
+enum fwd_rule_change {
+	FWD_CHANGE_NONE,
+	FWD_CHANGE_ADD,  /* FREE becomes ACTIVE */
+	FWD_CHANGE_END,  /* becomes FREE, and its connections end */
+	FWD_CHANGE_KEEP, /* becomes DRAINING */
+};
+
 #define FWD_SNAT_POOL_MAX 16
 #define FWD_NAME_LEN      32 /* with the final 0 */
 #define FWD_RULES_MAX     16384
@@ -166,7 +174,7 @@ struct fwd_rule {
 	__u8 any_listen; /* 1: listen is a wildcard */
 	__u8 snat;       /* enum fwd_snat */
 	__u8 snat_count; /* addresses in pool; 0: not resolved yet */
-	__u8 pad;
+	__u8 change;     /* enum fwd_rule_change; nothing to the programs */
 	__u16 mss; /* enum fwd_mss, or bytes */
 	__u16 pad2;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: from where the target gets ICMP errors */
@@ -295,6 +303,8 @@ struct fwd_config {
 	__u32 sweep_all;   /* raised: let the sweeper look at every connection now, due or not */
 	__u32 clock_offset; /* ticks added to the clock; for tests */
 	__u32 csum_ipv6;   /* 1: the kernel knows BPF_F_IPV6 in bpf_l4_csum_replace() */
+	__u32 change;      /* raised to odd: a change of `rules` is being written; to even: it is decided */
+	__u32 rules_end;   /* places of `rules` from here on were never in use */
 };
 
 /* `meta`, one element: who made these maps. Its layout never changes, only `abi` does. */
@@ -345,7 +355,7 @@ _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_neighbour) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
-_Static_assert(sizeof(struct fwd_config) == 60, "ABI");
+_Static_assert(sizeof(struct fwd_config) == 68, "ABI");
 _Static_assert(sizeof(struct fwd_request) == 48, "ABI");
 
 #endif

@@ -82,7 +82,7 @@ static enum fwd_exit count_one(const struct conn *conn, void *arg)
 }
 
 /* Makes the connection table as large as asked for; 0: as it is. */
-static enum fwd_exit fit_table(struct instance *in, const struct fwd_rule *rules,
+static enum fwd_exit fit_table(struct instance *in, const struct rules *rules,
 			       const struct device_list *list, __u32 connections, __u32 half_open)
 {
 	bool whole = instance_sizes_match(in);
@@ -428,12 +428,12 @@ static enum fwd_exit let_go_of_lone_xdp(const struct instance *in)
 	return xdp_detach(in, lone) ? FWD_NOT_DONE : device_write(in, lone);
 }
 
-static void check_forwarding(const struct fwd_rule *rules, const struct args *args)
+static void check_forwarding(const struct rules *rules, const struct args *args)
 {
 	bool v6 = false;
 
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_IPV6;
+	for_each_rule(rule, rules)
+		v6 |= rule->state == FWD_RULE_ACTIVE && rule->family == FWD_FAMILY_IPV6;
 	for (int i = 0; i < args->count; i++)
 		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_IPV4))
 			break;
@@ -497,7 +497,7 @@ static void say_memory(const struct instance *in)
 enum fwd_exit cmd_attach(const struct args *args)
 {
 	__u32 connections = 0, half_open = 0;
-	struct fwd_rule *rules = NULL;
+	struct rules rules = {};
 	struct plan *plans = NULL;
 	struct device_list list;
 	struct instance in;
@@ -517,18 +517,17 @@ enum fwd_exit cmd_attach(const struct args *args)
 	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
 		goto out;
 	plans = alloc_plans(args->count + 1);
-	rules = rules_open(&in);
-	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
-	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
-	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
+	if (!plans || rules_open(&in, &rules, 0) || devices_read(&in, &list) || claim_netns(&in, &list) ||
+	    devices_refresh(&in, &list) || fit_table(&in, &rules, &list, connections, half_open) ||
+	    rules_refresh_sources(&rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
 		goto out;
-	check_forwarding(rules, args);
+	check_forwarding(&rules, args);
 	if (connections || half_open)
 		say_memory(&in);
 	ret = FWD_DONE;
 out:
 	free_plans(plans, args->count + 1);
-	free(rules);
+	rules_close(&rules);
 	instance_close(&in);
 	return ret;
 }
