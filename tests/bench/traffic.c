@@ -10,26 +10,21 @@
  * sink on its device, which looks at every byte of every packet. One JSON line for each thing
  * measured.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/if_tun.h>
+#include "bench.h"
 #include "flow.h"
 #include "traffic.skel.h"
 
@@ -65,34 +60,6 @@ static struct {
 	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
 	struct traffic *bpf;
 } t = {.services = 1, .packets = 200000, .tun_fd = -1};
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("traffic: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static __u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static __u32 address(const char *text)
-{
-	struct in_addr addr;
-
-	if (inet_pton(AF_INET, text, &addr) != 1)
-		die("\"%s\" is no IPv4 address", text);
-	return ntohl(addr.s_addr);
-}
 
 /* ---- hosts and devices --------------------------------------------------------------------- */
 
