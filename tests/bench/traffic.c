@@ -618,7 +618,7 @@ static void arguments(int argc, char **argv)
 	    {"plain", 0, &t.plain, 1},       /* no translation is expected */
 	    {"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
 	    {"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
-	    {"known", 0, &t.known, 1},       /* the connections are there already */
+	    {"known", 0, &t.known, 1},       /* the connections are there, and get a packet */
 	    {},
 	};
 
@@ -649,7 +649,7 @@ int main(int argc, char **argv)
 		packets_send(opened, true);
 		if (t.refused)
 			refused_send(opened);
-		else
+		else if (!t.known)
 			packets_send(opened, false);
 	}
 	return 0;
