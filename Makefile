@@ -123,7 +123,7 @@ $(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
 
 fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
 
-# The benchmark's own BPF programs; and its programs, some of which use fwdctl's functions.
+# The benchmark's own programs, BPF ones included.
 $(B)/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard tests/bench/*.h)
 	$(call say,BPF,$@)
 	$(Q)mkdir -p $(@D)
@@ -134,10 +134,10 @@ $(B)/bench/%.skel.h: $(B)/bench/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
-$(B)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(BENCH_SKELS) $(USER_LIB_OBJS)
+$(B)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(BENCH_SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -I$(B)/bench $< $(USER_LIB_OBJS) -o $@ $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) -I$(B)/bench $< -o $@ $(USER_LIBS)
 
 bench: $(B)/fwdctl $(BENCH_PROGRAMS)
 

@@ -65,6 +65,8 @@ static __u32 fwd_device_index __attribute__((unused));
 static __u32 fwd_half_open __attribute__((unused)) = FWD_DEFAULT_HALF_OPEN;
 static __u32 fwd_connections __attribute__((unused)) = FWD_DEFAULT_CONNECTIONS;
 
+#define CTX_NEIGHBOUR_AGE FWD_TICKS(1)
+
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
 	return ctx->ifindex;

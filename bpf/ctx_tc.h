@@ -24,6 +24,9 @@ typedef struct __sk_buff fwd_ctx;
 /* Kernel 6.16, and stable trees since: see ctx_csum_l4(). Older headers lack it. */
 #define FWD_BPF_F_IPV6 (1ULL << 7)
 
+/* For so long the kernel's neighbour table can do without one of our packets: see bpf/neighbour.h. */
+#define CTX_NEIGHBOUR_AGE FWD_TICKS(1)
+
 /* The device that the packet came in by. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {

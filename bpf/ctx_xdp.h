@@ -32,6 +32,9 @@ struct {
 	__type(value, __u32);
 } xdp_devices SEC(".maps");
 
+/* As in ctx_tc.h. Not as often as there, because a packet that makes the detour by tc may be overtaken. */
+#define CTX_NEIGHBOUR_AGE FWD_TICKS(30)
+
 /* Not what the context says, which with a bond is the port that the frame came in by. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {

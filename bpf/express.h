@@ -15,13 +15,6 @@
 #include "verdict.h"
 #include "way.h"
 
-/*
- * So often in a row a way is found fresh enough by asking the FIB here. Then tc has to: its packet goes by the
- * kernel's neighbour table, which otherwise would never learn that the neighbour is in use, nor probe it. Not
- * each second, as tc itself does it, because a packet that makes this detour may be overtaken.
- */
-#define EXPRESS_WAY_REFRESHES 30
-
 /* What does not fit on the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -65,20 +58,18 @@ static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struc
 {
 	struct fwd_way *way = &conn->way;
 	int action = way->refreshed ? ctx_send(way) : ctx_pass();
-	__u8 refreshes = way->by_xdp;
 
 	if (action == ctx_pass() || !way_is_wide_enough(way, pkt->bytes))
 		return ctx_pass();
 	if (way_is_fresh(way, pkt->now))
 		return action;
-	if (refreshes >= EXPRESS_WAY_REFRESHES)
-		return ctx_pass();
 	way_follow(pkt, conn, ctx_ifindex(ctx));
-	if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way->refreshed ||
-	    !way_is_wide_enough(way, pkt->bytes))
+	if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way_is_wide_enough(way, pkt->bytes))
 		return ctx_pass();
-	way->by_xdp = refreshes + 1;
-	return ctx_send(way);
+	/* It is tc that can go by the neighbour table, and tc that is to ask once more. */
+	if (pkt->next_hop.how != FWD_HOP_NONE)
+		way->refreshed = 0;
+	return way->refreshed ? ctx_send(way) : ctx_pass();
 }
 
 /* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */

@@ -7,6 +7,7 @@
 
 #include "cut.h"
 #include "fragment.h"
+#include "neighbour.h"
 #include "translate.h"
 #include "way.h"
 
@@ -37,6 +38,7 @@ static __always_inline int forward_by_neighbour(const struct fwd_pkt *pkt, const
 
 	if (pkt->next_hop.how != FWD_HOP_KNOWN)
 		return bpf_redirect_neigh(way->ifindex, NULL, 0, 0);
+	neighbour_note(way->ifindex, &pkt->next_hop.addr, pkt->now);
 	neigh.nh_family = pkt->next_hop.family;
 	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
 	return bpf_redirect_neigh(way->ifindex, &neigh, sizeof(neigh), 0);

@@ -61,6 +61,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FWD_RULES_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct fwd_rule);
 } rules SEC(".maps");
@@ -100,6 +101,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fwd_device_stats);
 } device_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_NEIGHBOURS_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_neighbour);
+} neighbours SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

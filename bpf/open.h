@@ -111,6 +111,7 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 		return FWD_TABLE_FULL;
 	open->forward_key = pkt->tuple;
 	open->forward.slot = open->slot.index;
+	open->forward.from = ctx_ifindex(ctx);
 	open_plan_reply(ctx, open, pkt);
 	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
 	if (!slot)

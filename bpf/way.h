@@ -7,6 +7,7 @@
 
 #include "fib.h"
 #include "maps.h"
+#include "neighbour.h"
 
 #define WAY_MAX_AGE FWD_TICKS(1)
 
@@ -21,29 +22,55 @@ static __always_inline void way_set(struct fwd_way *way, const struct bpf_fib_lo
 	}
 }
 
-static __always_inline void next_hop_set(struct fwd_next_hop *hop, const struct bpf_fib_lookup *fib,
+/* Has the packet to go by the kernel's neighbour table? */
+static __always_inline void next_hop_set(struct fwd_pkt *pkt, const struct bpf_fib_lookup *fib,
 					 bool has_neighbour)
 {
-	hop->how = has_neighbour ? FWD_HOP_KNOWN : FWD_HOP_UNKNOWN;
+	struct fwd_next_hop *hop = &pkt->next_hop;
+
 	hop->family = fib->family; /* of the next hop: IPv4 may have an IPv6 one (RFC 5549) */
 	__builtin_memcpy(&hop->addr, fib->ipv6_dst, sizeof(hop->addr));
+	if (!has_neighbour)
+		hop->how = FWD_HOP_UNKNOWN;
+	else if (!neighbour_is_awake(fib->ifindex, &hop->addr, pkt->now))
+		hop->how = FWD_HOP_KNOWN;
 }
+
+/* By which device the target was last found while the address chosen for the map was the gateway's. */
+struct fwd_source_seen {
+	__u32 ifindex;
+	__u32 when; /* ticks */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWD_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct fwd_source_seen);
+} sources_seen SEC(".maps");
 
 /*
  * Is the address that fwdctl chose for the map still one of the gateway's? When WireGuard is down its
  * address is gone, the default route leads to the target, and what was meant for the tunnel would go
- * out in clear.
+ * out in clear. One answer is good for all of the map's connections, for a second and for one device.
  */
 static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					       const struct fwd_conn *conn)
+					       const struct fwd_conn *conn, __u32 ifindex)
 {
 	__u32 index = conn->rule;
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	struct fwd_source_seen *seen = bpf_map_lookup_elem(&sources_seen, &index);
 	struct bpf_fib_lookup fib;
 
-	if (conn->dir != FWD_DIR_FORWARD || !rule || rule->snat != FWD_SNAT_AUTO)
+	if (conn->dir != FWD_DIR_FORWARD || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
 		return true;
-	return !fib_found(fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr));
+	if (seen->ifindex == ifindex && pkt->now - seen->when < WAY_MAX_AGE)
+		return true;
+	if (fib_found(fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr)))
+		return false;
+	seen->ifindex = ifindex;
+	seen->when = pkt->now;
+	return true;
 }
 
 /*
@@ -68,13 +95,14 @@ static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
  * Where the requests come in now, if it isn't where the answers leave. Only for a connection that is in
  * the table: a plan has no source port of its own yet, and what looks like its twin is another visitor's.
  */
-__noinline int way_follow(const struct fwd_pkt *pkt, const struct fwd_conn *conn, __u32 ifindex)
+__noinline int way_follow(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 ifindex)
 {
 	struct fwd_tuple key;
 	struct fwd_conn *reply;
 
-	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || pkt->is_error)
+	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || pkt->is_error || conn->from == (__u16)ifindex)
 		return 0;
+	conn->from = ifindex;
 	tuple_of_twin(&key, conn, pkt->tuple.proto);
 	reply = bpf_map_lookup_elem(&conns, &key);
 	if (!reply || reply->way.ifindex == ifindex)
@@ -95,11 +123,8 @@ static __always_inline void way_to_self(struct fwd_pkt *pkt, struct fwd_conn *co
 /*
  * Makes conn->way good for this packet, which is going to leave with conn's addresses.
  *
- * Once a second the packet at hand asks the FIB, and that packet goes by bpf_redirect_neigh(): the
- * kernel's neighbour entry is then used and confirmed as if the kernel had forwarded it (a cached
- * MAC address alone would let it go stale, and nobody would probe a router that was exchanged). The
- * others use the MAC addresses found. Without a neighbour entry every packet goes that way, until
- * the address is resolved.
+ * Once a second the packet at hand asks the FIB; the others use the MAC addresses found. Without a neighbour entry
+ * every packet asks, and goes by bpf_redirect_neigh(), until the address is resolved.
  */
 __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
@@ -115,10 +140,10 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 		way_to_self(pkt, conn);
 		return FWD_FORWARDED;
 	}
-	if (!way_source_is_here(ctx, pkt, conn))
-		return FWD_NO_SOURCE;
 	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
+	if (!way_source_is_here(ctx, pkt, conn, reason == FWD_FORWARDED ? fib.ifindex : 0))
+		return FWD_NO_SOURCE;
 	if (reason != FWD_FORWARDED)
 		return reason;
 	device = bpf_map_lookup_elem(&devices, &fib.ifindex);
@@ -128,9 +153,8 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	way_set(&conn->way, &fib, device, has_neighbour);
 	conn->way.mtu = device_mtu(ctx, fib.ifindex);
 	if (device->link == FWD_LINK_ETHERNET)
-		next_hop_set(&pkt->next_hop, &fib, has_neighbour);
+		next_hop_set(pkt, &fib, has_neighbour);
 	/* 0 can come up as a time, too; then this is done once more. */
-	conn->way.by_xdp = 0;
 	conn->way.refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
 	return FWD_FORWARDED;
 }

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 2
+#define FWD_ABI_VERSION 3
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
@@ -60,7 +60,7 @@ struct fwd_way {
 	__u32 refreshed; /* ticks */
 	__u16 mtu;       /* of the device, bytes of IP */
 	__u8 link;       /* enum fwd_link, of the device ifindex */
-	__u8 by_xdp;     /* how often XDP has asked since tc did, see bpf/express.h */
+	__u8 pad;
 	__u8 dmac[6]; /* FWD_LINK_ETHERNET only */
 	__u8 smac[6];
 };
@@ -90,7 +90,9 @@ struct fwd_conn {
 	__u32 last_seen; /* ticks; of this direction */
 	__u64 packets;   /* of this direction; a GSO packet counts as its segments */
 	__u64 bytes;     /* of this direction, from the IP header on */
-	__u32 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
+	__u16 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
+	__u16 from;      /* FORWARD: the lower half of the index of the device that the last request came in by,
+			    as far as is known: enough to see that it is another one now */
 	__u32 rule_gen;  /* the connection ends when the rule's differs */
 	__u32 slot;      /* index into `slots`; right in the FORWARD entry only */
 	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both entries */
@@ -102,7 +104,7 @@ struct fwd_conn {
 	struct fwd_way way;
 };
 
-#define FWD_RULE_NONE 0xffffffffU
+#define FWD_RULE_NONE 0xffffU
 
 enum fwd_slot_state {
 	FWD_SLOT_FREE,
@@ -146,6 +148,14 @@ enum fwd_rule_state {
 	FWD_RULE_DRAINING, /* deleted with --keep-connections: no new ones */
 };
 
+/* What a change of maps that is under way makes of this one, as soon as it is decided (user/rules.h). */
+enum fwd_rule_change {
+	FWD_CHANGE_NONE,
+	FWD_CHANGE_ADD,  /* FREE becomes ACTIVE */
+	FWD_CHANGE_END,  /* becomes FREE, and its connections end */
+	FWD_CHANGE_KEEP, /* becomes DRAINING */
+};
+
 #define FWD_SNAT_POOL_MAX 16
 #define FWD_NAME_LEN      32 /* with the final 0 */
 #define FWD_RULES_MAX     16384
@@ -164,7 +174,7 @@ struct fwd_rule {
 	__u8 any_listen; /* 1: listen is a wildcard */
 	__u8 snat;       /* enum fwd_snat */
 	__u8 snat_count; /* addresses in pool; 0: not resolved yet */
-	__u8 pad;
+	__u8 change;     /* enum fwd_rule_change; nothing to the programs */
 	__u16 mss; /* enum fwd_mss, or bytes */
 	__u16 pad2;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: from where the target gets ICMP errors */
@@ -243,6 +253,19 @@ struct fwd_device_stats {
 	__u64 by_xdp;  /* of these, that XDP sent on */
 };
 
+/*
+ * A next hop whose entry in the kernel's neighbour table was used by one of our packets: a place of `neighbours`,
+ * found by a hash, and whoever came last has it. Those that share a place use their entries more often than they
+ * need to.
+ */
+#define FWD_NEIGHBOURS_MAX 256
+
+struct fwd_neighbour {
+	struct fwd_addr addr; /* as bpf_fib_lookup() says it: IPv4's in the first word */
+	__u32 ifindex;
+	__u32 used; /* ticks; 0: never */
+};
+
 /* One bit for each port; `ports` is an array indexed by enum fwd_ports. It answers "is this port
  * anybody's?" with one load, which is all that most of the host's own traffic costs. */
 enum fwd_ports {
@@ -280,6 +303,8 @@ struct fwd_config {
 	__u32 sweep_all;   /* raised: let the sweeper look at every connection now, due or not */
 	__u32 clock_offset; /* ticks added to the clock; for tests */
 	__u32 csum_ipv6;   /* 1: the kernel knows BPF_F_IPV6 in bpf_l4_csum_replace() */
+	__u32 change;      /* raised to odd: a change of `rules` is being written; to even: it is decided */
+	__u32 rules_end;   /* places of `rules` from here on were never in use */
 };
 
 /* `meta`, one element: who made these maps. Its layout never changes, only `abi` does. */
@@ -328,8 +353,9 @@ _Static_assert(sizeof(struct fwd_rule) == 344, "ABI");
 _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");
+_Static_assert(sizeof(struct fwd_neighbour) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
-_Static_assert(sizeof(struct fwd_config) == 60, "ABI");
+_Static_assert(sizeof(struct fwd_config) == 68, "ABI");
 _Static_assert(sizeof(struct fwd_request) == 48, "ABI");
 
 #endif

@@ -60,6 +60,11 @@ topo_in() {
 	nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@"
 }
 
+# topo_ip HOST: ip(8)'s commands, from standard input. One process for all of them; making one is what a topology costs.
+topo_ip() {
+	ip -n "$TOPO_PREFIX-$1" -batch -
+}
+
 topo_option() {
 	[[ " $TOPO_OPTIONS " == *" $1 "* ]]
 }
@@ -123,22 +128,21 @@ topo_wait() {
 topo_host() {
 	local host=$1
 	ip netns add "$TOPO_PREFIX-$host"
-	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
 	# No wait for duplicate addresses: there are none.
-	topo_in "$host" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
-		net.ipv6.conf.default.dad_transmits=0
-	topo_in "$host" ip link set lo up
+	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0
+	topo_ip "$host" <<<"link set lo up"
 }
 
 # topo_link HOST DEV HOST DEV: a cable.
 topo_link() {
 	local side
-	topo_in "$1" ip link add "$2" type veth peer name "$4" netns "$TOPO_PREFIX-$3"
+	topo_ip "$1" <<<"link add $2 type veth peer name $4 netns $TOPO_PREFIX-$3"
 	for side in "$1 $2" "$3 $4"; do
 		# shellcheck disable=SC2086
 		set -- $side
 		topo_option offload=off && topo_offload "$1" "$2" off
-		topo_in "$1" ip link set "$2" up
+		topo_ip "$1" <<<"link set $2 up"
 	done
 }
 
@@ -148,13 +152,17 @@ topo_offload() {
 
 # topo_address HOST DEV V4/LEN V6/LEN
 topo_address() {
-	topo_in "$1" ip addr add "$3" dev "$2"
-	topo_in "$1" ip -6 addr add "$4" dev "$2" nodad
+	topo_ip "$1" <<-END
+		addr add $3 dev $2
+		addr add $4 dev $2 nodad
+	END
 }
 
 topo_default_route() {
-	topo_in "$1" ip route add default via "$2"
-	[ -z "${3:-}" ] || topo_in "$1" ip -6 route add default via "$3"
+	topo_ip "$1" <<-END
+		route add default via $2
+		${3:+route add default via $3}
+	END
 }
 
 topo_forwarding() {
@@ -237,23 +245,30 @@ topo_phone() {
 # The firewall of product.md: nothing passes but ssh, WireGuard and what is said on wg0. No rule in
 # FORWARD at all. IPv6 can't do without neighbour discovery.
 topo_firewall() {
-	local tables type
-	for tables in iptables ip6tables; do
-		topo_in gateway $tables -P INPUT DROP
-		topo_in gateway $tables -P FORWARD DROP
-		topo_in gateway $tables -P OUTPUT DROP
-		topo_in gateway $tables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-		topo_in gateway $tables -A INPUT -p tcp --dport 22 -j ACCEPT
-		topo_in gateway $tables -A INPUT -p udp --dport $WG_PORT -j ACCEPT
-		topo_in gateway $tables -A INPUT -i wg0 -j ACCEPT
-		topo_in gateway $tables -A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-		topo_in gateway $tables -A OUTPUT -p udp --sport $WG_PORT -j ACCEPT
-		topo_in gateway $tables -A OUTPUT -o wg0 -j ACCEPT
-	done
-	for type in 133 134 135 136; do
-		topo_in gateway ip6tables -A INPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
-		topo_in gateway ip6tables -A OUTPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
-	done
+	local neighbours
+	neighbours=$(printf -- '-A %s -p icmpv6 --icmpv6-type %s -j ACCEPT\n' \
+		INPUT 133 INPUT 134 INPUT 135 INPUT 136 OUTPUT 133 OUTPUT 134 OUTPUT 135 OUTPUT 136)
+	topo_filter | topo_in gateway iptables-restore
+	topo_filter "$neighbours" | topo_in gateway ip6tables-restore
+}
+
+# topo_filter [LINES]
+topo_filter() {
+	cat <<-END
+		*filter
+		:INPUT DROP
+		:FORWARD DROP
+		:OUTPUT DROP
+		-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+		-A INPUT -p tcp --dport 22 -j ACCEPT
+		-A INPUT -p udp --dport $WG_PORT -j ACCEPT
+		-A INPUT -i wg0 -j ACCEPT
+		-A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+		-A OUTPUT -p udp --sport $WG_PORT -j ACCEPT
+		-A OUTPUT -o wg0 -j ACCEPT
+		${1:-}
+		COMMIT
+	END
 }
 
 # All steps. Any that fails ends it.

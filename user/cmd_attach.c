@@ -13,22 +13,13 @@
 #include "iface.h"
 #include "instance.h"
 #include "loader.h"
-#include "netdev.h"
+#include "mode.h"
 #include "output.h"
 #include "rules.h"
 #include "xdp.h"
 
 #define TABLE_MIN 16
 #define TABLE_MAX (16 * 1024 * 1024)
-
-/* --mode */
-enum wish {
-	WISH_NONE, /* auto; of a device that is attached, what was asked for last time */
-	WISH_AUTO,
-	WISH_TC,
-	WISH_XDP,
-	WISH_XDP_GENERIC,
-};
 
 /* What is to be done with one device, and how to undo it. */
 struct plan {
@@ -40,24 +31,6 @@ struct plan {
 	int old_egress_fd;
 	int old_xdp_fd;
 };
-
-/* NULL: not given. */
-static enum fwd_exit parse_mode(const char *text, enum wish *wish)
-{
-	static const char *const names[] = {
-	    [WISH_AUTO] = "auto",
-	    [WISH_TC] = "tc",
-	    [WISH_XDP] = "xdp",
-	    [WISH_XDP_GENERIC] = "xdp-generic",
-	};
-
-	*wish = WISH_NONE;
-	for (int i = WISH_AUTO; text && i <= WISH_XDP_GENERIC; i++)
-		if (!strcmp(text, names[i]))
-			*wish = i;
-	return !text || *wish ? FWD_DONE
-			      : fwd_usage("--mode: \"%s\": it is auto, tc, xdp or xdp-generic", text);
-}
 
 /* Leaves *size as it is if text is NULL. */
 static enum fwd_exit parse_size(const char *option, const char *text, __u32 *size)
@@ -82,7 +55,7 @@ static enum fwd_exit count_one(const struct conn *conn, void *arg)
 }
 
 /* Makes the connection table as large as asked for; 0: as it is. */
-static enum fwd_exit fit_table(struct instance *in, const struct fwd_rule *rules,
+static enum fwd_exit fit_table(struct instance *in, const struct rules *rules,
 			       const struct device_list *list, __u32 connections, __u32 half_open)
 {
 	bool whole = instance_sizes_match(in);
@@ -145,95 +118,9 @@ static enum fwd_exit choose_place(const struct device_list *list, struct device 
 		       device->entry.name, FWD_DEVICES_MAX - 1);
 }
 
-static bool is_veth(const char *name)
-{
-	char driver[32];
-
-	return iface_driver(name, driver, sizeof(driver)) && !strcmp(driver, "veth");
-}
-
-/* Among how many devices XDP could forward, if all drivers had it. */
-static int count_for_xdp(const struct device_list *list, const struct args *args)
-{
-	enum fwd_link link;
-	int count = 0;
-
-	for (int i = 0; i < args->count; i++)
-		count += !iface_link(args->word[i], &link) && link == FWD_LINK_ETHERNET &&
-			 !is_veth(args->word[i]);
-	for (size_t i = 0; i < list->count; i++) {
-		bool named = false;
-
-		for (int j = 0; j < args->count; j++)
-			named |= !strcmp(args->word[j], list->device[i].entry.name);
-		count += !named && list->device[i].entry.mode == FWD_MODE_XDP;
-	}
-	return count;
-}
-
-/* Does the queueing discipline only queue? What XDP sends goes past it. */
-static bool has_plain_qdisc(__u32 ifindex)
-{
-	static const char *const plain[] = {"noqueue", "noop", "mq", "pfifo_fast", "fq_codel", "fq"};
-	char name[32];
-
-	if (!netdev_qdisc(ifindex, name, sizeof(name)))
-		return false;
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		if (!strcmp(name, plain[i]))
-			return true;
-	return false;
-}
-
-/* By itself XDP is chosen only where it can do something, and nothing else is lost by it: to attach it may reset
- * the device, or take its receive offloads from it, which tc and the tunnel live on. */
-static enum fwd_mode_why judge_for_xdp(const struct device *device, int candidates)
-{
-	const __u64 needed = NETDEV_XDP_BASIC | NETDEV_XDP_REDIRECT;
-	__u64 features;
-
-	if (is_veth(device->entry.name))
-		return FWD_WHY_VETH;
-	if (candidates < 2)
-		return FWD_WHY_ALONE;
-	if (!netdev_xdp_features(device->ifindex, &features))
-		return FWD_WHY_UNKNOWN;
-	if ((features & needed) != needed)
-		return FWD_WHY_REFUSED;
-	if (iface_takes_vlan_tags(device->entry.name))
-		return FWD_WHY_VLAN;
-	return has_plain_qdisc(device->ifindex) ? FWD_WHY_NATIVE : FWD_WHY_QDISC;
-}
-
-static void choose_auto(struct device *device, int candidates)
-{
-	device->entry.why = judge_for_xdp(device, candidates);
-	device->entry.mode = device->entry.why == FWD_WHY_NATIVE ? FWD_MODE_XDP : FWD_MODE_TC;
-}
-
-static void choose_mode(struct plan *plan, enum wish wish, int candidates)
-{
-	struct fwd_device *entry = &plan->device.entry;
-	bool asked = plan->known && entry->why == FWD_WHY_ASKED;
-
-	plan->old = *entry;
-	if (wish == WISH_NONE && asked && entry->link == FWD_LINK_ETHERNET)
-		return;
-	entry->why = FWD_WHY_ASKED;
-	entry->mode = FWD_MODE_TC;
-	if (wish == WISH_TC)
-		return;
-	if (entry->link != FWD_LINK_ETHERNET || device_is_loopback(&plan->device))
-		entry->why = FWD_WHY_LINK;
-	else if (wish == WISH_NONE || wish == WISH_AUTO)
-		choose_auto(&plan->device, candidates);
-	else
-		entry->mode = wish == WISH_XDP ? FWD_MODE_XDP : FWD_MODE_XDP_GENERIC;
-}
-
 /* Fills the plan, and notes a new device in the list, so that the next one gets another place. */
 static enum fwd_exit make_plan(const struct instance *in, struct device_list *list,
-			       const char *name, enum wish wish, int candidates, struct plan *plan)
+			       const char *name, enum mode_wish wish, int candidates, struct plan *plan)
 {
 	struct device *device = device_find(list, name);
 	enum fwd_link link = FWD_LINK_ETHERNET; /* lo's frames have a header, too */
@@ -251,8 +138,9 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 		list->device[list->count++] = plan->device;
 	}
 	plan->device.entry.link = link;
-	choose_mode(plan, wish, candidates);
-	if (loader_load(&in->maps, &in->meta, &plan->device.entry, &plan->programs))
+	plan->old = plan->device.entry;
+	if (mode_choose(&plan->device, plan->known, wish, candidates) ||
+	    loader_load(&in->maps, &in->meta, &plan->device.entry, &plan->programs))
 		return FWD_NOT_DONE;
 	if (plan->known)
 		device_programs(in, &plan->device, &plan->old_ingress_fd, &plan->old_egress_fd);
@@ -295,10 +183,6 @@ static enum fwd_exit carry_out_xdp(const struct instance *in, struct plan *plan)
 		return xdp_detach(in, device) ? FWD_NOT_DONE : device_write(in, device);
 	if (!iface_mac(device->entry.name, mac))
 		return fwd_err("\"%s\": no such device", device->entry.name);
-	if (device->entry.mode == FWD_MODE_XDP && !is_veth(device->entry.name) &&
-	    iface_takes_vlan_tags(device->entry.name))
-		return fwd_err("\"%s\": takes VLAN tags off before XDP could see them: ethtool -K %s rxvlan off, or "
-			       "use --mode tc", device->entry.name, device->entry.name);
 	xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac);
 	if (!xdp)
 		return FWD_NOT_DONE;
@@ -311,7 +195,7 @@ static enum fwd_exit carry_out_xdp(const struct instance *in, struct plan *plan)
 	if (!error && !open && device->entry.mode == FWD_MODE_XDP)
 		fwd_note("%s: what leaves by it goes by tc, for its driver doesn't take frames from XDP%s",
 			 device->entry.name,
-			 is_veth(device->entry.name)
+			 mode_is_veth(device->entry.name)
 				 ? " now: its other end needs GRO, or an XDP program; then attach again" : "");
 	return device_write(in, device);
 }
@@ -383,10 +267,10 @@ static enum fwd_exit start_control(struct instance *in, int control_fd)
 
 /* Those that are named, and lo: first, so that nothing that comes in by the others is missed there. */
 static enum fwd_exit attach_all(struct instance *in, struct device_list *list,
-				const struct args *args, enum wish wish, struct plan *plans)
+				const struct args *args, enum mode_wish wish, struct plan *plans)
 {
 	char loopback[IF_NAMESIZE];
-	int count = args->count + 1, candidates = count_for_xdp(list, args);
+	int count = args->count + 1, candidates = mode_candidates(list, args);
 
 	if (!if_indextoname(FWD_LOOPBACK, loopback))
 		return fwd_err("there is no loopback device: %m");
@@ -428,12 +312,12 @@ static enum fwd_exit let_go_of_lone_xdp(const struct instance *in)
 	return xdp_detach(in, lone) ? FWD_NOT_DONE : device_write(in, lone);
 }
 
-static void check_forwarding(const struct fwd_rule *rules, const struct args *args)
+static void check_forwarding(const struct rules *rules, const struct args *args)
 {
 	bool v6 = false;
 
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		v6 |= rules[i].state == FWD_RULE_ACTIVE && rules[i].family == FWD_FAMILY_IPV6;
+	for_each_rule(rule, rules)
+		v6 |= rule->state == FWD_RULE_ACTIVE && rule->family == FWD_FAMILY_IPV6;
 	for (int i = 0; i < args->count; i++)
 		if (!iface_check_forwarding(args->word[i], FWD_FAMILY_IPV4))
 			break;
@@ -497,14 +381,14 @@ static void say_memory(const struct instance *in)
 enum fwd_exit cmd_attach(const struct args *args)
 {
 	__u32 connections = 0, half_open = 0;
-	struct fwd_rule *rules = NULL;
+	struct rules rules = {};
 	struct plan *plans = NULL;
 	struct device_list list;
 	struct instance in;
 	enum fwd_exit ret;
-	enum wish wish;
+	enum mode_wish wish;
 
-	ret = parse_mode(args->option[OPT_MODE], &wish);
+	ret = mode_parse(args->option[OPT_MODE], &wish);
 	if (!ret)
 		ret = parse_size("--connections", args->option[OPT_CONNECTIONS], &connections);
 	if (!ret)
@@ -517,18 +401,17 @@ enum fwd_exit cmd_attach(const struct args *args)
 	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
 		goto out;
 	plans = alloc_plans(args->count + 1);
-	rules = rules_open(&in);
-	if (!plans || !rules || devices_read(&in, &list) || claim_netns(&in, &list) ||
-	    devices_refresh(&in, &list) || fit_table(&in, rules, &list, connections, half_open) ||
-	    rules_refresh_sources(&in, rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
+	if (!plans || rules_open(&in, &rules, 0) || devices_read(&in, &list) || claim_netns(&in, &list) ||
+	    devices_refresh(&in, &list) || fit_table(&in, &rules, &list, connections, half_open) ||
+	    rules_refresh_sources(&rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
 		goto out;
-	check_forwarding(rules, args);
+	check_forwarding(&rules, args);
 	if (connections || half_open)
 		say_memory(&in);
 	ret = FWD_DONE;
 out:
 	free_plans(plans, args->count + 1);
-	free(rules);
+	rules_close(&rules);
 	instance_close(&in);
 	return ret;
 }

@@ -69,11 +69,12 @@ static enum fwd_exit parse_filter(const struct args *args, struct filter *filter
 }
 
 /* A mistyped name would otherwise look like a map without connections. */
-static enum fwd_exit check_map_name(const struct fwd_rule *rules, const struct filter *filter)
+static enum fwd_exit check_map_name(const struct rules *rules, const struct filter *filter)
 {
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		if (!filter->map ||
-		    (rules[i].state != FWD_RULE_FREE && !strcmp(rules[i].name, filter->map)))
+	if (!filter->map)
+		return FWD_DONE;
+	for_each_rule(rule, rules)
+		if (rule->state != FWD_RULE_FREE && !strcmp(rule->name, filter->map))
 			return FWD_DONE;
 	return fwd_err("--map: \"%s\": no map has this name", filter->map);
 }
@@ -109,24 +110,22 @@ struct walk {
 
 static enum fwd_exit walk(const struct args *args, struct walk *walk, conn_visit visit)
 {
-	struct fwd_rule *rules = NULL;
+	struct rules rules = {};
 	enum fwd_exit ret = FWD_NOT_DONE;
 	struct instance in;
 	char path[PATH_MAX];
 
 	walk->control_fd = -1;
-	if (instance_open(&in, args->pin_dir, INSTANCE_READ))
-		goto out;
-	rules = rules_read(&in);
-	if (!rules || check_map_name(rules, &walk->filter))
+	if (instance_open(&in, args->pin_dir, INSTANCE_READ) || rules_read(&in, &rules) ||
+	    check_map_name(&rules, &walk->filter))
 		goto out;
 	if (in.exists)
 		walk->control_fd = pin_open(instance_path(&in, FWD_DIR_PROGS, "fwd_control", path));
-	ret = conns_each(&in, rules, visit, walk);
+	ret = conns_each(&in, &rules, visit, walk);
 out:
 	if (walk->control_fd >= 0)
 		close(walk->control_fd);
-	free(rules);
+	rules_close(&rules);
 	instance_close(&in);
 	return ret;
 }

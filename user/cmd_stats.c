@@ -123,7 +123,8 @@ static json_t *devices_json(const struct stats *stats)
 		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", device->entry.name, "mode",
 			      device_mode_name(device), "why", device_mode_why(device), "l2",
 			      link_name(device), "packets", (json_int_t)stats->seen[i].packets,
-			      "xdp_packets", (json_int_t)stats->seen[i].by_xdp, "hook", hook_name(device), "attached", stats->attached[i]));
+			      "xdp_packets", (json_int_t)stats->seen[i].by_xdp, "hook",
+			      hook_name(device), "attached", stats->attached[i]));
 	}
 	return array;
 }

@@ -62,7 +62,7 @@ static void fill_times(struct conn *conn, const struct fwd_config *config)
 }
 
 /* The connection that sits in a slot; false: none that lives. */
-static bool conn_read(const struct instance *in, const struct fwd_rule *rules,
+static bool conn_read(const struct instance *in, const struct rules *rules,
 		      const struct fwd_config *config, __u32 index, const struct fwd_slot *slot,
 		      struct conn *conn)
 {
@@ -73,9 +73,9 @@ static bool conn_read(const struct instance *in, const struct fwd_rule *rules,
 		return false;
 	conn->key = slot->forward;
 	if (map_read(&in->maps, FWD_MAP_CONNS, &conn->key, &conn->forward) || f->slot != index ||
-	    f->dir != FWD_DIR_FORWARD || f->kind != FWD_CONN_MAPPED || f->rule >= FWD_RULES_MAX)
+	    f->dir != FWD_DIR_FORWARD || f->kind != FWD_CONN_MAPPED || f->rule >= rules->end)
 		return false;
-	conn->rule = &rules[f->rule];
+	conn->rule = &rules->at[f->rule];
 	if (conn->rule->state == FWD_RULE_FREE || conn->rule->gen != f->rule_gen)
 		return false;
 	reply.saddr = f->daddr;
@@ -90,7 +90,7 @@ static bool conn_read(const struct instance *in, const struct fwd_rule *rules,
 	return true;
 }
 
-enum fwd_exit conns_each(const struct instance *in, const struct fwd_rule *rules, conn_visit visit,
+enum fwd_exit conns_each(const struct instance *in, const struct rules *rules, conn_visit visit,
 			 void *arg)
 {
 	struct fwd_slot *slots = calloc(SLOTS_BATCH, sizeof(*slots));

@@ -6,7 +6,7 @@
 #include "err.h"
 #include "fwd_abi.h"
 #include "fwd_track.h"
-#include "instance.h"
+#include "rules.h"
 
 struct conn {
 	struct fwd_tuple key;        /* of the FORWARD entry: client and listen */
@@ -23,7 +23,7 @@ typedef enum fwd_exit (*conn_visit)(const struct conn *conn, void *arg);
 
 /* Calls visit for each connection that lives through a map of `rules`, in no particular order. One
  * that begins or ends meanwhile may be left out. Prints what is wrong. */
-enum fwd_exit conns_each(const struct instance *in, const struct fwd_rule *rules, conn_visit visit,
+enum fwd_exit conns_each(const struct instance *in, const struct rules *rules, conn_visit visit,
 			 void *arg);
 
 const char *state_name(enum fwd_state state);

@@ -114,7 +114,8 @@ enum fwd_exit device_detach(const struct instance *in, const struct device *devi
 {
 	int ret;
 
-	if (xdp_detach(in, device) || hook_detach(in, device, HOOK_INGRESS) || hook_detach(in, device, HOOK_EGRESS))
+	if (xdp_detach(in, device) || hook_detach(in, device, HOOK_INGRESS) ||
+	    hook_detach(in, device, HOOK_EGRESS))
 		return FWD_NOT_DONE;
 	ret = map_delete(&in->maps, FWD_MAP_DEVICES, &device->ifindex);
 	return ret && ret != -ENOENT ? fwd_err("\"%s\": can't forget the device: %s",

@@ -5,20 +5,28 @@
 
 bool fwd_verbose;
 static const char *fwd_err_context;
+static unsigned int fwd_err_line;
 
 void fwd_context(const char *context)
 {
 	fwd_err_context = context;
 }
 
+void fwd_line(unsigned int line)
+{
+	fwd_err_line = line;
+}
+
 static void print_line(const char *kind, const char *format, va_list args)
 {
-	char text[1024];
+	char text[1024], line[32] = "";
 
 	vsnprintf(text, sizeof(text), format, args);
+	if (fwd_err_line)
+		snprintf(line, sizeof(line), "line %u: ", fwd_err_line);
 	/* One call, so that lines of two processes don't mix. */
-	fprintf(stderr, "fwdctl: %s%s%s%s\n", fwd_err_context ? fwd_err_context : "",
-		fwd_err_context ? ": " : "", kind, text);
+	fprintf(stderr, "fwdctl: %s%s%s%s%s\n", fwd_err_context ? fwd_err_context : "",
+		fwd_err_context ? ": " : "", line, kind, text);
 }
 
 #define PRINT_LINE(kind, format)                \

@@ -21,6 +21,9 @@ enum fwd_exit {
 /* The command that lines are about, "map add"; must outlive its use. NULL: none. */
 void fwd_context(const char *context);
 
+/* The line of standard input that they are about: "line 3"; 0: none. */
+void fwd_line(unsigned int line);
+
 /* -v: tell what is done. */
 extern bool fwd_verbose;
 

@@ -10,16 +10,6 @@
 #include "loader.h"
 #include "output.h"
 
-static const struct {
-	const char *name;
-	const char *value;
-	const char *text;
-} options[] = {
-#define X(symbol, name, value, text) {name, value, text},
-    FWD_OPTIONS(X)
-#undef X
-};
-
 static const char set_help[] =
     "VALUE is a number of seconds, or default. Connections under way are held to it, too.\n"
     "NAMEs and defaults:\n"
@@ -39,7 +29,7 @@ static const struct command commands[] = {
     {"detach", "[DEV...]", "Forward no more on these devices, or on all; maps stay", 0, -1, 0, NULL,
      cmd_detach},
     {"map add", "PROTO LISTEN TARGET", "Make a map: what arrives at LISTEN goes to TARGET", 3, 3,
-     OPT_BIT(SNAT) | OPT_BIT(NAME) | OPT_BIT(MSS),
+     OPT_BIT(SNAT) | OPT_BIT(NAME) | OPT_BIT(MSS) | COMMAND_LINES,
      "PROTO   tcp or udp\n"
      "LISTEN  ADDR:PORT, ADDR:LOW-HIGH, or without ADDR for every address of this host;\n"
      "        an IPv6 address in brackets: [ADDR]:PORT\n"
@@ -47,10 +37,13 @@ static const struct command commands[] = {
      "--snat  auto: the address this host uses towards TARGET; none: the visitor's own stays;\n"
      "        or up to 16 addresses that are used in turn\n"
      "--mss   TCP's maximum segment size is lowered in SYNs, both ways, to what fits the ways\n"
-     "        out (auto) or to N bytes, or left as the ends offer it (off)\n",
+     "        out (auto) or to N bytes, or left as the ends offer it (off)\n"
+     "-       reads maps from standard input, on each line the words and options of one; blank lines\n"
+     "        and those that begin with # are skipped. All of them are made, or none\n",
      cmd_map_add},
-    {"map del", "PROTO LISTEN", "Remove a map and end its connections", 2, 2, OPT_BIT(KEEP), NULL,
-     cmd_map_del},
+    {"map del", "PROTO LISTEN", "Remove a map and end its connections", 2, 2,
+     OPT_BIT(KEEP) | COMMAND_LINES,
+     "-  reads from standard input which maps, as map add - does\n", cmd_map_del},
     {"map list", "", "Show all maps", 0, 0, OPT_BIT(JSON), NULL, cmd_map_list},
     {"map flush", "", "Remove all maps and end their connections", 0, 0, 0, NULL, cmd_map_flush},
     {"conn list", "", "Show connections", 0, 0, OPTS_FILTER | OPT_BIT(JSON), NULL, cmd_conn_list},
@@ -116,6 +109,8 @@ static void print_usage_line(FILE *out, const struct command *command)
 			fprintf(out, " [%s%s%s]", options[i].name, options[i].value ? " " : "",
 				options[i].value ? options[i].value : "");
 	fputc('\n', out);
+	if (command->options & COMMAND_LINES)
+		fprintf(out, "       fwdctl %s -\n", command->name);
 }
 
 static void print_command_help(FILE *out, const struct command *command)
@@ -199,89 +194,6 @@ enum fwd_exit cmd_version(const struct args *args)
 	return FWD_DONE;
 }
 
-/* "--name=VALUE" is "--name VALUE". OPT_MAX: no such option. */
-static enum fwd_option find_option(const char *text, const char **value)
-{
-	const char *equals = strchr(text, '=');
-	size_t length = equals ? (size_t)(equals - text) : strlen(text);
-	enum fwd_option i;
-
-	*value = equals ? equals + 1 : NULL;
-	if (!strcmp(text, "-v"))
-		return OPT_VERBOSE;
-	if (!strcmp(text, "-h"))
-		return OPT_HELP;
-	for (i = 0; i < OPT_MAX; i++)
-		if (strlen(options[i].name) == length && !memcmp(options[i].name, text, length))
-			break;
-	return i;
-}
-
-static enum fwd_exit unknown_option(const char *text)
-{
-	static const char *const planned[] = {"--allow"};
-
-	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
-		if (!strcmp(text, planned[i]) || (!strncmp(text, planned[i], strlen(planned[i])) &&
-						  text[strlen(planned[i])] == '='))
-			return fwd_usage("%s is not in this version", planned[i]);
-	return fwd_usage("unknown option \"%s\"", text);
-}
-
-/* Takes the option at argv[*at], and its value, which may be the next word. */
-static enum fwd_exit take_option(int argc, char **argv, int *at, struct args *args)
-{
-	const char *text = argv[*at], *value;
-	enum fwd_option option = find_option(text, &value);
-
-	if (option == OPT_MAX)
-		return unknown_option(text);
-	if (!options[option].value && value)
-		return fwd_usage("%s takes no value", options[option].name);
-	if (options[option].value && !value) {
-		if (*at + 1 >= argc)
-			return fwd_usage("%s needs a value: %s", options[option].name,
-					 options[option].value);
-		value = argv[++*at];
-	}
-	if (args->option[option] && options[option].value)
-		return fwd_usage("%s is given twice", options[option].name);
-	args->option[option] = value ? value : "";
-	return FWD_DONE;
-}
-
-/* Sorts argv into options and words. */
-static enum fwd_exit sort_args(int argc, char **argv, struct args *args)
-{
-	enum fwd_exit ret = FWD_DONE;
-	bool only_words = false;
-
-	for (int i = 1; i < argc; i++) {
-		if (!only_words && !strcmp(argv[i], "--"))
-			only_words = true;
-		else if (only_words || argv[i][0] != '-' || !argv[i][1])
-			args->word[args->count++] = argv[i];
-		else if (!ret)
-			ret = take_option(argc, argv, &i, args);
-	}
-	return ret;
-}
-
-static enum fwd_exit check_args(const struct command *command, const struct args *args)
-{
-	for (int i = 0; i < OPT_MAX; i++)
-		if (args->option[i] && !((command->options | OPTS_EVERYWHERE) & (1U << i)))
-			return fwd_usage("%s does not go with this command", options[i].name);
-	if (args->count < command->words_min)
-		return fwd_usage("it takes %s", command->words);
-	if (command->words_max >= 0 && args->count > command->words_max)
-		return fwd_usage("\"%s\" is one word too many", args->word[command->words_max]);
-	for (int i = 0; i < args->count; i++)
-		if (!*args->word[i])
-			return fwd_usage("an empty word");
-	return FWD_DONE;
-}
-
 static const char *choose_pin_dir(const struct args *args)
 {
 	const char *dir = args->option[OPT_PIN_DIR];
@@ -300,7 +212,7 @@ static enum fwd_exit run(const struct command *command, struct args *args, enum 
 		return FWD_DONE;
 	}
 	if (!ret)
-		ret = check_args(command, args);
+		ret = args_check(args);
 	if (!ret)
 		ret = command->run(args);
 	if (ret == FWD_BAD_USAGE)
@@ -321,12 +233,13 @@ int main(int argc, char **argv)
 	loader_init();
 	if (!words)
 		return fwd_err("not enough memory");
-	parsed = sort_args(argc, argv, &args);
+	parsed = args_sort(argc, argv, &args);
 	command = find_command(args.count, words, &matched);
 	fwd_verbose = args.option[OPT_VERBOSE];
 	args.pin_dir = choose_pin_dir(&args);
 	if (command) {
 		fwd_context(command->name);
+		args.command = command;
 		args.word += matched;
 		args.count -= matched;
 		ret = run(command, &args, parsed);

@@ -38,18 +38,33 @@ enum fwd_option {
 	    OPT_MAX,
 };
 
+struct option {
+	const char *name;
+	const char *value; /* NULL: it takes none */
+	const char *text;
+};
+
+extern const struct option options[OPT_MAX];
+
 #define OPT_BIT(symbol) (1U << OPT_##symbol)
 #define OPTS_EVERYWHERE (OPT_BIT(PIN_DIR) | OPT_BIT(VERBOSE) | OPT_BIT(HELP))
 #define OPTS_FILTER                                                                               \
 	(OPT_BIT(PROTO) | OPT_BIT(CLIENT) | OPT_BIT(LISTEN) | OPT_BIT(TARGET) | OPT_BIT(SOURCE) | \
 	 OPT_BIT(STATE) | OPT_BIT(MAP))
 
+struct command;
+
+/* For a lone "-" it takes from each line of standard input such words and options. */
+#define COMMAND_LINES (1U << 31)
+
 /* A command line, sorted. */
 struct args {
+	const struct command *command;
 	int count;
 	char **word;                 /* those behind the command's name */
 	const char *option[OPT_MAX]; /* NULL: not given; "" for those without a value */
 	const char *pin_dir;
+	unsigned int line; /* of standard input, that it was read from; 0: it is the command line */
 };
 
 struct command {
@@ -58,10 +73,23 @@ struct command {
 	const char *text;  /* one line */
 	int words_min;
 	int words_max;        /* -1: any number */
-	unsigned int options; /* OPT_BIT()s */
+	unsigned int options; /* OPT_BIT()s, and COMMAND_LINES */
 	const char *more;     /* what help adds; NULL: nothing */
 	enum fwd_exit (*run)(const struct args *args);
 };
+
+/* Sorts argv[1] to argv[argc - 1] into args->option and args->word, which has room for all of them. Prints what is
+ * wrong. */
+enum fwd_exit args_sort(int argc, char **argv, struct args *args);
+
+/* Whether they go with args->command. Prints what doesn't. */
+enum fwd_exit args_check(const struct args *args);
+
+/* Whether they are the "-" of a command with COMMAND_LINES. */
+bool args_are_lines(const struct args *args);
+
+/* Sorts and checks the words of such a line as if they stood behind the command's name. */
+enum fwd_exit args_of_line(int argc, char **argv, struct args *args);
 
 enum fwd_exit cmd_attach(const struct args *args);
 enum fwd_exit cmd_detach(const struct args *args);

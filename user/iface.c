@@ -100,23 +100,22 @@ bool iface_takes_vlan_tags(const char *name)
 	return !ask(SIOCETHTOOL, &request) && (flags.data & ETH_FLAG_RXVLAN);
 }
 
+/* They are read once, for there may be thousands of targets to compare with. */
 bool iface_of_address(const struct fwd_addr *addr, char *name)
 {
-	struct ifaddrs *list;
-	bool found = false;
+	static struct ifaddrs *list;
 
-	if (getifaddrs(&list))
+	if (!list && getifaddrs(&list))
 		return false;
-	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
+	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
 		struct fwd_addr own;
 
-		found =
-		    i->ifa_addr && addr_from_sockaddr(i->ifa_addr, &own) && addr_equal(&own, addr);
-		if (found)
-			snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
+		if (!i->ifa_addr || !addr_from_sockaddr(i->ifa_addr, &own) || !addr_equal(&own, addr))
+			continue;
+		snprintf(name, IF_NAMESIZE, "%s", i->ifa_name);
+		return true;
 	}
-	freeifaddrs(list);
-	return found;
+	return false;
 }
 
 /* Connecting UDP sends nothing, but looks up the route and binds to its source address. Returns the

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "maps.h"
 
@@ -147,6 +148,19 @@ int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, _
 		memset((char *)values + done * value_size, 0, (count - done) * value_size);
 	free(keys);
 	return ret;
+}
+
+void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable)
+{
+	int access = PROT_READ | (writable ? PROT_WRITE : 0);
+	void *view = mmap(NULL, size, access, MAP_SHARED, maps->fd[map], 0);
+
+	return view == MAP_FAILED ? NULL : view;
+}
+
+void map_view_end(void *view, size_t size)
+{
+	munmap(view, size);
 }
 
 /* Room for one per-CPU value of every CPU that might ever come up, zeroed. */

@@ -25,6 +25,7 @@
 	X(DEVICES, "devices", FIXED)             \
 	X(DEVICE_STATS, "device_stats", FIXED)   \
 	X(XDP_DEVICES, "xdp_devices", FIXED)     \
+	X(NEIGHBOURS, "neighbours", FIXED)       \
 	X(PORTS, "ports", FIXED)                 \
 	X(CONFIG, "config", FIXED)               \
 	X(COUNTERS, "counters", FIXED)           \
@@ -84,6 +85,11 @@ int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *val
 /* Elements [first, first + count) of an array, value_size bytes each. */
 int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
 		   size_t value_size, void *values);
+
+/* The first `size` bytes of an array as memory, if BPF_F_MMAPABLE is among its flags: what is written there is the programs' at once.
+ * NULL, and errno, on failure. */
+void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable);
+void map_view_end(void *view, size_t size);
 
 /* Per-CPU values that consist of `words` __u64 only: their sum over the CPUs; and make their sum
  * this, or 0 for NULL (no program may write to them meanwhile). */

@@ -1,30 +1,93 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "iface.h"
 #include "map_rule.h"
+#include "order.h"
 #include "rules.h"
+#include "target.h"
 
 static enum fwd_exit write_error(enum fwd_map map, int ret)
 {
 	return fwd_err("can't write to the map \"%s\": %s", map_name(map), strerror(-ret));
 }
 
-struct fwd_rule *rules_read(const struct instance *in)
+void rules_close(struct rules *rules)
 {
-	struct fwd_rule *rules = calloc(FWD_RULES_MAX, sizeof(*rules));
-	int ret = -ENOMEM;
+	if (rules->live)
+		map_view_end(rules->at, rules->room * sizeof(*rules->at));
+	else
+		free(rules->at);
+}
 
-	if (rules && in->exists)
-		ret = map_read_array(&in->maps, FWD_MAP_RULES, 0, FWD_RULES_MAX, sizeof(*rules),
-				     rules);
-	if (rules && (!in->exists || !ret))
-		return rules;
-	fwd_err("can't read the maps: %s", strerror(-ret));
-	free(rules);
-	return NULL;
+/* What a decided change makes of it. */
+static enum fwd_rule_state state_after(const struct fwd_rule *rule)
+{
+	switch ((enum fwd_rule_change)rule->change) {
+	case FWD_CHANGE_ADD:
+		return FWD_RULE_ACTIVE;
+	case FWD_CHANGE_END:
+		return FWD_RULE_FREE;
+	case FWD_CHANGE_KEEP:
+		return FWD_RULE_DRAINING;
+	default:
+		return rule->state;
+	}
+}
+
+static bool is_decided(__u32 change)
+{
+	return !(change & 1);
+}
+
+/* `change` first: whoever clears it has written all that it stands for before. */
+static void copy_rule(struct fwd_rule *copy, const struct fwd_rule *live, bool decided)
+{
+	__u8 change = __atomic_load_n(&live->change, __ATOMIC_ACQUIRE);
+
+	*copy = *live;
+	copy->change = decided ? change : FWD_CHANGE_NONE;
+	copy->state = state_after(copy);
+	copy->change = FWD_CHANGE_NONE;
+}
+
+static int copy_rules(const struct instance *in, const struct fwd_config *config, struct rules *copy)
+{
+	size_t size = config->rules_end * sizeof(*copy->at);
+	struct fwd_rule *live = map_view(&in->maps, FWD_MAP_RULES, size, false);
+	int ret = -errno;
+
+	if (!live)
+		return ret;
+	free(copy->at);
+	copy->at = malloc(size);
+	copy->end = copy->at ? config->rules_end : 0;
+	for (__u32 i = 0; i < copy->end; i++)
+		copy_rule(&copy->at[i], &live[i], is_decided(config->change));
+	map_view_end(live, size);
+	return copy->at ? 0 : -ENOMEM;
+}
+
+/* Nobody is locked out meanwhile: if a change has begun or was decided, once more. */
+enum fwd_exit rules_read(const struct instance *in, struct rules *rules)
+{
+	struct fwd_config before, after;
+	int ret;
+
+	*rules = (struct rules){};
+	if (!in->exists)
+		return FWD_DONE;
+	ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &after);
+	do {
+		before = after;
+		if (!ret && before.rules_end)
+			ret = copy_rules(in, &before, rules);
+		if (!ret)
+			ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &after);
+	} while (!ret && before.change != after.change);
+	return ret ? fwd_err("can't read the maps: %s", strerror(-ret)) : FWD_DONE;
 }
 
 int rule_stats_read(const struct instance *in, __u32 index, struct fwd_rule_stats *stats)
@@ -38,36 +101,39 @@ __u64 rule_stats_live(const struct fwd_rule_stats *stats)
 	return stats->created > stats->ended ? stats->created - stats->ended : 0;
 }
 
-static enum fwd_exit write_rule(const struct instance *in, __u32 index, const struct fwd_rule *rule)
-{
-	int ret = map_write(&in->maps, FWD_MAP_RULES, &index, rule);
-
-	return ret ? write_error(FWD_MAP_RULES, ret) : FWD_DONE;
-}
-
+/* By words: a range may be of all ports, and there may be thousands of ranges. */
 static void set_bits(struct fwd_port_set *set, unsigned int low, unsigned int high)
 {
-	for (unsigned int port = low; port <= high; port++)
-		set->bits[port / 64] |= 1ULL << (port % 64);
+	for (unsigned int word = low / 64; word <= high / 64; word++) {
+		__u64 bits = ~0ULL;
+
+		if (word == low / 64)
+			bits &= ~0ULL << (low % 64);
+		if (word == high / 64)
+			bits &= ~0ULL >> (63 - high % 64);
+		set->bits[word] |= bits;
+	}
 }
 
-/* Those of draining maps too: their connections' packets must still be looked up. */
 /*
+ * Those of draining maps too: their connections' packets must still be looked up. Of maps that are about to be
+ * added, before they are.
+ *
  * Target ports stay known when their last map goes: a connection of the gateway itself that was given
  * another source port towards one has to be translated to its end, which has nothing to do with the
  * map's. It costs what local processes send to such a port two lookups.
  */
-static enum fwd_exit write_ports(const struct instance *in, const struct fwd_rule *rules)
+static enum fwd_exit write_ports(const struct instance *in, const struct rules *rules)
 {
 	struct fwd_port_set sets[FWD_PORTS_MAX] = {};
 	int ret = 0;
 
 	for (__u32 i = FWD_PORTS_TARGET_TCP; !ret && i <= FWD_PORTS_TARGET_UDP; i++)
 		ret = map_read(&in->maps, FWD_MAP_PORTS, &i, &sets[i]);
-	for (const struct fwd_rule *rule = rules; rule < rules + FWD_RULES_MAX; rule++) {
+	for_each_rule(rule, rules) {
 		bool tcp = rule->proto == IPPROTO_TCP;
 
-		if (rule->state == FWD_RULE_FREE)
+		if (state_after(rule) == FWD_RULE_FREE)
 			continue;
 		set_bits(&sets[tcp ? FWD_PORTS_LISTEN_TCP : FWD_PORTS_LISTEN_UDP], rule->listen_low,
 			 rule->listen_high);
@@ -90,31 +156,38 @@ static __u32 prefix_lengths(const struct fwd_rule *rule)
 	return plens;
 }
 
-/* Adds `ended` to the number that lets the sweeper look at every connection. */
-static enum fwd_exit write_config(const struct instance *in, const struct fwd_rule *rules,
-				  __u32 ended)
+/* The prefix lengths in use, and how far the change is: raises config.change to the next odd or even number, if it is
+ * not at one. `ended`: connections have, so the sweeper is to look at every one. */
+static enum fwd_exit write_config(const struct instance *in, const struct rules *rules, bool decided,
+				  bool ended)
 {
 	struct fwd_config config;
 	int ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
 
-	config.plens = 0;
-	for (const struct fwd_rule *rule = rules; rule < rules + FWD_RULES_MAX; rule++)
-		if (rule->state == FWD_RULE_ACTIVE)
+	if (decided)
+		config.plens = 0;
+	for_each_rule(rule, rules)
+		if (decided && state_after(rule) == FWD_RULE_ACTIVE)
 			config.plens |= prefix_lengths(rule);
+	config.rules_end = rules->end;
 	config.sweep_all += ended;
+	config.change += is_decided(config.change) != decided;
 	if (!ret)
 		ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
 	return ret ? write_error(FWD_MAP_CONFIG, ret) : FWD_DONE;
 }
 
-static void delete_keys(const struct instance *in, const struct fwd_rule *rule)
+/* Where a map drains, another may have its LISTEN, and the keys. */
+static void delete_keys(const struct instance *in, const struct fwd_rule *rule, __u32 index)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
 	size_t count = rule_keys(rule, keys);
+	__u32 owner;
 
 	/* Only a missing key can't be deleted, and that is what is wanted. */
-	while (count)
-		map_delete(&in->maps, FWD_MAP_RULE_INDEX, &keys[--count]);
+	while (count--)
+		if (!map_read(&in->maps, FWD_MAP_RULE_INDEX, &keys[count], &owner) && owner == index)
+			map_delete(&in->maps, FWD_MAP_RULE_INDEX, &keys[count]);
 }
 
 static enum fwd_exit insert_keys(const struct instance *in, const struct fwd_rule *rule,
@@ -136,21 +209,21 @@ static enum fwd_exit insert_keys(const struct instance *in, const struct fwd_rul
 }
 
 /* Whether the key is one that `rules` asks for. */
-static bool key_is_right(const struct fwd_rule *rules, const struct fwd_rule_key *key, __u32 index)
+static bool key_is_right(const struct rules *rules, const struct fwd_rule_key *key, __u32 index)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
 	size_t count;
 
-	if (index >= FWD_RULES_MAX || rules[index].state != FWD_RULE_ACTIVE)
+	if (index >= rules->end || rules->at[index].state != FWD_RULE_ACTIVE)
 		return false;
-	count = rule_keys(&rules[index], keys);
+	count = rule_keys(&rules->at[index], keys);
 	while (count)
 		if (!memcmp(&keys[--count], key, sizeof(*key)))
 			return true;
 	return false;
 }
 
-static void delete_wrong_keys(const struct instance *in, const struct fwd_rule *rules)
+static void delete_wrong_keys(const struct instance *in, const struct rules *rules)
 {
 	struct fwd_rule_key key, next;
 	bool more = !map_next(&in->maps, FWD_MAP_RULE_INDEX, NULL, &next);
@@ -166,161 +239,294 @@ static void delete_wrong_keys(const struct instance *in, const struct fwd_rule *
 	}
 }
 
-static enum fwd_exit repair(const struct instance *in, const struct fwd_rule *rules)
+/* ---- a change: written, decided, carried out ---- */
+
+static enum fwd_exit begin(const struct instance *in, const struct rules *rules)
 {
-	delete_wrong_keys(in, rules);
-	if (write_ports(in, rules) || write_config(in, rules, 1))
+	return instance_dirty_set(in) ? FWD_NOT_DONE : write_config(in, rules, false, false);
+}
+
+/* The one write that decides; before it nothing has changed, behind it all of it will. */
+static enum fwd_exit decide(const struct instance *in, const struct rules *rules)
+{
+	return write_config(in, rules, true, false);
+}
+
+/* From here on a packet that opens a connection sees the change: microseconds from the first map to the last. */
+static void set_states(struct rules *rules)
+{
+	for_each_rule(rule, rules)
+		if (rule->change)
+			__atomic_store_n(&rule->state, state_after(rule), __ATOMIC_RELEASE);
+}
+
+/* Ends the use of a place: all that still carries the old number is dead. What else it says stays, since somebody may
+ * be reading it. */
+static void give_up(struct fwd_rule *rule)
+{
+	__atomic_store_n(&rule->state, FWD_RULE_FREE, __ATOMIC_RELEASE);
+	__atomic_store_n(&rule->gen, rule->gen + 1, __ATOMIC_RELEASE);
+}
+
+/* Not with the states: a packet that still found the map must have read its number before that changes. Then its
+ * connection ends, too. */
+static void clear_changes(struct rules *rules)
+{
+	for_each_rule(rule, rules) {
+		if (rule->change == FWD_CHANGE_END)
+			give_up(rule);
+		if (rule->change)
+			__atomic_store_n(&rule->change, FWD_CHANGE_NONE, __ATOMIC_RELEASE);
+	}
+}
+
+/* What was not decided when it was cut short was never begun. */
+static enum fwd_exit drop_undecided(const struct instance *in, struct rules *rules)
+{
+	struct fwd_config config;
+	int ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
+
+	if (ret)
+		return write_error(FWD_MAP_CONFIG, ret);
+	for (__u32 i = 0; !is_decided(config.change) && i < rules->end; i++)
+		if (rules->at[i].change)
+			rules->at[i].change = FWD_CHANGE_NONE;
+	return FWD_DONE;
+}
+
+/* Goes on from wherever a change was cut short, and makes all that follows from `rules` anew. */
+static enum fwd_exit repair(const struct instance *in, struct rules *rules)
+{
+	if (drop_undecided(in, rules))
 		return FWD_NOT_DONE;
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		if (rules[i].state == FWD_RULE_ACTIVE && insert_keys(in, &rules[i], i))
+	set_states(rules);
+	delete_wrong_keys(in, rules);
+	if (write_ports(in, rules) || write_config(in, rules, true, true))
+		return FWD_NOT_DONE;
+	for (__u32 i = 0; i < rules->end; i++)
+		if (rules->at[i].state == FWD_RULE_ACTIVE && insert_keys(in, &rules->at[i], i))
 			return FWD_NOT_DONE;
+	clear_changes(rules);
 	instance_dirty_clear(in);
 	return FWD_DONE;
 }
 
-/* Ends the use of a place: all that still carries the old number is dead. */
-static void give_up(struct fwd_rule *rule)
-{
-	*rule = (struct fwd_rule){.state = FWD_RULE_FREE, .gen = rule->gen + 1};
-}
-
-static enum fwd_exit free_drained(const struct instance *in, struct fwd_rule *rules)
+static void free_drained(const struct instance *in, struct rules *rules)
 {
 	struct fwd_rule_stats stats;
 
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++) {
-		if (rules[i].state != FWD_RULE_DRAINING || rule_stats_read(in, i, &stats) ||
-		    rule_stats_live(&stats))
-			continue;
-		give_up(&rules[i]);
-		if (write_rule(in, i, &rules[i]))
-			return FWD_NOT_DONE;
-	}
-	return FWD_DONE;
+	for (__u32 i = 0; i < rules->end; i++)
+		if (rules->at[i].state == FWD_RULE_DRAINING && !rule_stats_read(in, i, &stats) &&
+		    !rule_stats_live(&stats))
+			give_up(&rules->at[i]);
 }
 
-struct fwd_rule *rules_open(const struct instance *in)
+enum fwd_exit rules_open(const struct instance *in, struct rules *rules, size_t more)
 {
-	struct fwd_rule *rules = rules_read(in);
+	struct fwd_config config;
+	int ret = 0;
 
-	if (!rules || !in->exists)
-		return rules;
-	if ((instance_dirty(in) && repair(in, rules)) || free_drained(in, rules)) {
-		free(rules);
-		return NULL;
-	}
-	return rules;
-}
-
-static enum fwd_exit check_conflicts(const struct fwd_rule *rules, const struct fwd_rule *rule)
-{
-	char own[FWD_ENDPOINT_TEXT], text[FWD_RULE_TEXT], listen[FWD_ENDPOINT_TEXT];
-
-	rule_listen_text(rule, own);
-	for (const struct fwd_rule *r = rules; r < rules + FWD_RULES_MAX; r++) {
-		if (r->state != FWD_RULE_ACTIVE)
-			continue;
-		if (rule_overlap(r, rule) && !strcmp(own, rule_listen_text(r, listen)))
-			return fwd_err("\"%s\": is mapped to %s already: fwdctl map del %s %s", own,
-				       rule_target_text(r, text), proto_name(r->proto), listen);
-		if (rule_overlap(r, rule))
-			return fwd_err("\"%s\": overlaps the map %s: fwdctl map del %s %s", own,
-				       rule_text(r, text), proto_name(r->proto),
-				       rule_listen_text(r, listen));
-		if (*rule->name && !strcmp(r->name, rule->name))
-			return fwd_err("--name: \"%s\": is the name of the map %s already",
-				       rule->name, rule_text(r, text));
-	}
-	return FWD_DONE;
-}
-
-static enum fwd_exit find_place(const struct fwd_rule *rules, __u32 *index)
-{
-	for (*index = 0; *index < FWD_RULES_MAX; ++*index)
-		if (rules[*index].state == FWD_RULE_FREE)
-			return FWD_DONE;
-	return fwd_err("there are %d maps already, which is the most", FWD_RULES_MAX);
-}
-
-enum fwd_exit rules_add(const struct instance *in, struct fwd_rule *rules,
-			const struct fwd_rule *rule)
-{
-	__u32 index, gen;
-
-	if (check_conflicts(rules, rule) || find_place(rules, &index) || instance_dirty_set(in))
-		return FWD_NOT_DONE;
-	if (map_set_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, NULL))
-		return fwd_err("can't reset the map's counters");
-	gen = rules[index].gen;
-	rules[index] = *rule;
-	rules[index].gen = gen;
-	/* The keys last: with them the map begins to work. */
-	if (!write_config(in, rules, 0) && !write_rule(in, index, &rules[index]) &&
-	    !write_ports(in, rules) && !insert_keys(in, &rules[index], index)) {
-		instance_dirty_clear(in);
+	*rules = (struct rules){};
+	if (!in->exists)
 		return FWD_DONE;
-	}
-	delete_keys(in, &rules[index]);
-	give_up(&rules[index]);
-	if (!write_rule(in, index, &rules[index]) && !repair(in, rules))
-		fwd_say("nothing was changed");
-	return FWD_NOT_DONE;
+	ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
+	if (ret)
+		return fwd_err("can't read the settings: %s", strerror(-ret));
+	rules->end = config.rules_end;
+	rules->room = rules->end + more < FWD_RULES_MAX ? rules->end + more : FWD_RULES_MAX;
+	if (!rules->room)
+		return FWD_DONE;
+	rules->at = map_view(&in->maps, FWD_MAP_RULES, rules->room * sizeof(*rules->at), true);
+	if (!rules->at)
+		return fwd_err("can't read the maps: %m");
+	rules->live = true;
+	if (instance_dirty(in) && repair(in, rules))
+		return FWD_NOT_DONE;
+	free_drained(in, rules);
+	return FWD_DONE;
 }
 
-enum fwd_exit rules_remove(const struct instance *in, struct fwd_rule *rules, const bool *gone,
-			   enum fwd_rules_removal how)
+/* ---- adding and removing ---- */
+
+/* The line that a map to be added is on; -1: it is there already. */
+static long line_of(const struct fwd_rule *rule, const struct new_rule *added, size_t count)
 {
-	if (instance_dirty_set(in))
-		return FWD_NOT_DONE;
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++) {
-		if (!gone[i])
-			continue;
-		if (rules[i].state == FWD_RULE_ACTIVE)
-			delete_keys(in, &rules[i]);
-		if (how == FWD_REMOVE_KEEP)
-			rules[i].state = FWD_RULE_DRAINING;
-		else
-			give_up(&rules[i]);
+	const struct new_rule *new = (const struct new_rule *)rule;
+
+	return new >= added && new < added + count ? (long)new->line : -1;
+}
+
+static enum fwd_exit conflict(const struct fwd_rule *a, const struct fwd_rule *b,
+			      const struct new_rule *added, size_t count)
+{
+	const struct fwd_rule *later = a, *rule = b;
+	char own[FWD_ENDPOINT_TEXT], text[FWD_RULE_TEXT], listen[FWD_ENDPOINT_TEXT], mend[128];
+
+	if (line_of(a, added, count) < line_of(b, added, count)) {
+		later = b;
+		rule = a;
 	}
+	fwd_line(line_of(later, added, count));
+	rule_listen_text(later, own);
+	rule_listen_text(rule, listen);
+	snprintf(mend, sizeof(mend), "fwdctl map del %s %s", proto_name(rule->proto), listen);
+	if (line_of(rule, added, count) >= 0)
+		snprintf(mend, sizeof(mend), "see line %ld", line_of(rule, added, count));
+	if (!rule_overlap(later, rule))
+		return fwd_err("--name: \"%s\": is the name of the map %s already: %s", later->name,
+			       rule_text(rule, text), mend);
+	if (!strcmp(own, listen))
+		return fwd_err("\"%s\": is mapped to %s already: %s", own, rule_target_text(rule, text),
+			       mend);
+	return fwd_err("\"%s\": overlaps the map %s: %s", own, rule_text(rule, text), mend);
+}
+
+static enum fwd_exit check_conflicts(const struct rules *rules, const struct new_rule *added,
+				     size_t count)
+{
+	const struct fwd_rule *a, *b;
+	enum fwd_exit ret = FWD_DONE;
+	struct order order;
+
+	if (order_init(&order, rules->end + count))
+		return FWD_NOT_DONE;
+	for_each_rule(rule, rules)
+		if (rule->state == FWD_RULE_ACTIVE)
+			order_add(&order, rule);
+	for (size_t i = 0; i < count; i++)
+		order_add(&order, &added[i].rule);
+	order_sort(&order);
+	if (order_overlap(&order, &a, &b) || order_namesakes(&order, &a, &b))
+		ret = conflict(a, b, added, count);
+	order_free(&order);
+	return ret;
+}
+
+/* Free places are taken first, then those that never were in use. */
+static enum fwd_exit make_room(struct rules *rules, const struct new_rule *added, size_t count)
+{
+	size_t free = 0, most;
+
+	for_each_rule(rule, rules)
+		free += rule->state == FWD_RULE_FREE;
+	most = free + FWD_RULES_MAX - rules->end;
+	if (count > most) {
+		fwd_line(added[most].line);
+		return fwd_err("there are %d maps already, which is the most", FWD_RULES_MAX);
+	}
+	if (count > free)
+		rules->end += count - free;
+	return FWD_DONE;
+}
+
+static enum fwd_exit write_rules(const struct instance *in, struct rules *rules,
+				 const struct new_rule *added, size_t count)
+{
+	__u32 index = 0;
+
+	for (size_t i = 0; i < count; i++, index++) {
+		struct fwd_rule rule = added[i].rule;
+
+		while (rules->at[index].state != FWD_RULE_FREE)
+			index++;
+		rule.gen = rules->at[index].gen;
+		rule.state = FWD_RULE_FREE;
+		rule.change = FWD_CHANGE_ADD;
+		rules->at[index] = rule;
+		if (map_set_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, NULL))
+			return fwd_err("can't reset the map's counters");
+	}
+	return FWD_DONE;
+}
+
+static enum fwd_exit insert_new_keys(const struct instance *in, const struct rules *rules)
+{
+	for (__u32 i = 0; i < rules->end; i++)
+		if (rules->at[i].change == FWD_CHANGE_ADD && insert_keys(in, &rules->at[i], i))
+			return FWD_NOT_DONE;
+	return FWD_DONE;
+}
+
+enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const struct new_rule *added,
+			size_t count)
+{
+	if (check_conflicts(rules, added, count) || make_room(rules, added, count))
+		return FWD_NOT_DONE;
+	/* The keys lead to FREE places at first, which are nobody's: the states last. */
+	if (begin(in, rules) || write_rules(in, rules, added, count) || write_ports(in, rules) ||
+	    insert_new_keys(in, rules) || decide(in, rules)) {
+		if (instance_dirty(in) && !repair(in, rules))
+			fwd_say("nothing was changed");
+		return FWD_NOT_DONE;
+	}
+	set_states(rules);
+	clear_changes(rules);
+	instance_dirty_clear(in);
+	return FWD_DONE;
+}
+
+enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const __u8 *changes)
+{
+	bool ended = false;
+
+	if (begin(in, rules))
+		return FWD_NOT_DONE;
+	for (__u32 i = 0; i < rules->end; i++) {
+		if (changes[i])
+			rules->at[i].change = changes[i];
+		ended |= changes[i] == FWD_CHANGE_END;
+	}
+	if (decide(in, rules)) {
+		repair(in, rules);
+		return FWD_NOT_DONE;
+	}
+	set_states(rules);
+	for (__u32 i = 0; i < rules->end; i++)
+		if (changes[i])
+			delete_keys(in, &rules->at[i], i);
 	if (write_ports(in, rules))
 		return FWD_NOT_DONE;
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++)
-		if (gone[i] && write_rule(in, i, &rules[i]))
-			return FWD_NOT_DONE;
-	if (write_config(in, rules, how == FWD_REMOVE_END))
+	clear_changes(rules);
+	if (ended && write_config(in, rules, true, true))
 		return FWD_NOT_DONE;
 	instance_dirty_clear(in);
 	return FWD_DONE;
 }
 
-enum fwd_exit rules_refresh_sources(const struct instance *in, struct fwd_rule *rules)
+static void no_source(const struct fwd_rule *rule)
 {
 	char text[FWD_RULE_TEXT];
 
-	for (__u32 i = 0; i < FWD_RULES_MAX; i++) {
-		struct fwd_rule *rule = &rules[i];
-		struct fwd_addr source;
-
-		if (rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
-			continue;
-		if (!iface_source_towards(&rule->target, rule->target_low, &source)) {
-			if (!rule->snat_count && rule->snat == FWD_SNAT_AUTO)
-				fwd_note("%s: no route to the target: its source address is chosen "
-					 "at the next attach",
-					 rule_text(rule, text));
-			continue;
-		}
-		if (rule->snat_count && addr_equal(&rule->pool[0], &source))
-			continue;
-		rule->pool[0] = source;
-		rule->snat_count = 1;
-		if (write_rule(in, i, rule))
-			return FWD_NOT_DONE;
-	}
-	return FWD_DONE;
+	if (!rule->snat_count && rule->snat == FWD_SNAT_AUTO)
+		fwd_note("%s: no route to the target: its source address is chosen at the next attach",
+			 rule_text(rule, text));
 }
 
-enum fwd_exit rules_forget_connections(const struct instance *in, const struct fwd_rule *rules)
+enum fwd_exit rules_refresh_sources(struct rules *rules)
+{
+	enum fwd_exit ret = FWD_DONE;
+	struct targets targets = {};
+
+	for_each_rule(rule, rules) {
+		const struct target *target;
+
+		if (ret || rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
+			continue;
+		target = target_find(&targets, &rule->target, rule->target_low);
+		if (!target)
+			ret = FWD_NOT_DONE;
+		else if (!target->has_source)
+			no_source(rule);
+		else if (!rule->snat_count || !addr_equal(&rule->pool[0], &target->source)) {
+			rule->pool[0] = target->source;
+			__atomic_store_n(&rule->snat_count, 1, __ATOMIC_RELEASE);
+		}
+	}
+	targets_free(&targets);
+	return ret;
+}
+
+enum fwd_exit rules_forget_connections(const struct instance *in, const struct rules *rules)
 {
 	const size_t counters_words = sizeof(struct fwd_counters) / sizeof(__u64);
 	struct fwd_rule_stats stats;
@@ -332,8 +538,8 @@ enum fwd_exit rules_forget_connections(const struct instance *in, const struct f
 	if (!ret)
 		ret =
 		    map_set_sum(&in->maps, FWD_MAP_COUNTERS, 0, counters_words, (__u64 *)&counters);
-	for (__u32 i = 0; !ret && i < FWD_RULES_MAX; i++) {
-		if (rules[i].state == FWD_RULE_FREE)
+	for (__u32 i = 0; !ret && i < rules->end; i++) {
+		if (rules->at[i].state == FWD_RULE_FREE)
 			continue;
 		ret = rule_stats_read(in, i, &stats);
 		stats.ended = stats.created;

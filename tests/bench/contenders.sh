@@ -23,7 +23,7 @@ contender_maps() {
 	iptables-nft) iptables_rules | topo_in gateway iptables-nft-restore ;;
 	iptables-legacy) iptables_rules | topo_in gateway iptables-legacy-restore ;;
 	nftables) nftables_rules | topo_in gateway nft -f - ;;
-	fwdctl-*) fwdctl_maps | topo_in gateway $BENCH/maps "$FWDCTL_PIN_DIR" ;;
+	fwdctl-*) fwdctl_maps | topo_in gateway build/fwdctl map add - ;;
 	haproxy) haproxy_start ;;
 	socat) socat_start ;; # UDP; what there is of TCP goes by haproxy
 	esac
@@ -91,7 +91,7 @@ fwdctl_attach() {
 fwdctl_maps() {
 	awk -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" '{
 		port = $2 == $3 ? $2 : $2 "-" $3
-		print $1, listen ":" port, target ":" port, source
+		print $1, listen ":" port, target ":" port, "--snat", source
 	}'
 }
 

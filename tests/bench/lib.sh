@@ -136,10 +136,11 @@ all_down() {
 # 200 µs for more, as NICs do before they interrupt: else waking it would be most of what is measured where
 # packets come one by one. And only with TSO off does veth pass all packets by NAPI.
 hosts_threads() {
-	local wait=0
-	topo_option moderation && wait=200000
-	device_poll client $wait g0
-	device_poll home $wait h0
+	# A sink that sleeps would be woken by the gateway, at the cost of the gateway.
+	local wait=0 sinks_wait=20000
+	topo_option moderation && wait=200000 sinks_wait=200000
+	device_poll client $sinks_wait g0
+	device_poll home $sinks_wait h0
 	device_poll gateway $wait eth0 eth1
 	thread_place 0 g0
 	thread_place 0 h0

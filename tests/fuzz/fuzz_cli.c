@@ -52,7 +52,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	/* libFuzzer holds its own; `fail()` writes to the descriptor. */
 	stderr = fopen("/dev/null", "w");
-	return !freopen("/dev/null", "w", stdout);
+	/* `map add -` reads on. */
+	return !freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "r", stdin);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t size)

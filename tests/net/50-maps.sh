@@ -3,6 +3,11 @@
 #
 # What a map takes, and what its coming and going does to connections.
 
+# A packet is in the capture: its head alone are 24 bytes.
+tried() {
+	[ -n "${FWDCTL_STANDIN:-}" ] || [ "$(stat -c %s "$TOPO_DIR/client.pcap")" -gt 24 ]
+}
+
 # A map's removal ends its connections, from either side, and no other map's.
 removal() {
 	local proto=$1
@@ -26,11 +31,12 @@ removal() {
 	capture home home wg0 port 8000
 	capture client client eth0 port 8000
 	sleep 1
+	# TCP waits longer each time.
+	topo_wait 10 tried || fail "the client did not even try"
 	capture_end home client
 	if [ -z "${FWDCTL_STANDIN:-}" ]; then
 		is "$(count home ".src == \"$GATEWAY_WG\"")" 0 "packets that came through to home"
 		is "$(count client ".src == \"$GATEWAY\"")" 0 "packets that came through to the client"
-		[ "$(count client)" -gt 0 ] || fail "the client did not even try"
 	fi
 	stop stays
 	stop stays_tcp
@@ -192,4 +198,164 @@ test_many_maps() {
 	stop stays
 	peer client who $GATEWAY:20199
 	peer client silent $GATEWAY:20198 --timeout 0.5
+}
+
+# lines LOW HIGH: maps of these ports as `map add -` reads them; without the targets, as `map del -` does.
+lines() {
+	seq "$1" "$2" | sed "s/.*/tcp $GATEWAY:& $HOME_WG:8000/"
+}
+
+lines_del() {
+	lines "$@" | cut -d' ' -f1,2
+}
+
+milliseconds() {
+	local start=${EPOCHREALTIME/[.,]/}
+	"$@" >/dev/null
+	echo $(((${EPOCHREALTIME/[.,]/} - start) / 1000))
+}
+
+one_by_one() {
+	local port
+	for port in {9001..9050}; do
+		on gateway "$FWDCTL" map add tcp $GATEWAY:$port $HOME_WG:8000
+	done
+}
+
+# Thousands in one command take less than fifty in as many commands, and another map's visitors notice nothing.
+test_batch() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	attach eth0 wg0
+	fwd map add udp $MAP4 $HOME_WG:8000
+	serve service home --udp $HOME_WG:8000 --tcp $HOME_WG:8000
+	pulse stays client $MAP4 --proto udp --interval 0.005
+	local many single
+	single=$(milliseconds one_by_one)
+	lines 10000 14999 >"$TOPO_DIR/lines"
+	many=$(milliseconds fwd map add - <"$TOPO_DIR/lines")
+	echo "50 commands took $single ms, 5000 maps in one $many ms"
+	[ "$many" -lt "$single" ] || fail "5000 maps took $many ms, 50 commands $single ms"
+	json 'length == 5051' map list
+	peer client who $GATEWAY:10000
+	peer client who $GATEWAY:14999
+	many=$(milliseconds fwd map del - < <(lines_del 10000 14998))
+	[ "$many" -lt "$single" ] || fail "5000 maps took $many ms to remove, 50 commands $single ms"
+	json 'length == 52' map list
+	peer client who $GATEWAY:14999
+	peer client silent $GATEWAY:10000 --timeout 0.5
+	goes_on stays
+	stop stays
+	grep -q ' 0 lost' "$TOPO_DIR/stays.log" || fail "the other map lost packets"
+}
+
+# one_of NUMBER...: how many maps there are, as who only reads finds it, must be one of these numbers.
+one_of() {
+	local count number
+	count=$(on gateway "$FWDCTL" map list --json | jq length)
+	for number; do
+		[ "$count" != "$number" ] || return 0
+	done
+	fail "there are $count maps, none of $*"
+}
+
+# Whoever reads while many maps come and go finds all of them or none.
+test_batch_while_others_read() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	attach eth0 wg0
+	lines 10000 12999 >"$TOPO_DIR/lines"
+	cut -d' ' -f1,2 "$TOPO_DIR/lines" >"$TOPO_DIR/lines_del"
+	# shellcheck disable=SC2016
+	start changes gateway sh -ec 'for i in $(seq 12); do
+		"$1" map add - <"$2"; "$1" map del - <"$2_del"; done' sh "$FWDCTL" "$TOPO_DIR/lines"
+	while kill -0 "${PID[changes]}" 2>/dev/null; do
+		one_of 0 3000
+	done
+	finish changes
+	one_of 0
+}
+
+# kill -9 at any moment: all or none, for who reads and for who comes next; what is listed works.
+test_batch_killed() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	attach eth0 wg0
+	serve service home --tcp $HOME_WG:8000
+	lines 10000 11999 >"$TOPO_DIR/lines"
+	cut -d' ' -f1,2 "$TOPO_DIR/lines" >"$TOPO_DIR/lines_del"
+	local took i delay pid count what none=0
+	took=$(milliseconds fwd map add - <"$TOPO_DIR/lines")
+	count=2000
+	for i in {1..15}; do
+		what=add
+		[ "$count" = 0 ] || what=del
+		printf -v delay '%d.%03d' 0 $((RANDOM % (took + took / 4 + 2) % 1000))
+		nsenter --net="/run/netns/$TOPO_PREFIX-gateway" "$FWDCTL" map $what - \
+			<"$TOPO_DIR/lines$([ $what = add ] || echo _del)" >/dev/null 2>&1 &
+		pid=$!
+		sleep "$delay"
+		kill -KILL $pid 2>/dev/null || true
+		wait $pid 2>/dev/null || true
+		one_of 0 2000
+		count=$(on gateway "$FWDCTL" map list --json | jq length)
+		on gateway "$FWDCTL" map add tcp $GATEWAY:9000 $HOME_WG:8000
+		one_of $((count + 1))
+		peer client who $GATEWAY:9000 >/dev/null
+		if [ "$count" = 0 ]; then
+			none=$((none + 1))
+			peer client silent $GATEWAY:$((10000 + RANDOM % 2000)) --timeout 0.2 >/dev/null
+		else
+			peer client who $GATEWAY:$((10000 + RANDOM % 2000)) >/dev/null
+		fi
+		on gateway "$FWDCTL" map del tcp $GATEWAY:9000
+	done
+	echo "$none of 15 times there was none"
+}
+
+# Two at once: one after the other, and of two that can't be both only one.
+test_batches_at_once() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	local first second failed=0
+	lines 10000 11999 >"$TOPO_DIR/a"
+	lines 12000 13999 >"$TOPO_DIR/b"
+	on gateway "$FWDCTL" map add - <"$TOPO_DIR/a" &
+	first=$!
+	on gateway "$FWDCTL" map add - <"$TOPO_DIR/b" &
+	second=$!
+	wait $first || fail "the first failed"
+	wait $second || fail "the second failed"
+	one_of 4000
+	fwd map flush
+	lines 11999 13998 >"$TOPO_DIR/b"
+	on gateway "$FWDCTL" map add - <"$TOPO_DIR/a" &
+	first=$!
+	on gateway "$FWDCTL" map add - <"$TOPO_DIR/b" &
+	second=$!
+	wait $first || failed=$((failed + 1))
+	wait $second || failed=$((failed + 1))
+	is $failed 1 "how many failed of two that share a port"
+	one_of 2000
+}
+
+# As many maps as there can be, and one more.
+test_batch_full() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	fwd map add udp $GATEWAY:8000 $HOME_WG:8000
+	lines 10000 26383 >"$TOPO_DIR/lines"
+	rejects 1 'line 16384: .*16384' fwd map add - <"$TOPO_DIR/lines"
+	one_of 1
+	fwd map del udp $GATEWAY:8000
+	fwd map add - <"$TOPO_DIR/lines"
+	one_of 16384
+	rejects 1 '16384' fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
+	{
+		cat "$TOPO_DIR/lines"
+		echo "tcp $GATEWAY:9000 $HOME_WG:8000"
+	} >"$TOPO_DIR/more"
+	fwd map flush
+	rejects 1 'line 16385: .*16384' fwd map add - <"$TOPO_DIR/more"
+	one_of 0
 }

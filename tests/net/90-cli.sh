@@ -89,6 +89,71 @@ test_conflicts() {
 	fwd map add tcp $GATEWAY:5000 $HOME_WG:5000
 }
 
+# Many in one command: all or none, and the one line of an error says where.
+test_lines() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	topology
+	local name before
+	fwd map add - <<-END
+		# a comment, and blank lines
+
+		   # another
+		tcp $GATEWAY:8000 $HOME_WG:8000 --name web
+		udp	$GATEWAY:8000-8010   $HOME_WG --snat none --name=game
+		tcp --mss 1300 :9000 $HOME_WG:9000
+		tcp [$GATEWAY6]:8000 [$HOME_WG6]:8000
+	END
+	json 'length == 4 and ([.[].name] | sort == ["", "", "game", "web"])' map list
+	printf 'tcp %s:7000 %s:7000' $GATEWAY $HOME_WG | fwd map add -
+	json 'length == 5' map list
+	fwd map add - </dev/null
+	before=$(on gateway "$FWDCTL" map list --json)
+
+	# wrong WORDS COMMAND LINES: behind two good lines.
+	wrong() {
+		local good=(7001 7002)
+		[ "$2" = add ] || good=(8000 7000)
+		printf 'tcp %s\n' "$GATEWAY:${good[0]}" "$GATEWAY:${good[1]}" |
+			if [ "$2" = add ]; then sed "s/$/ $HOME_WG:80/"; else cat; fi >"$TOPO_DIR/lines"
+		printf '%b' "$3" >>"$TOPO_DIR/lines"
+		rejects 1 "^fwdctl: map $2: line $1" fwd map "$2" - <"$TOPO_DIR/lines"
+		is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps behind a wrong line"
+	}
+	wrong "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
+	wrong "5: .*PROTO" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
+	wrong "3: .*LISTEN TARGET" add "tcp $GATEWAY:7003\n"
+	wrong "3: .*one word too many" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
+	wrong "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
+	wrong "3: .*--keep-connections" add "tcp $GATEWAY:7003 $HOME_WG:80 --keep-connections\n"
+	wrong "3: .*--pin-dir" add "tcp $GATEWAY:7003 $HOME_WG:80 --pin-dir /x\n"
+	wrong "3: .*address of this host" add "tcp $GATEWAY:7003 $GATEWAY_WG:80\n"
+	# With what is there, and with each other; a wildcard, a range, a name.
+	wrong "3: .*mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" add "tcp $GATEWAY:8000 $HOME_WG:80\n"
+	wrong "3: .*mapped to $HOME_WG:80 already: see line 1$" add "tcp $GATEWAY:7001 $HOME_WG:81\n"
+	wrong "4: .*overlaps .*see line 2$" add "udp $GATEWAY:7002 $HOME_WG:80\ntcp $GATEWAY:7002-7009 $HOME_WG\n"
+	wrong "3: .*overlaps .*see line 1$" add "tcp :7001 $HOME_WG:80\n"
+	wrong "3: .*overlaps .*:9000" add "tcp $GATEWAY:8990-9010 $HOME_WG\n"
+	wrong "3: .*overlaps .*$GATEWAY:8000" add "tcp :8000 $HOME_WG\n"
+	wrong "3: .*\"web\".*already: fwdctl map del" add "tcp $GATEWAY:7003 $HOME_WG:80 --name web\n"
+	wrong "4: .*\"new\".*already: see line 3" add "tcp $GATEWAY:7003 $HOME_WG:80 --name new\ntcp $GATEWAY:7004 $HOME_WG:80 --name new\n"
+	wrong "3: .*no such map" del "tcp $GATEWAY:7005\n"
+	wrong "3: .*given twice" del "tcp $GATEWAY:8000\n"
+	wrong "3: .*touches the map" del "udp $GATEWAY:8000\n"
+	wrong "3: .*PROTO LISTEN" del "tcp\n"
+	wrong "3: .*--name" del "tcp :9000 --name web\n"
+
+	rejects 2 '"-" stands alone' fwd map add - tcp $GATEWAY:7001 $HOME_WG:80
+	rejects 2 '"-" stands alone' fwd map del - tcp
+	rejects 2 '--snat does not go with "-"' fwd map add - --snat none
+	rejects 1 'standard input' fwd map add - <"$TOPO_DIR"
+
+	fwd map del - <<-END
+		udp $GATEWAY:8000-8010
+		tcp :9000 --keep-connections
+	END
+	json 'length == 3' map list
+}
+
 test_unknown_device() {
 	topology
 	attach eth0
@@ -203,7 +268,8 @@ test_manual() {
 	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/fwdctl.c"
 	while read -r command; do
 		# shellcheck disable=SC2086
-		fwd help $command | tee "$TOPO_DIR/help" | sed -n 's/^usage: fwdctl //p' >>"$TOPO_DIR/usages"
+		fwd help $command | tee "$TOPO_DIR/help" |
+			sed -n 's/^\(usage:\|      \) fwdctl //p' >>"$TOPO_DIR/usages"
 		sed -n 's/^  \(--[a-z-]*\) *\([^ ]*\)  .*/\1 \2/p' "$TOPO_DIR/help" >>"$TOPO_DIR/options"
 		fwd help | grep -q "^  $command " || fail "fwdctl help does not name $command"
 		family=${command% *}

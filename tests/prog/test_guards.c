@@ -12,7 +12,10 @@
 #define IN         "54.147.66.132:40000 > " PUBLIC
 #define OUT        "10.172.16.1:40000 > 10.172.16.2:8000"
 
+#define OUT_LAN    "192.168.7.1:40000 > 192.168.7.2:8000"
+
 static const struct rule tcp_rule = {PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"};
+static const struct rule lan_rule = {PROTO_TCP, PUBLIC, "192.168.7.2:8000", "192.168.7.1"};
 
 static int send_one(enum device device, enum hook hook, struct packet packet)
 {
@@ -125,6 +128,54 @@ Test(guards, tunnel_down, .timeout = 60)
 	clock_advance(2);
 	arrives("of the connection", ETH0, TCP(IN, ACK), IS_ANSWERED("way_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
+}
+
+/* That the source address was there a moment ago says nothing once the target is found by another device. */
+Test(guards, tunnel_down_just_now, .timeout = 60)
+{
+	gateway_start(64, 64);
+	rule_put(0, &tcp_rule);
+	handshake(IN, OUT);
+	clock_advance(2);
+	handshake("54.147.66.132:40001 > " PUBLIC, "10.172.16.1:40001 > 10.172.16.2:8000");
+	ip_batch("addr flush dev wg0\n");
+	arrives("of a connection", ETH0, TCP(IN, ACK), IS_ANSWERED("way_lost", 3, 0));
+	arrives("a new one", ETH0, TCP("54.147.66.132:40002 > " PUBLIC, SYN), IS_PASSED("no_source"));
+}
+
+/* When a packet last went by the kernel's entry of home in the LAN, ticks; 0: none did. */
+static __u32 neighbour_used(void)
+{
+	const struct fwd_tuple home = tuple_of(way_back(OUT_LAN), PROTO_TCP);
+
+	for (__u32 i = 0; i < FWD_NEIGHBOURS_MAX; i++) {
+		struct fwd_neighbour n;
+
+		cr_assert(!bpf_map_lookup_elem(MAP_FD(neighbours), &i, &n));
+		if (n.addr.w[0] == home.saddr.w[3] && n.ifindex == (__u32)gw.ifindex[ETH1])
+			return n.used;
+	}
+	return 0;
+}
+
+/* The kernel's neighbour entry is used once a second by all connections together, and at once where the next hop is
+ * another one. */
+Test(guards, neighbour_is_kept_awake, .timeout = 60)
+{
+	__u32 first;
+
+	gateway_start(64, 64);
+	rule_put(0, &lan_rule);
+	arrives("a first one", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT_LAN));
+	first = neighbour_used();
+	cr_expect(first);
+	usleep(5000);
+	arrives("another", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN),
+		LEAVES_BY(ETH1, "192.168.7.1:40001 > 192.168.7.2:8000"));
+	cr_expect(neighbour_used() == first);
+	clock_advance(2);
+	arrives("later", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT_LAN));
+	cr_expect(neighbour_used() != first);
 }
 
 /* Those that were confirmed when there was no room for them get their place as soon as there is. */

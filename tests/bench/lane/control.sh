@@ -5,16 +5,15 @@
 # and the longest wait counts.
 
 lane_control() {
-	local many one_by_one
+	local many
 	many=$(by_size 2000 10000 10000)
-	one_by_one=$(by_size 50 200 1000)
 	for ROUND in $(seq "$(by_size 1 2 3)"); do
 		for CONTENDER in "${AVAILABLE[@]}"; do
 			case $CONTENDER in plain | xdp-redirect | haproxy | socat | fwdctl-xdp*) continue ;; esac
 			say "control: round $ROUND, $CONTENDER"
 			hosts_up control threads=off
 			if serve_home 7999 7999 && contender_up "$CONTENDER" <(echo tcp 7999 7999); then
-				control_turn "$many" "$one_by_one"
+				control_turn "$many"
 			fi
 			hosts_down control
 		done
@@ -22,14 +21,12 @@ lane_control() {
 }
 
 control_turn() {
-	local many=$1 count=$1
-	case $CONTENDER in fwdctl-*) count=$2 ;; esac
-	seq 8000 $((8000 + count - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
-	control_step adding "$count" control_add
-	control_step removing "$count" control_remove
-	# One more, where many are.
+	local many=$1
 	seq 8000 $((8000 + many - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
-	control_fill
+	control_step adding "$many" control_add
+	control_step removing "$many" control_remove
+	# One more, where many are.
+	control_add
 	echo tcp 7000 7000 >"$TOPO_DIR/maps"
 	control_step "adding one to $many" 1 control_add_one
 }
@@ -53,8 +50,9 @@ control_command() {
 	iptables-*,control_add_one) echo "iptables -A, twice" ;;
 	iptables-*) echo "$CONTENDER-restore, $2 maps" ;;
 	nftables,*) echo "nft -f, $2 maps" ;;
-	fwdctl-*,control_remove) echo "fwdctl map del, $2 times" ;;
-	fwdctl-*) echo "fwdctl map add, $2 times" ;;
+	fwdctl-*,control_add_one) echo "fwdctl map add" ;;
+	fwdctl-*,control_remove) echo "fwdctl map del -, $2 maps" ;;
+	fwdctl-*) echo "fwdctl map add -, $2 maps" ;;
 	esac
 }
 
@@ -62,7 +60,7 @@ control_add() {
 	case $CONTENDER in
 	iptables-*) iptables_rules <"$TOPO_DIR/maps" | topo_in gateway "$CONTENDER-restore" --noflush ;;
 	nftables) nftables_rules many <"$TOPO_DIR/maps" | topo_in gateway nft -f - ;;
-	fwdctl-*) control_fwdctl add ;;
+	fwdctl-*) contender_maps "$CONTENDER" <"$TOPO_DIR/maps" ;;
 	esac
 }
 
@@ -70,24 +68,7 @@ control_remove() {
 	case $CONTENDER in
 	iptables-*) iptables_rules <<<"tcp 7999 7999" | topo_in gateway "$CONTENDER-restore" ;;
 	nftables) topo_in gateway nft delete table ip many ;;
-	fwdctl-*) control_fwdctl del ;;
-	esac
-}
-
-control_fwdctl() {
-	# shellcheck disable=SC2016
-	topo_in gateway sh -ec 'while read -r _ low _; do
-		case $1 in
-		add) build/fwdctl map add tcp "$2:$low" "$3:$low" ;;
-		del) build/fwdctl map del tcp "$2:$low" ;;
-		esac
-	done' sh "$1" $GATEWAY "$TARGET" <"$TOPO_DIR/maps"
-}
-
-control_fill() {
-	case $CONTENDER in
-	fwdctl-*) contender_maps "$CONTENDER" <"$TOPO_DIR/maps" ;;
-	*) control_add ;;
+	fwdctl-*) fwdctl_maps <"$TOPO_DIR/maps" | cut -d' ' -f1,2 | topo_in gateway build/fwdctl map del - ;;
 	esac
 }
 
