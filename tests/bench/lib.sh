@@ -12,7 +12,9 @@
 BENCH=build/bench
 RAW=$BENCH/raw.jsonl
 EDGE=93.184.216.1
-SETS=()
+LAST_CPU=$(($(nproc) - 1))
+declare -A SETS=()
+READY=()
 COMMAND=''
 
 . scripts/topology.sh
@@ -24,27 +26,39 @@ hosts_use() {
 	export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
 }
 
-# hosts_up NAME [tun] [threads=off] [moderation]. In few commands: it is done a hundred times in a run.
+# hosts_up NAME [tun] [threads=off] [moderation]. In few commands: it is done a hundred times in a run, and each
+# command takes as long as some ten thousand packets.
 hosts_up() {
 	hosts_use "$1"
-	SETS+=("$1")
+	SETS[$1]=up
 	shift
 	TOPO_OPTIONS=$*
 	mkdir -p "$TOPO_DIR/bpf"
 	mount -t bpf bpf "$TOPO_DIR/bpf"
-	local host
-	for host in client gateway home; do topo_host $host; done
-	topo_forwarding gateway
 	: >"$TOPO_DIR/napi"
 	INNER=eth1 TARGET=$LAN SOURCE=10.99.0.1
 	if topo_option tun; then
 		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
 	fi
+	hosts_make
 	hosts_link
-	topo_option threads=off && return
-	device_threads client g0
-	device_threads home h0
-	device_threads gateway eth0 eth1
+	topo_option threads=off || hosts_threads
+}
+
+hosts_make() {
+	local still="net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0"
+	ip -batch - <<-END
+		netns add $TOPO_PREFIX-client
+		netns add $TOPO_PREFIX-gateway
+		netns add $TOPO_PREFIX-home
+	END
+	# shellcheck disable=SC2086
+	{
+		topo_in client sysctl -qw $still
+		topo_in gateway sysctl -qw $still net.ipv4.ip_forward=1
+		topo_in home sysctl -qw $still
+	}
 }
 
 # All cables, and the TUN; each end knows the other's address.
@@ -54,16 +68,19 @@ hosts_link() {
 		link add h0 netns $TOPO_PREFIX-home type veth peer name eth1 netns $TOPO_PREFIX-gateway
 	END
 	ip -n "$TOPO_PREFIX-client" -batch - <<-END
+		link set lo up
 		addr add $EDGE/24 dev g0
 		link set g0 up
 		route add 10.0.0.0/8 via $GATEWAY
 	END
 	ip -n "$TOPO_PREFIX-home" -batch - <<-END
+		link set lo up
 		addr add $LAN/24 dev h0
 		link set h0 up
 		route add default via 10.99.0.1
 	END
-	topo_in gateway ip -batch - <<-END
+	ip -n "$TOPO_PREFIX-gateway" -batch - <<-END
+		link set lo up
 		addr add $GATEWAY/24 dev eth0
 		addr add 10.99.0.1/24 dev eth1
 		link set eth0 up
@@ -79,10 +96,26 @@ hosts_link() {
 
 hosts_down() {
 	hosts_use "$1"
+	unset "SETS[$1]"
 	# Else the kernel takes them apart later, and beside what is measured next.
 	topo_in gateway conntrack -F >/dev/null 2>&1
 	forked_end
 	topo_down
+}
+
+# in_turn ROUNDS FUNCTION ARG...: for all that are $READY, round after round, on hosts $LANE-$CONTENDER of each.
+in_turn() {
+	local rounds=$1
+	shift
+	for ROUND in $(seq "$rounds"); do
+		for CONTENDER in "${READY[@]}"; do
+			hosts_use "$LANE-$CONTENDER"
+			say "$LANE: round $ROUND, $CONTENDER"
+			"$@"
+		done
+	done
+	for CONTENDER in "${READY[@]}"; do hosts_down "$LANE-$CONTENDER"; done
+	READY=()
 }
 
 # What a proxy has forked for its visitors; its parent is known to the topology, these are not.
@@ -95,50 +128,46 @@ forked_end() {
 
 all_down() {
 	local name
-	for name in "${SETS[@]}"; do
-		hosts_use "$name"
-		forked_end
-		topo_down
-	done
-	SETS=()
+	for name in "${!SETS[@]}"; do hosts_down "$name"; done
 }
 
 # Their receive paths get a thread each, on the last CPU for the gateway's devices, on the first for the
 # others; ahead of whatever else this machine is doing. With `moderation` a thread that has had packets waits
 # 200 µs for more, as NICs do before they interrupt: else waking it would be most of what is measured where
 # packets come one by one. And only with TSO off does veth pass all packets by NAPI.
-device_threads() {
-	local host=$1 dev pid cpu=0 wait=0
-	shift
+hosts_threads() {
 	# A sink that sleeps would be woken by the gateway, at the cost of the gateway.
-	[ "$host" = gateway ] || wait=20000
-	topo_option moderation && wait=200000
-	[ "$host" != gateway ] || cpu=$(($(nproc) - 1))
+	local wait=0 sinks_wait=20000
+	topo_option moderation && wait=200000 sinks_wait=200000
+	device_poll client $sinks_wait g0
+	device_poll home $sinks_wait h0
+	device_poll gateway $wait eth0 eth1
+	thread_place 0 g0
+	thread_place 0 h0
+	thread_place "$LAST_CPU" eth0 && echo "$NAPI" >>"$TOPO_DIR/napi"
+	thread_place "$LAST_CPU" eth1 && echo "$NAPI" >>"$TOPO_DIR/napi"
+}
+
+# device_poll HOST WAIT DEV...
+device_poll() {
+	local host=$1 wait=$2
+	shift 2
 	# shellcheck disable=SC2016
-	ip netns exec "$TOPO_PREFIX-$host" env wait=$wait sh -c '
+	ip netns exec "$TOPO_PREFIX-$host" sh -c '
+		wait=$1
+		shift
 		for dev; do
 			ethtool -K $dev gro on tso off && cd /sys/class/net/$dev && echo 1 >threaded &&
 				echo $wait >gro_flush_timeout && echo 1 >napi_defer_hard_irqs
-		done' sh "$@"
-	for dev; do
-		pid=$(napi_of "$dev") ||
-			{ note "$dev has no NAPI thread (/sys/class/net/$dev/threaded, kernel 5.12)"; return 1; }
-		taskset -pc $cpu "$pid" >/dev/null
-		renice -n -15 -p "$pid" >/dev/null
-		[ "$host" != gateway ] || echo "$pid" >>"$TOPO_DIR/napi"
-	done
+		done' sh "$wait" "$@"
 }
 
-# The thread of the youngest device of that name.
-napi_of() {
-	local file comm youngest=0 pid=
-	for file in /proc/[0-9]*/comm; do
-		{ read -r comm <"$file"; } 2>/dev/null || continue
-		if [[ $comm == napi/$1-* ]] && ((${comm##*-} > youngest)); then
-			youngest=${comm##*-} pid=${file#/proc/} pid=${pid%/comm}
-		fi
-	done
-	[ -n "$pid" ] && echo "$pid"
+# thread_place CPU DEV: sets $NAPI, the thread of the youngest device of that name.
+thread_place() {
+	NAPI=$(pgrep -n "^napi/$2-") ||
+		{ note "$2 has no NAPI thread (/sys/class/net/$2/threaded, kernel 5.12)"; return 1; }
+	taskset -pc "$1" "$NAPI" >/dev/null
+	renice -n -15 -p "$NAPI" >/dev/null
 }
 
 # The gateway's CPU time so far, ns: receiving, and the processes that forward.

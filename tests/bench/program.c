@@ -9,18 +9,15 @@
  * every figure, the reference program's too. Medians, since an interrupt makes one run many times
  * as long.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "bench.h"
 #include "flow.h"
 #include "program.skel.h"
 
@@ -35,26 +32,6 @@ struct device {
 };
 
 static bool xdp;
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("program: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static __u32 address(const char *text)
-{
-	struct in_addr addr;
-
-	if (inet_pton(AF_INET, text, &addr) != 1)
-		die("\"%s\" is no IPv4 address", text);
-	return ntohl(addr.s_addr);
-}
 
 static __u32 program_on(int ifindex)
 {

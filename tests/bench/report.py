@@ -185,7 +185,7 @@ def plot(path, title, ylabel, xlabels, series, log=False):
     """series: {contender: [median, min, max or None for each of xlabels]}; bars, and lines from min to max."""
     names = sorted(series, key=place)
     width = 0.8 / len(names)
-    script = [f'set terminal svg size 900,420 font "sans-serif,13" background "white"',
+    script = ['set terminal svg size 900,420 font "sans-serif,13" background "white"',
               f'set output "{path}"', f'set title "{title}"', f'set ylabel "{ylabel}"',
               "set style fill solid 0.9 noborder", f"set boxwidth {width * 0.92}",
               "set key outside right top", "set pointintervalbox 0", "set grid ytics lc rgb '#dddddd'", "set border 3",
@@ -324,7 +324,7 @@ def write_docs():
     with open(DOC, "w") as f:
         f.write(text)
     with open("docs/bench/run.txt", "w") as f:
-        print(f"{LICENCE}", file=f)
+        print(LICENCE, file=f)
         print_all(data, f)
     print(f"written: {DOC}, and in docs/bench run.txt and {len(plots)} plots")
 

@@ -6,9 +6,7 @@
  * don't count.
  */
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <time.h>
+#include "bench.h"
 
 /* Reading the clock takes some 30 ns; no softirq is as short as this. */
 #define GAP_NS 400
@@ -20,23 +18,15 @@ static void interrupt(int signal)
 	interrupted = signal;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 int main(void)
 {
 	uint64_t start, ran, last, now, gaps = 0, elsewhere;
 
 	signal(SIGINT, interrupt);
 	ran = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	start = last = clock_ns(CLOCK_MONOTONIC);
+	start = last = now_ns();
 	while (!interrupted) {
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = now_ns();
 		if (now - last > GAP_NS)
 			gaps += now - last;
 		last = now;

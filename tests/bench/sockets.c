@@ -3,28 +3,23 @@
  * sockets: real TCP and UDP ends for the benchmark.
  *
  *   sockets serve ADDR LOW HIGH             answers each request on these ports, on LOW by UDP too
- *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close; 64 at a
- * time sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time;
- * SIGINT ends it
+ *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close
+ *   sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time
+ *
+ * `connect` has 64 connections at a time; SIGINT ends `ask`.
  *
  * A request and an answer are 64 bytes each. Results are one JSON object.
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+#include "bench.h"
 
 #define MESSAGE     64
 #define EVENTS      64
@@ -32,32 +27,11 @@
 #define TIMEOUT_MS  2000
 #define SAMPLES_MAX 4000000
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("sockets: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 static struct sockaddr_in address_of(const char *addr, int port)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
-
-	if (inet_pton(AF_INET, addr, &sin.sin_addr) != 1)
-		die("\"%s\" is no IPv4 address", addr);
-	return sin;
+	return (struct sockaddr_in){.sin_family = AF_INET,
+				    .sin_port = htons(port),
+				    .sin_addr.s_addr = htonl(address(addr))};
 }
 
 static void watch(int epoll, int fd, uint32_t events, int number)

@@ -10,26 +10,21 @@
  * sink on its device, which looks at every byte of every packet. One JSON line for each thing
  * measured.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/if_tun.h>
+#include "bench.h"
 #include "flow.h"
 #include "traffic.skel.h"
 
@@ -42,6 +37,8 @@
 /* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */
 #define OPEN_AT_ONCE 8192
 #define SIZES_MAX    16
+/* How often the TUN is read, and arrivals are waited for. */
+#define REST_US 100
 
 enum { CLIENT, GATEWAY, HOME, HOSTS };
 
@@ -61,38 +58,10 @@ static struct {
 	__u32 sizes[SIZES_MAX];
 	__u32 n_sizes;
 	__u64 packets;
-	int tun_fd;
+	int tun_fd, gateway_cpu;
 	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
 	struct traffic *bpf;
 } t = {.services = 1, .packets = 200000, .tun_fd = -1};
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("traffic: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static __u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static __u32 address(const char *text)
-{
-	struct in_addr addr;
-
-	if (inet_pton(AF_INET, text, &addr) != 1)
-		die("\"%s\" is no IPv4 address", text);
-	return ntohl(addr.s_addr);
-}
 
 /* ---- hosts and devices --------------------------------------------------------------------- */
 
@@ -145,12 +114,9 @@ static int tun_open(const char *name)
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
-	/* Not by our /sys, which shows another namespace's devices. The thread waits for more
-	 * packets once it has had some, or each one would wake it. */
+	/* Not by our /sys, which shows another namespace's devices. */
 	snprintf(command, sizeof(command),
-		 "ip netns exec %s sh -c 'cd /sys/class/net/%s && echo 1 >threaded && "
-		 "echo 200000 >gro_flush_timeout && echo 1 >napi_defer_hard_irqs'",
-		 t.gateway, name);
+		 "ip netns exec %s sh -c 'echo 1 >/sys/class/net/%s/threaded'", t.gateway, name);
 	if (system(command))
 		die("%s: no NAPI thread", name);
 	return fd;
@@ -199,13 +165,31 @@ static unsigned long long started_at(const char *pid, const char *name)
 	return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
 }
 
+static void cpu_pin(int pid, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(pid, sizeof(cpus), &cpus);
+}
+
+/* Of this thread. */
+static void sched_place(int cpu, int policy)
+{
+	struct sched_param param = {.sched_priority = policy == SCHED_FIFO};
+
+	cpu_pin(0, cpu);
+	if (sched_setscheduler(0, policy, &param))
+		die("sched_setscheduler: %m");
+}
+
 /* The thread of the youngest device of that name; it is given a CPU, and goes first there. */
 static void napi_find(const char *device, int cpu, char *path, size_t size)
 {
 	unsigned long long started, youngest = 0;
 	struct dirent *entry;
 	char name[32];
-	cpu_set_t cpus;
 	int pid = 0;
 	DIR *proc = opendir("/proc");
 
@@ -221,9 +205,7 @@ static void napi_find(const char *device, int cpu, char *path, size_t size)
 	if (!pid)
 		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
 		    device, device);
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	sched_setaffinity(pid, sizeof(cpus), &cpus);
+	cpu_pin(pid, cpu);
 	setpriority(PRIO_PROCESS, pid, -15);
 	snprintf(path, size, "/proc/%d/schedstat", pid);
 }
@@ -279,72 +261,82 @@ static void send_by_program(const struct flow_order *order)
 	}
 }
 
-/* What comes from the tunnel is written to the TUN's file, as a WireGuard of user space does. */
-static void send_by_tun(const struct flow_order *order)
-{
-	volatile struct flow_sent *s = sent();
-	__u8 ip[FLOW_IP_LEN];
-
-	while (s->packets < order->count && !too_many_lost(order)) {
-		if ((__s64)(s->packets - s->lost - done()) >= order->window) {
-			__u64 before = done(), until = now_ns() + order->patience_us * 1000ULL;
-
-			while (done() == before && now_ns() < until)
-				sched_yield();
-			if (done() == before)
-				s->lost = s->packets - before;
-			continue;
-		}
-		flow_make(ip, &order->kind, order->first + s->at);
-		s->at = (s->at + order->step) % order->flows;
-		while (write(t.tun_fd, ip, sizeof(ip)) < 0)
-			if (errno != EAGAIN)
-				die("write to the TUN: %m");
-		s->packets++;
-	}
-}
-
-/* Discards what goes to the tunnel, after a look at it. */
-static void *tun_reader(void *unused)
-{
-	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
-	__u8 ip[2048];
-
-	for (;;) {
-		ssize_t len = read(t.tun_fd, ip, sizeof(ip));
-		struct flow_kind kind = t.bpf->bss->expected;
-
-		if (len < 0)
-			sched_yield();
-		if (len < FLOW_IP_LEN)
-			continue;
-		switch (flow_check(ip, &kind)) {
-		case FLOW_RIGHT:
-			arrived->right++;
-			break;
-		case FLOW_WRONG:
-			arrived->wrong++;
-			break;
-		case FLOW_FOREIGN:
-			break;
-		}
-	}
-	return NULL;
-}
-
 /* Until all has arrived, or nothing comes any more. */
 static void wait_for_rest(void)
 {
 	__u64 before = done(), patience = t.bpf->bss->order.patience_us * 1000ULL;
 	__u64 until = now_ns() + patience;
 
-	while (done() < sent()->packets && now_ns() < until) {
+	while (done() + sent()->lost < sent()->packets && now_ns() < until) {
+		usleep(REST_US);
 		if (done() != before) {
 			before = done();
 			until = now_ns() + patience;
 		}
-		usleep(100);
 	}
+}
+
+/* What comes from the tunnel is written to the TUN's file, as a WireGuard of user space does. */
+static void burst_to_tun(const struct flow_order *order)
+{
+	volatile struct flow_sent *s = sent();
+	__u8 ip[FLOW_IP_LEN];
+
+	for (__u32 i = 0; i < order->window && s->packets < order->count; i++) {
+		flow_make(ip, &order->kind, order->first + s->at);
+		s->at = (s->at + order->step) % order->flows;
+		if (write(t.tun_fd, ip, sizeof(ip)) < 0)
+			die("write to the TUN: %m");
+		s->packets++;
+	}
+}
+
+/*
+ * Each packet wakes the TUN's thread, which would soon have it done, and sleep: waking up would be
+ * most of what is measured. So they are written where it runs, and ahead of it: it begins when the
+ * writer rests, and all are there.
+ */
+static void send_by_tun(const struct flow_order *order)
+{
+	volatile struct flow_sent *s = sent();
+
+	sched_place(t.gateway_cpu, SCHED_FIFO);
+	while (s->packets < order->count && !too_many_lost(order)) {
+		burst_to_tun(order);
+		wait_for_rest();
+		s->lost = s->packets - done();
+	}
+	sched_place(0, SCHED_OTHER);
+}
+
+/* What has gone to the tunnel is looked at, and is no more. */
+static void tun_drain(void)
+{
+	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
+	struct flow_kind kind = t.bpf->bss->expected;
+	__u8 ip[2048];
+
+	for (ssize_t len; (len = read(t.tun_fd, ip, sizeof(ip))) > 0;) {
+		enum flow_verdict verdict =
+		    len < FLOW_IP_LEN ? FLOW_FOREIGN : flow_check(ip, &kind);
+
+		arrived->right += verdict == FLOW_RIGHT;
+		arrived->wrong += verdict == FLOW_WRONG;
+	}
+}
+
+/*
+ * On the generator's CPU, and ahead of it. It isn't woken by packets, which would be at the
+ * gateway's expense, but comes by now and then.
+ */
+static void *tun_reader(void *unused)
+{
+	sched_place(0, SCHED_FIFO);
+	for (;;) {
+		tun_drain();
+		usleep(REST_US);
+	}
+	return NULL;
 }
 
 static void order_fill(struct flow_order *order, bool in)
@@ -389,6 +381,7 @@ static struct result run(struct flow_order *order, bool in)
 	else
 		send_by_program(order);
 	r.wall_ns = now_ns() - r.wall_ns;
+	sent()->lost = 0; /* some may only be late */
 	wait_for_rest();
 	usleep(1000); /* the thread's time is brought up to date when it sleeps */
 	r.cpu_ns = cpu_ns(napi) - r.cpu_ns;
@@ -530,8 +523,9 @@ static void world_find(void)
 	t.outer = device_of(GATEWAY, "eth0");
 	t.inner = device_of(GATEWAY, t.inner_name);
 	t.client = device_of(CLIENT, "g0");
-	napi_find("eth0", 1 % cpus, t.napi_in, sizeof(t.napi_in));
-	napi_find(t.inner_name, 1 % cpus, t.napi_back, sizeof(t.napi_back));
+	t.gateway_cpu = 1 % cpus;
+	napi_find("eth0", t.gateway_cpu, t.napi_in, sizeof(t.napi_in));
+	napi_find(t.inner_name, t.gateway_cpu, t.napi_back, sizeof(t.napi_back));
 	napi_find("g0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
 	if (t.tun)
 		return;
@@ -542,7 +536,6 @@ static void world_find(void)
 static void programs_start(void)
 {
 	pthread_t reader;
-	cpu_set_t cpus;
 
 	t.bpf = traffic__open_and_load();
 	if (!t.bpf)
@@ -558,9 +551,7 @@ static void programs_start(void)
 		xdp_attach(t.bpf->progs.redirect_in, GATEWAY, t.outer.ifindex);
 		xdp_attach(t.bpf->progs.redirect_back, GATEWAY, t.inner.ifindex);
 	}
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	sched_place(0, SCHED_OTHER);
 }
 
 static void sizes_parse(char *text)
@@ -627,7 +618,7 @@ static void arguments(int argc, char **argv)
 	    {"plain", 0, &t.plain, 1},       /* no translation is expected */
 	    {"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
 	    {"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
-	    {"known", 0, &t.known, 1},       /* the connections are there already */
+	    {"known", 0, &t.known, 1},       /* the connections are there, and get a packet */
 	    {},
 	};
 
@@ -658,7 +649,7 @@ int main(int argc, char **argv)
 		packets_send(opened, true);
 		if (t.refused)
 			refused_send(opened);
-		else
+		else if (!t.known)
 			packets_send(opened, false);
 	}
 	return 0;

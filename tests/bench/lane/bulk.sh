@@ -11,35 +11,33 @@
 BULK_PORT=5201
 
 lane_bulk() {
-	local seconds
-	seconds=$(by_size 1 1 5)
-	for ROUND in $(seq "$(by_size 1 3 5)"); do
-		for CONTENDER in "${AVAILABLE[@]}"; do
-			case $CONTENDER in xdp-redirect | iptables-legacy) continue ;; esac
-			say "bulk: round $ROUND, $CONTENDER"
-			bulk_hosts "$CONTENDER" || continue
-			bulk_turn "tcp, 1 stream" "$seconds"
-			bulk_turn "tcp, 4 streams" "$seconds" -P 4
-			bulk_turn udp "$seconds" -u -b 0 -l 1400
-			hosts_down bulk
-		done
-		# wireguard-go is the limit there, and it has no need of many rounds.
-		[ "$ROUND" -gt "$(by_size 0 1 3)" ] || bulk_wireguard 2
+	for CONTENDER in "${AVAILABLE[@]}"; do
+		case $CONTENDER in xdp-redirect | iptables-legacy) continue ;; esac
+		bulk_hosts && READY+=("$CONTENDER")
 	done
+	in_turn "$(by_size 1 3 5)" bulk_turn "$(by_size 1 1 5)"
+	# wireguard-go is the limit there, and it has no need of many rounds.
+	for ROUND in $(seq "$(by_size 0 1 3)"); do bulk_wireguard 2; done
 }
 
-# bulk_hosts CONTENDER: all is up, and iperf3 waits at home.
+bulk_turn() {
+	bulk_measure "tcp, 1 stream" "$1"
+	bulk_measure "tcp, 4 streams" "$1" -P 4
+	bulk_measure udp "$1" -u -b 0 -l 1400
+}
+
+# All is up, and iperf3 waits at home.
 bulk_hosts() {
-	hosts_up bulk threads=off
+	hosts_up "bulk-$CONTENDER" threads=off
 	steer client g0 0
 	steer home h0 0
-	steer gateway eth0 $(($(nproc) - 1))
-	steer gateway eth1 $(($(nproc) - 1))
+	steer gateway eth0 "$LAST_CPU"
+	steer gateway eth1 "$LAST_CPU"
 	topo_spawn home iperf3 taskset -c 0 iperf3 -s -p $BULK_PORT
 	printf '%s %d %d\n' tcp $BULK_PORT $BULK_PORT udp $BULK_PORT $BULK_PORT >"$TOPO_DIR/maps"
-	contender_up "$1" "$TOPO_DIR/maps" 2>"$TOPO_DIR/error" && return
-	note "$1: bulk: $(tail -n 1 "$TOPO_DIR/error")"
-	hosts_down bulk
+	contender_up "$CONTENDER" "$TOPO_DIR/maps" 2>"$TOPO_DIR/error" && return
+	note "$CONTENDER: bulk: $(tail -n 1 "$TOPO_DIR/error")"
+	hosts_down "bulk-$CONTENDER"
 	return 1
 }
 
@@ -50,7 +48,7 @@ steer() {
 
 # It steps aside for everything, ksoftirqd too.
 soak_start() {
-	chrt -i 0 taskset -c "$(($(nproc) - 1))" $BENCH/soak >"$TOPO_DIR/soak" &
+	chrt -i 0 taskset -c "$LAST_CPU" $BENCH/soak >"$TOPO_DIR/soak" &
 	SOAK=$!
 	topo_remember $SOAK
 	SOAK_BEFORE=$(processes_cpu)
@@ -67,11 +65,11 @@ soak_end() {
 
 # Those that forward, and the last CPU's ksoftirqd.
 processes_cpu() {
-	calc "$(gateway_cpu) + $(cut -d' ' -f1 "/proc/$(pgrep -x "ksoftirqd/$(($(nproc) - 1))")/schedstat")"
+	calc "$(gateway_cpu) + $(cut -d' ' -f1 "/proc/$(pgrep -x "ksoftirqd/$LAST_CPU")/schedstat")"
 }
 
-# bulk_turn CASE SECONDS OPTION...
-bulk_turn() {
+# bulk_measure CASE SECONDS OPTION...
+bulk_measure() {
 	local case=$1 to=$GATEWAY cpu rate bytes
 	[ "$CONTENDER,$case" != haproxy,udp ] || return 0
 	[ "$CONTENDER" != socat ] || [ "$case" = udp ] || return 0
@@ -100,17 +98,17 @@ bulk_wireguard() {
 		case $CONTENDER in iptables-nft | fwdctl-tc | haproxy) ;; *) continue ;; esac
 		say "bulk: round $ROUND, $CONTENDER, WireGuard"
 		hosts_use wg
-		SETS+=(wg)
+		SETS["wg"]=up
 		INNER=wg0 TARGET=$HOME_WG SOURCE=$GATEWAY_WG
-		if TOPO_OPTIONS='' topo_up && : >"$TOPO_DIR/napi" && steer gateway eth0 $(($(nproc) - 1)) &&
+		if TOPO_OPTIONS='' topo_up && : >"$TOPO_DIR/napi" && steer gateway eth0 "$LAST_CPU" &&
 			topo_in gateway iptables -P FORWARD ACCEPT && topo_in gateway iptables -P INPUT ACCEPT &&
 			topo_in gateway iptables -P OUTPUT ACCEPT && contender_up "$CONTENDER" <(echo tcp $BULK_PORT $BULK_PORT); then
 			topo_spawn home iperf3 iperf3 -s -p $BULK_PORT
 			sleep 0.3
-			bulk_turn "tcp through WireGuard" "$1"
+			bulk_measure "tcp through WireGuard" "$1"
 		else
 			note "$CONTENDER: bulk through WireGuard: not measured"
 		fi
-		topo_down
+		hosts_down wg
 	done
 }

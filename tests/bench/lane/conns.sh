@@ -2,42 +2,35 @@
 # shellcheck shell=bash
 #
 # New TCP connections by real sockets: connect, request, answer, close. CPU time of the gateway for each, both of
-# its devices and a proxy's process together.
+# its devices and a proxy's process together. Plain forwarding has as many ports, and no maps: what more ports cost the
+# hosts themselves.
 
 lane_conns() {
 	local maps count
 	count=$(by_size 1500 2500 6000)
-	for maps in $(by_size '1 1000' '1 100 1000 10000' '1 100 1000 10000'); do
+	for maps in $(by_size '1 1000' '1 1000 10000' '1 100 1000 10000'); do
 		conns_with "$maps" "$count"
 	done
 }
 
 # conns_with MAPS COUNT: all contenders are there from the beginning, since ten thousand maps take their time.
 conns_with() {
-	local maps=$1 count=$2 last=$((8000 + $1 - 1)) ready=()
+	local maps=$1 count=$2 last=$((8000 + $1 - 1))
 	say "conns: $maps maps"
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in xdp-redirect | socat) continue ;; esac
-		[ "$CONTENDER" != plain ] || [ "$maps" = 1 ] || continue
 		hosts_up "conns-$CONTENDER" moderation
 		# Ports that were used a moment ago may be used again.
 		topo_in client sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
 		if seq 8000 $last | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps" && serve_home 8000 $last &&
 			contender_up "$CONTENDER" "$TOPO_DIR/maps" 2>"$TOPO_DIR/error" && conns_run "$last" 200 >/dev/null; then
-			ready+=("$CONTENDER")
+			READY+=("$CONTENDER")
 		else
 			note "$CONTENDER: not measured with $maps maps: $(tail -n 1 "$TOPO_DIR/error")"
+			hosts_down "conns-$CONTENDER"
 		fi
 	done
-	for ROUND in $(seq "$ROUNDS"); do
-		for CONTENDER in "${ready[@]}"; do
-			hosts_use "conns-$CONTENDER"
-			conns_turn "$maps" "$last" "$count"
-		done
-	done
-	for CONTENDER in "${AVAILABLE[@]}"; do
-		[ ! -d "/run/fwdctl-topology/bench$$conns-$CONTENDER" ] || hosts_down "conns-$CONTENDER"
-	done
+	in_turn "$ROUNDS" conns_turn "$maps" "$last" "$count"
 }
 
 conns_run() {

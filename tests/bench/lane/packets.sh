@@ -6,52 +6,56 @@
 SERVICES=16
 
 lane_packets() {
-	local protos='udp tcp' few=1,1000 many=65536,500000 rounds=$ROUNDS proto
+	local protos='udp tcp' few=1,1000 many=65536,500000 proto
 	[ -z "$QUICK" ] || protos=udp few=1000 many=
-	for ROUND in $(seq "$rounds"); do
-		for proto in $protos; do
-			packets_of "$proto" eth $few
-			packets_of "$proto" tun 1000
-		done
+	for ROUND in $(seq "$ROUNDS"); do
+		packets_of eth $few "$protos"
+		packets_of tun 1000 "$protos"
 		[ "$ROUND" -le "$MANY_ROUNDS" ] || continue
 		for proto in $MANY_PROTOS; do
-			packets_of "$proto" eth $many
+			packets_of eth $many "$proto"
 		done
 	done
 }
 
-# packets_of PROTO TO SIZES: a round of all contenders.
+# packets_of TO SIZES PROTOS: a round of all contenders.
 packets_of() {
-	say "packets: round $ROUND, $1, $2, $3 connections"
 	for CONTENDER in "${AVAILABLE[@]}"; do
-		case $CONTENDER,$2,$FULL in
+		case $CONTENDER,$1,$FULL in
 		haproxy,* | socat,*) continue ;;
 		xdp-redirect,tun,*) continue ;; # there is no such thing
 		# Of nf_conntrack's users one will do, where it is the table that counts.
-		iptables-legacy,*, | nftables,*,) [ "${3##*,}" -le 1000 ] || continue ;;
+		iptables-legacy,*, | nftables,*,) [ "${2##*,}" -le 1000 ] || continue ;;
 		esac
+		say "packets: round $ROUND, $1, $2 connections, $3: $CONTENDER"
 		packets_turn "$@"
 	done
 }
 
 packets_turn() {
-	local proto=$1 to=$2 sizes=$3 options=()
-	[ "$to" = eth ] || options+=(--tun)
-	[ "$proto" = udp ] || options+=(--tcp)
+	local to=$1 sizes=$2 protos=$3 proto
+	hosts_up packets "$to"
+	table_fits "${sizes##*,}"
+	for proto in $protos; do echo "$proto 8000 $((8000 + SERVICES - 1))"; done >"$TOPO_DIR/maps"
+	if contender_up "$CONTENDER" "$TOPO_DIR/maps"; then
+		for proto in $protos; do packets_measure "$to" "$sizes" "$proto"; done
+	else
+		note "$CONTENDER: not measured with $protos, $to"
+	fi
+	hosts_down packets
+	table_default
+}
+
+packets_measure() {
+	local options=()
+	[ "$1" = eth ] || options+=(--tun)
+	[ "$3" = udp ] || options+=(--tcp)
 	case $CONTENDER in
 	plain) options+=(--plain) ;;
 	xdp-redirect) options+=(--redirect) ;;
 	esac
-	hosts_up packets "$to"
-	table_fits "${sizes##*,}"
-	if contender_up "$CONTENDER" <(echo "$proto 8000 $((8000 + SERVICES - 1))"); then
-		traffic --services $SERVICES --flows "$sizes" --packets "$PACKETS" "${options[@]}" >"$TOPO_DIR/traffic"
-		packets_record "$proto" "$to" <"$TOPO_DIR/traffic"
-	else
-		note "$CONTENDER: not measured with $proto, $to"
-	fi
-	hosts_down packets
-	table_default
+	traffic --services $SERVICES --flows "$2" --packets "$PACKETS" "${options[@]}" >"$TOPO_DIR/traffic"
+	packets_record "$3" "$1" <"$TOPO_DIR/traffic"
 }
 
 # What doesn't arrive, or arrives wrong, makes the figure void.

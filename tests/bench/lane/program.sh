@@ -14,11 +14,11 @@ lane_program() {
 program_turn() {
 	local hook=$1 who path ns measured
 	say "program: round $ROUND, $hook"
-	hosts_up program
+	hosts_up program threads=off
 	contender_up "$CONTENDER" <(echo udp 8000 8000) || return
 	COMMAND="program $hook eth0 $INNER $GATEWAY $SOURCE $TARGET"
 	# shellcheck disable=SC2086
-	if topo_in gateway taskset -c "$(($(nproc) - 1))" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error"; then
+	if topo_in gateway taskset -c "$LAST_CPU" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error"; then
 		program_record "$hook"
 	else
 		note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"

@@ -34,6 +34,8 @@ scale_turn() {
 	while read -r way ns; do
 		record "$case" "cpu, $way" ns/packet "$ns"
 	done < <(jq -r 'select(.step == "established") | "\(.way) \(.cpu_ns / .received)"' "$TOPO_DIR/traffic")
+	# Its records are tc's.
+	[ "$CONTENDER" != fwdctl-xdp ] || return 0
 	scale_memory "$case" "$before" "$flows"
 	COMMAND="fwdctl conn list"
 	case $CONTENDER in iptables*) COMMAND="conntrack -L" ;; esac
