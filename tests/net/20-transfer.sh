@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# 30 MiB each way arrive as they were sent; with every offload on, and with every one off, where each
+# 8 MiB each way arrive as they were sent; with every offload on, and with every one off, where each
 # packet on the far side is looked at: all checksums recomputed, one hop less, addresses as promised.
 
 transfer() {
 	local listen=$1
-	peer client put "$listen"
-	peer client get "$listen" --seed 2
+	peer client put "$listen" --size $((8 << 20))
+	peer client get "$listen" --seed 2 --size $((8 << 20))
 	forward_untouched
 }
 

@@ -20,10 +20,10 @@ by_xdp() {
 }
 
 both_ways() {
-	peer client put $MAP4 --size 8000000
-	peer client get $MAP4 --seed 2 --size 8000000
-	peer client put "$MAP6" --seed 3 --size 8000000
-	peer client get "$MAP6" --seed 4 --size 8000000
+	peer client put $MAP4 --size 3000000
+	peer client get $MAP4 --seed 2 --size 3000000
+	peer client put "$MAP6" --seed 3 --size 3000000
+	peer client get "$MAP6" --seed 4 --size 3000000
 	peer client udp-burst $MAP4 --count 200 --size 1000
 	peer client udp-burst "$MAP6" --count 200 --size 1000
 	forward_untouched
@@ -159,11 +159,11 @@ test_other_end_without_xdp() {
 	grep -q 'eth1.*goes by tc.*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
 	fwd map add tcp $MAP4 $LAN:8000
 	serve service lan --tcp $LAN:8000
-	peer client put $MAP4 --size 8000000
+	peer client put $MAP4 --size 3000000
 	is "$(by_xdp)" 0 "packets that XDP sent on"
 	take_from_xdp
 	fwd attach eth0 eth1
-	peer client put $MAP4 --size 8000000
+	peer client put $MAP4 --size 3000000
 	json '([.devices[].xdp_packets] | add) > 1000' stats
 }
 

@@ -107,8 +107,8 @@ test_reuse_after_fin() {
 test_half_closed() {
 	topology
 	maps_and_services
-	peer client half $MAP4 --size $((8 << 20))
-	peer client half "$MAP6" --size $((8 << 20))
+	peer client half $MAP4 --size $((3 << 20))
+	peer client half "$MAP6" --size $((3 << 20))
 	forward_untouched
 }
 

@@ -147,10 +147,10 @@ bulk() {
 	on internet ip -6 route replace $GATEWAY6 dev g0 mtu 1400
 	both_maps tcp
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
-	peer client put $MAP4 --size $((8 << 20))
-	peer client get $MAP4 --size $((8 << 20))
-	peer client put "$MAP6" --size $((8 << 20))
-	peer client get "$MAP6" --size $((8 << 20))
+	peer client put $MAP4 --size $((3 << 20))
+	peer client get $MAP4 --size $((3 << 20))
+	peer client put "$MAP6" --size $((3 << 20))
+	peer client get "$MAP6" --size $((3 << 20))
 }
 
 test_bulk_1420() {

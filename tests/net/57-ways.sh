@@ -5,7 +5,7 @@
 # a VLAN and by a link without Ethernet header.
 
 # reaches HOST ADDR:PORT...: HOST gets all of it there, by TCP and UDP, both ways.
-BULK=$((4 << 20))
+BULK=$((2 << 20))
 reaches() {
 	local host=$1 at
 	shift
