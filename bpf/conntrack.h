@@ -165,20 +165,23 @@ static __always_inline __u32 conn_timeout(__u8 proto, __u32 track)
  * sweeper at the latest, finds that its connection has moved. Without a free place it stays where it is,
  * and slot_take_half_open() spares it.
  */
-static __always_inline void conn_confirm(struct fwd_conn *forward, const struct fwd_tuple *key,
-					 __u32 check_at)
+__noinline int conn_confirm(struct fwd_conn *forward, const struct fwd_tuple *key, __u32 check_at)
 {
-	__u32 index, old = forward->slot;
 	struct fwd_slot *slot;
+	__u32 index, old;
 
+	if (!forward || !key)
+		return 0;
+	old = forward->slot;
 	if (slot_is_confirmed(old) || !slot_take_confirmed(&index))
-		return;
+		return 0;
 	slot = bpf_map_lookup_elem(&slots, &index);
 	if (!slot || !slot_take(slot, slot->use))
-		return;
+		return 0;
 	forward->slot = index;
 	slot_fill(slot, key, check_at);
 	slot_check_by(old, forward->last_seen); /* at once */
+	return 0;
 }
 
 /* What conn_track() does for the few packets that change what is known. */

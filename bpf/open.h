@@ -92,13 +92,13 @@ static __always_inline void open_plan_reply(fwd_ctx *ctx, struct fwd_open *open,
 }
 
 /*
- * Enters the connection that open->forward plans (all but the source port) into the table.
+ * Enters the connection that open->forward plans (all but the source port) into the table, at the place taken.
  *
  * The insertion of the reply tuple is the claim of the source port, see port_claim(). Only then the
  * FORWARD entry: if another CPU was faster with the same client's packet, the claim is rolled back
  * and the other's connection is used.
  */
-__noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+__noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();
 	enum fwd_reason reason;
@@ -106,8 +106,6 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 	long err;
 
 	if (!pkt || !open)
-		return FWD_TABLE_FULL;
-	if (slot_confirmed_full() || !slot_take_half_open())
 		return FWD_TABLE_FULL;
 	open->forward_key = pkt->tuple;
 	open->forward.slot = open->slot.index;
@@ -131,6 +129,14 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 		  pkt->now + conn_timeout(pkt->tuple.proto, open->forward.track));
 	open_count(&open->forward, FWD_FORWARDED);
 	return FWD_FORWARDED;
+}
+
+/* One after the other, so that the stack of neither stands on the other's. */
+static __always_inline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	if (slot_confirmed_full() || !slot_take_half_open())
+		return FWD_TABLE_FULL;
+	return open_enter_at(ctx, pkt);
 }
 
 static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pkt *pkt,

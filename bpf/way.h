@@ -54,15 +54,15 @@ struct {
  * address is gone, the default route leads to the target, and what was meant for the tunnel would go
  * out in clear. One answer is good for all of the map's connections, for a second and for one device.
  */
-static __always_inline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					       const struct fwd_conn *conn, __u32 ifindex)
+__noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+				   __u32 ifindex)
 {
-	__u32 index = conn->rule;
+	__u32 index = pkt && conn ? conn->rule : FWD_RULE_NONE;
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	struct fwd_source_seen *seen = bpf_map_lookup_elem(&sources_seen, &index);
 	struct bpf_fib_lookup fib;
 
-	if (conn->dir != FWD_DIR_FORWARD || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
+	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
 		return true;
 	if (seen->ifindex == ifindex && pkt->now - seen->when < WAY_MAX_AGE)
 		return true;

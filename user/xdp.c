@@ -2,8 +2,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -92,6 +95,16 @@ static int take_off_alone(__u32 ifindex, const struct there *there)
 	return ret;
 }
 
+/* Where libxdp pins its dispatchers: it makes that directory, and leaves it. While others are in it, it stays. */
+static void leave_nothing(void)
+{
+	const char *bpffs = getenv("LIBXDP_BPFFS");
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/xdp", bpffs ? bpffs : "/sys/fs/bpf");
+	rmdir(path);
+}
+
 static int take_off(__u32 ifindex, const struct there *there)
 {
 	struct xdp_program *program;
@@ -105,6 +118,7 @@ static int take_off(__u32 ifindex, const struct there *there)
 		return ret;
 	ret = xdp_program__detach(program, ifindex, libxdp_mode(there->mode), 0);
 	xdp_program__close(program);
+	leave_nothing();
 	return ret;
 }
 

@@ -11,6 +11,7 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <string.h>
@@ -26,22 +27,27 @@
 #define TCX_INGRESS 46   /* libbpf 1.1 has no name for it */
 
 struct device {
-	int fd; /* of the program on it */
+	int tc_fd, xdp_fd; /* of the programs on it; -1: none */
 	int ifindex;
 	__u8 mac[6];
 };
 
 static bool xdp;
 
-static __u32 program_on(int ifindex)
+static int tc_program_on(int ifindex)
 {
-	__u32 ids[8] = {}, count = 8, id = 0;
+	__u32 ids[8] = {}, count = 8;
 
-	if (xdp)
-		bpf_xdp_query_id(ifindex, 0, &id);
-	else if (!bpf_prog_query(ifindex, TCX_INGRESS, 0, NULL, ids, &count) && count)
-		id = ids[0];
-	return id;
+	if (bpf_prog_query(ifindex, TCX_INGRESS, 0, NULL, ids, &count) || !count)
+		return -1;
+	return bpf_prog_get_fd_by_id(ids[0]);
+}
+
+static int xdp_program_on(int ifindex)
+{
+	__u32 id = 0;
+
+	return bpf_xdp_query_id(ifindex, 0, &id) || !id ? -1 : bpf_prog_get_fd_by_id(id);
 }
 
 static struct device device_open(const char *name)
@@ -55,13 +61,18 @@ static struct device device_open(const char *name)
 		die("%s: %m", name);
 	close(fd);
 	memcpy(d.mac, ifr.ifr_hwaddr.sa_data, 6);
-	d.fd = bpf_prog_get_fd_by_id(program_on(d.ifindex));
-	if (d.fd < 0)
+	d.tc_fd = tc_program_on(d.ifindex);
+	d.xdp_fd = xdp_program_on(d.ifindex);
+	if (d.tc_fd < 0 || (xdp && d.xdp_fd < 0))
 		die("%s: no program at this hook (tc: TCX, kernel 6.6)", name);
 	return d;
 }
 
-static __u32 run(int fd, const struct device *d, const struct flow_kind *kind, __u32 flow)
+struct outcome {
+	__u32 ns, verdict;
+};
+
+static struct outcome run(int fd, bool at_xdp, const struct device *d, const struct flow_kind *kind, __u32 flow)
 {
 	__u8 frame[FLOW_FRAME_LEN] = {}, out[256];
 	struct __sk_buff skb = {.ifindex = d->ifindex, .ingress_ifindex = d->ifindex};
@@ -69,7 +80,7 @@ static __u32 run(int fd, const struct device *d, const struct flow_kind *kind, _
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
 		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
 
-	if (xdp) {
+	if (at_xdp) {
 		opts.ctx_in = &md;
 		opts.ctx_size_in = sizeof(md);
 	} else {
@@ -82,7 +93,14 @@ static __u32 run(int fd, const struct device *d, const struct flow_kind *kind, _
 	flow_make(frame + FLOW_ETHER_LEN, kind, flow);
 	if (bpf_prog_test_run_opts(fd, &opts))
 		die("BPF_PROG_RUN: %m");
-	return opts.duration;
+	return (struct outcome){opts.duration, opts.retval};
+}
+
+/* As on the wire: what XDP passes on is tc's. */
+static void arrive(const struct device *d, const struct flow_kind *kind)
+{
+	if (!xdp || run(d->xdp_fd, true, d, kind, 0).verdict == XDP_PASS)
+		run(d->tc_fd, false, d, kind, 0);
 }
 
 static int compare(const void *a, const void *b)
@@ -92,14 +110,21 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* step: 0 for one flow all the time, 1 for another one each time. */
-static void path(const char *name, int fd, const struct device *d, const struct flow_kind *kind,
+/* step: 0 for one flow all the time, 1 for another one each time. A packet that isn't sent on as expected was not on
+ * that path. */
+static void path(const char *name, const struct device *d, const struct flow_kind *kind, bool forwarded,
 		 __u32 first, __u32 runs, __u32 step)
 {
+	__u32 redirect = xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
 	static __u32 ns[RUNS];
 
-	for (__u32 i = 0; i < runs; i++)
-		ns[i] = run(fd, d, kind, first + i * step);
+	for (__u32 i = 0; i < runs; i++) {
+		struct outcome o = run(xdp ? d->xdp_fd : d->tc_fd, xdp, d, kind, first + i * step);
+
+		if ((o.verdict == redirect) != forwarded)
+			die("%s: the verdict is %u", name, o.verdict);
+		ns[i] = o.ns;
+	}
 	qsort(ns, runs, sizeof(*ns), compare);
 	printf("{\"path\":\"%s\",\"ns\":%u}\n", name, ns[runs / 2]);
 }
@@ -121,7 +146,6 @@ int main(int argc, char **argv)
 	struct flow_kind back = in, stranger = in;
 	struct program *reference = program__open_and_load();
 	struct device outer, inner;
-	int fd;
 
 	if (argc != 7 || !reference)
 		die("usage: program tc|xdp OUTER INNER LISTEN SOURCE TARGET");
@@ -132,17 +156,18 @@ int main(int argc, char **argv)
 	back.view = (struct flow_view){address(argv[5]), address(argv[6])};
 	back.to_service = 0;
 	stranger.view.service = in.view.service + 1;
-	fd = bpf_program__fd(xdp ? reference->progs.reference_xdp : reference->progs.reference_tc);
-
-	run(outer.fd, &outer, &in, 0);
-	run(inner.fd, &inner, &back, 0);
-	run(outer.fd, &outer, &in, 0);
-	path("hit, in", outer.fd, &outer, &in, 0, RUNS, 0);
-	path("hit, back", inner.fd, &inner, &back, 0, RUNS, 0);
-	path("new connection", outer.fd, &outer, &in, 1, NEW_FLOWS, 1);
-	path("no match", outer.fd, &outer, &stranger, 0, RUNS, 0);
-	path("reference", fd, &outer, &in, 0, RUNS, 0);
-	size("program", outer.fd);
-	size("reference", fd);
+	arrive(&outer, &in);
+	arrive(&inner, &back);
+	arrive(&outer, &in);
+	path("hit, in", &outer, &in, true, 0, RUNS, 0);
+	path("hit, back", &inner, &back, true, 0, RUNS, 0);
+	/* XDP leaves it to tc. */
+	path(xdp ? "left to tc" : "new connection", &outer, &in, !xdp, 1, NEW_FLOWS, 1);
+	path("no match", &outer, &stranger, false, 0, RUNS, 0);
+	size("program", xdp ? outer.xdp_fd : outer.tc_fd);
+	outer.tc_fd = bpf_program__fd(reference->progs.reference_tc);
+	outer.xdp_fd = bpf_program__fd(reference->progs.reference_xdp);
+	path("reference", &outer, &in, false, 0, RUNS, 0);
+	size("reference", xdp ? outer.xdp_fd : outer.tc_fd);
 	return 0;
 }

@@ -1,51 +1,104 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The verifier's budget. It gives up at 1,000,000 instructions; another kernel counts otherwise, so there must be
- * room. tests/prog/verifier has what each program took when somebody last looked: one that grows by more than a
+ * The verifier's budget. It gives up at 1,000,000 instructions, and at 512 bytes of stack; another kernel counts
+ * otherwise, so there must be room. tests/prog/verifier has what each program took when somebody last looked: one that grows by more than a
  * tenth is to be looked at again, and the file changed with it.
  */
 #include <sys/utsname.h>
 #include "gateway.h"
 
 #define VERIFIER_LIMIT 1000000
+#define STACK_LIMIT    448 /* of 512: another compiler makes other frames */
+#define STACK_UNIT     32 /* to which older kernels round up each frame (kernel/bpf/verifier.c, check_max_stack_depth) */
 #define TABLE          "tests/prog/verifier"
 #define LOG_STATS      4 /* BPF_LOG_STATS */
 
 struct cost {
 	unsigned int instructions; /* that were verified */
-	unsigned int frame;        /* bytes of stack of the largest function */
+	unsigned int stack;        /* bytes, of the deepest chain of calls */
 };
 
 static char log_text[1 << 16];
 
-static struct cost cost_of_log(void)
-{
-	const char *stack = strstr(log_text, "stack depth "), *processed = strstr(log_text, "processed ");
-	struct cost cost = {};
-	int length = 0;
-	unsigned int frame;
+/* The functions that a program is made of, in the order of their instructions, as the verifier numbers them. */
+static struct {
+	unsigned int first, frame;
+} functions[64];
+static unsigned int n_functions;
 
-	cr_assert(stack && processed && sscanf(processed, "processed %u", &cost.instructions) == 1, "%s",
-		  log_text);
-	for (stack += strlen("stack depth "); sscanf(stack, "%u%n", &frame, &length) == 1; stack += length + 1) {
-		cost.frame = frame > cost.frame ? frame : cost.frame;
-		if (stack[length] != '+')
-			break;
-	}
-	return cost;
+/* The function that the instruction calls, or hands on to be called; 0: none. */
+static unsigned int called_by(const struct bpf_insn *insns, unsigned int i)
+{
+	bool call = insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL;
+	bool address = insns[i].code == (BPF_LD | BPF_IMM | BPF_DW) && insns[i].src_reg == BPF_PSEUDO_FUNC;
+
+	return call || address ? i + insns[i].imm + 1 : 0;
 }
 
-static void prepare(struct bpf_object *o, const char *name)
+static void functions_add(unsigned int first)
 {
-	struct bpf_program *p;
+	unsigned int at = 0;
 
-	bpf_object__for_each_program(p, o)
-	{
-		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), name));
-		bpf_program__set_log_level(p, LOG_STATS);
-		bpf_program__set_log_buf(p, log_text, sizeof(log_text));
+	while (at < n_functions && functions[at].first < first)
+		at++;
+	if (at < n_functions && functions[at].first == first)
+		return;
+	cr_assert(n_functions < sizeof(functions) / sizeof(functions[0]));
+	memmove(&functions[at + 1], &functions[at], (n_functions++ - at) * sizeof(functions[0]));
+	functions[at].first = first;
+}
+
+static void functions_find(const struct bpf_insn *insns, unsigned int count)
+{
+	const char *text = strstr(log_text, "stack depth ");
+	int length = 0;
+
+	n_functions = 0;
+	functions_add(0);
+	for (unsigned int i = 0; i < count; i++)
+		if (called_by(insns, i))
+			functions_add(called_by(insns, i));
+	cr_assert(text, "%s", log_text);
+	text += strlen("stack depth ");
+	for (unsigned int i = 0; i < n_functions; i++, text += length + 1)
+		cr_assert(sscanf(text, "%u%n", &functions[i].frame, &length) == 1);
+}
+
+static unsigned int stack_from(const struct bpf_insn *insns, unsigned int count, unsigned int first)
+{
+	unsigned int at = 0, end, below = 0, deepest = 0;
+
+	while (functions[at].first != first)
+		at++;
+	end = at + 1 < n_functions ? functions[at + 1].first : count;
+	for (unsigned int i = first; i < end; i++) {
+		if (called_by(insns, i))
+			below = stack_from(insns, count, called_by(insns, i));
+		deepest = below > deepest ? below : deepest;
 	}
+	return deepest + (functions[at].frame + !functions[at].frame + STACK_UNIT - 1) / STACK_UNIT * STACK_UNIT;
+}
+
+/* Loads the one program of the object. */
+static struct cost cost_of(struct bpf_object *o, const char *name)
+{
+	struct bpf_program *p, *it;
+	const char *processed;
+	struct cost cost = {};
+
+	bpf_object__for_each_program(it, o)
+		bpf_program__set_autoload(it, !strcmp(bpf_program__name(it), name));
+	p = bpf_object__find_program_by_name(o, name);
+	cr_assert(p);
+	bpf_program__set_log_level(p, LOG_STATS);
+	bpf_program__set_log_buf(p, log_text, sizeof(log_text));
 	log_text[0] = 0;
+	cr_assert(!bpf_object__load(o), "%s", log_text);
+	processed = strstr(log_text, "processed ");
+	cr_assert(processed && sscanf(processed, "processed %u", &cost.instructions) == 1, "%s", log_text);
+	functions_find(bpf_program__insns(p), bpf_program__insn_cnt(p));
+	cost.stack = stack_from(bpf_program__insns(p), bpf_program__insn_cnt(p), 0);
+	return cost;
 }
 
 static struct cost load_tc(const char *name, enum fwd_link link)
@@ -55,9 +108,7 @@ static struct cost load_tc(const char *name, enum fwd_link link)
 
 	cr_assert(o);
 	o->rodata->fwd_link = link;
-	prepare(o->obj, name);
-	cr_assert(!fwd_tc__load(o), "%s", log_text);
-	cost = cost_of_log();
+	cost = cost_of(o->obj, name);
 	fwd_tc__destroy(o);
 	return cost;
 }
@@ -69,9 +120,7 @@ static struct cost load_xdp(const char *name, enum fwd_mode mode)
 
 	cr_assert(o);
 	o->rodata->fwd_mode = mode;
-	prepare(o->obj, name);
-	cr_assert(!fwd_xdp__load(o), "%s", log_text);
-	cost = cost_of_log();
+	cost = cost_of(o->obj, name);
 	fwd_xdp__destroy(o);
 	return cost;
 }
@@ -87,7 +136,7 @@ static bool table_find(const char *name, const char *variant, struct cost *cost)
 	cr_assert(table && !uname(&uts), TABLE ": %s", strerror(errno));
 	while (!found && fgets(line, sizeof(line), table)) {
 		sscanf(line, "kernel %31s", kernel);
-		found = sscanf(line, "%31s %31s %u %u", program, of, &cost->instructions, &cost->frame) == 4 &&
+		found = sscanf(line, "%31s %31s %u %u", program, of, &cost->instructions, &cost->stack) == 4 &&
 			!strcmp(program, name) && !strcmp(of, variant);
 	}
 	fclose(table);
@@ -99,15 +148,16 @@ static void check(const char *name, const char *variant, struct cost now)
 {
 	struct cost then;
 
-	printf("%-12s %-12s %7u %4u\n", name, variant, now.instructions, now.frame);
+	printf("%-12s %-12s %7u %4u\n", name, variant, now.instructions, now.stack);
 	cr_expect(now.instructions && now.instructions < VERIFIER_LIMIT / 10 * 7, "%s: %u instructions", name,
 		  now.instructions);
+	cr_expect(now.stack <= STACK_LIMIT, "%s: %u bytes of stack", name, now.stack);
 	if (!table_find(name, variant, &then))
 		return;
 	cr_expect(now.instructions <= then.instructions / 10 * 11, "%s %s: %u instructions, in " TABLE " %u", name,
 		  variant, now.instructions, then.instructions);
-	cr_expect(now.frame <= then.frame / 10 * 11, "%s %s: %u bytes of stack, in " TABLE " %u", name, variant,
-		  now.frame, then.frame);
+	cr_expect(now.stack <= then.stack / 10 * 11, "%s %s: %u bytes of stack, in " TABLE " %u", name, variant,
+		  now.stack, then.stack);
 }
 
 Test(verifier, budget)
