@@ -72,7 +72,8 @@ struct outcome {
 	__u32 ns, verdict;
 };
 
-static struct outcome run(int fd, bool at_xdp, const struct device *d, const struct flow_kind *kind, __u32 flow)
+static struct outcome run(int fd, bool at_xdp, const struct device *d, const struct flow_kind *kind,
+			  __u32 flow)
 {
 	__u8 frame[FLOW_FRAME_LEN] = {}, out[256];
 	struct __sk_buff skb = {.ifindex = d->ifindex, .ingress_ifindex = d->ifindex};
@@ -110,10 +111,10 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* step: 0 for one flow all the time, 1 for another one each time. A packet that isn't sent on as expected was not on
- * that path. */
-static void path(const char *name, const struct device *d, const struct flow_kind *kind, bool forwarded,
-		 __u32 first, __u32 runs, __u32 step)
+/* step: 0 for one flow all the time, 1 for another one each time. A packet that isn't sent on as
+ * expected was not on that path. */
+static void path(const char *name, const struct device *d, const struct flow_kind *kind,
+		 bool forwarded, __u32 first, __u32 runs, __u32 step)
 {
 	__u32 redirect = xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
 	static __u32 ns[RUNS];

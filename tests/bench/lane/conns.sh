@@ -8,7 +8,7 @@
 lane_conns() {
 	local maps count
 	count=$(by_size 1500 2500 6000)
-	for maps in $(by_size '1 1000' '1 1000 10000' '1 100 1000 10000'); do
+	for maps in $(by_size 1 '1 1000 10000' '1 100 1000 10000'); do
 		conns_with "$maps" "$count"
 	done
 }

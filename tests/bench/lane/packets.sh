@@ -24,8 +24,8 @@ packets_of() {
 		case $CONTENDER,$1,$FULL in
 		haproxy,* | socat,*) continue ;;
 		xdp-redirect,tun,*) continue ;; # there is no such thing
-		# Of nf_conntrack's users one will do, where it is the table that counts.
-		iptables-legacy,*, | nftables,*,) [ "${2##*,}" -le 1000 ] || continue ;;
+		# Of nf_conntrack's users one will do, but where they are compared with each other.
+		iptables-legacy,*, | nftables,*,) [ "$1" = eth ] && [ "${2##*,}" -le 1000 ] || continue ;;
 		esac
 		say "packets: round $ROUND, $1, $2 connections, $3: $CONTENDER"
 		packets_turn "$@"

@@ -13,8 +13,8 @@ lane_scale() {
 	ROUND=1
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in plain | xdp-redirect | haproxy | socat) continue ;; esac
-		# They all have nf_conntrack's records.
-		case $CONTENDER in nftables | iptables-legacy) continue ;; esac
+		# They all have nf_conntrack's records, and XDP has tc's.
+		case $CONTENDER,$FULL in nftables,* | iptables-legacy,* | fwdctl-xdp,) continue ;; esac
 		say "scale: $CONTENDER, $flows connections"
 		hosts_up scale
 		table_fits "$flows"
