@@ -141,14 +141,22 @@ static __always_inline __be16 port_random(void)
 	return __builtin_bswap16(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));
 }
 
-/* Claims one source address and port. 0: it's ours; -EEXIST: taken; else the table is full. */
-__noinline int port_try(fwd_ctx *ctx, __u32 source, __u16 port)
+/*
+ * Claims one source address and port. 0: it's ours; -EEXIST: taken; else the table is full. The own port on each
+ * address of the pool, from the one at `first` on, so that all get their share; then random ports.
+ */
+__noinline int port_try(fwd_ctx *ctx, __u32 first, __u32 turn)
 {
 	struct fwd_open *open = open_get();
+	__u32 source;
+	__be16 port;
 
-	if (!open)
+	if (!open || !open->pool_count)
 		return -EINVAL;
-	source &= FWD_SNAT_POOL_MAX - 1;
+	source = (first + turn) % open->pool_count & (FWD_SNAT_POOL_MAX - 1);
+	port = open->forward_key.sport;
+	if (!port || open->skip_same_port || turn >= open->pool_count)
+		port = port_random();
 	open->forward.saddr = open->pool[source];
 	open->forward.sport = port;
 	open->reply_key.daddr = open->forward.saddr;
@@ -158,25 +166,16 @@ __noinline int port_try(fwd_ctx *ctx, __u32 source, __u16 port)
 	return bpf_map_update_elem(&conns, &open->reply_key, &open->reply, BPF_NOEXIST);
 }
 
-/*
- * Claims a source for open->forward and enters open->reply under it. First the own port on each
- * address of the pool, from a random one on, so that all get their share; then random ports.
- */
+/* Claims a source for open->forward and enters open->reply under it. */
 __noinline enum fwd_reason port_claim(fwd_ctx *ctx)
 {
 	struct fwd_open *open = open_get();
-	__u32 count, first = bpf_get_prandom_u32(), i;
-	bool keep;
-	__be16 own;
+	__u32 first = bpf_get_prandom_u32(), i;
 
 	if (!open || !open->pool_count)
 		return FWD_NO_SOURCE;
-	own = open->forward.sport;
-	count = open->pool_count;
-	keep = !open->skip_same_port && own;
 	for (i = 0; i < PORT_TRIES; i++) {
-		__be16 port = keep && i < count ? own : port_random();
-		int err = port_try(ctx, (first + i) % count, port);
+		int err = port_try(ctx, first, i);
 
 		if (!err)
 			return FWD_FORWARDED;

@@ -11,7 +11,7 @@
 #define SUM_PACKET_MAX 1536 /* bytes in one go: an error has 1280 at most (RFC 4443 2.4 c) */
 
 /* The sum of len bytes at off, from `sum` on. Of more than SUM_PACKET_MAX only those. */
-static __noinline __u32 sum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
+__noinline __u32 sum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
 {
 	int turn;
 
