@@ -14,7 +14,7 @@ lane_program() {
 program_turn() {
 	local hook=$1 who path ns measured
 	say "program: round $ROUND, $hook"
-	hosts_up program threads=off
+	hosts_up program
 	contender_up "$CONTENDER" <(echo udp 8000 8000) || return
 	COMMAND="program $hook eth0 $INNER $GATEWAY $SOURCE $TARGET"
 	# shellcheck disable=SC2086
