@@ -36,8 +36,7 @@ static __always_inline __u32 csum_delta_addr(const struct fwd_addr *from, const 
 #pragma unroll
 	for (i = 0; i < 3; i++)
 		sum += (__u64)to->w[i] + (__u32)~from->w[i];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (__u32)sum + (__u32)(sum >> 32);
+	return csum_add((__u32)sum, (__u32)(sum >> 32));
 }
 
 static __always_inline __u16 csum_fold(__u32 sum)

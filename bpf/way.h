@@ -52,7 +52,7 @@ struct {
 /*
  * Is the address that fwdctl chose for the map still one of the gateway's? When WireGuard is down its
  * address is gone, the default route leads to the target, and what was meant for the tunnel would go
- * out in clear. One answer is good for all of the map's connections, for a second and for one device.
+ * out in clear. Of a FORWARD entry. One answer is good for all of the map's connections, for a second and one device.
  */
 __noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 				   __u32 ifindex)
@@ -62,7 +62,7 @@ __noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, cons
 	struct fwd_source_seen *seen = bpf_map_lookup_elem(&sources_seen, &index);
 	struct bpf_fib_lookup fib;
 
-	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
+	if (!pkt || !conn || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
 		return true;
 	if (seen->ifindex == ifindex && pkt->now - seen->when < WAY_MAX_AGE)
 		return true;
@@ -142,7 +142,8 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	}
 	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
-	if (!way_source_is_here(ctx, pkt, conn, reason == FWD_FORWARDED ? fib.ifindex : 0))
+	if (conn->dir == FWD_DIR_FORWARD &&
+	    !way_source_is_here(ctx, pkt, conn, reason == FWD_FORWARDED ? fib.ifindex : 0))
 		return FWD_NO_SOURCE;
 	if (reason != FWD_FORWARDED)
 		return reason;

@@ -270,13 +270,10 @@ static enum fwd_exit choose_maps(struct removals *all, const struct removal *rem
 
 static enum fwd_exit choose_all(struct removals *all, const struct rules *rules)
 {
-	enum fwd_exit ret = order_init(&all->active, rules->end);
+	enum fwd_exit ret = order_init(&all->active, rules, 0);
 
 	if (ret)
 		return ret;
-	for_each_rule(rule, rules)
-		if (rule->state == FWD_RULE_ACTIVE)
-			order_add(&all->active, rule);
 	order_sort(&all->active);
 	for (size_t i = 0; !ret && i < all->count; i++)
 		ret = choose_maps(all, &all->removal[i], rules);

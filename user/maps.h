@@ -86,8 +86,8 @@ int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *val
 int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
 		   size_t value_size, void *values);
 
-/* The first `size` bytes of an array as memory, if BPF_F_MMAPABLE is among its flags: what is written there is the programs' at once.
- * NULL, and errno, on failure. */
+/* The first `size` bytes of an array as memory, if BPF_F_MMAPABLE is among its flags: what is written there is the
+ * programs' at once. NULL, and errno, on failure. */
 void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable);
 void map_view_end(void *view, size_t size);
 

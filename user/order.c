@@ -4,10 +4,17 @@
 #include "map_rule.h"
 #include "order.h"
 
-enum fwd_exit order_init(struct order *order, size_t room)
+enum fwd_exit order_init(struct order *order, const struct rules *rules, size_t more)
 {
+	size_t room = rules->end + more;
+
 	*order = (struct order){.rule = calloc(room ?: 1, sizeof(*order->rule))};
-	return order->rule ? FWD_DONE : fwd_err("not enough memory");
+	if (!order->rule)
+		return fwd_err("not enough memory");
+	for_each_rule(rule, rules)
+		if (rule->state == FWD_RULE_ACTIVE)
+			order_add(order, rule);
+	return FWD_DONE;
 }
 
 void order_free(struct order *order)

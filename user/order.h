@@ -10,14 +10,16 @@
 #include <stddef.h>
 #include "err.h"
 #include "fwd_abi.h"
+#include "rules.h"
 
 struct order {
 	const struct fwd_rule **rule;
 	size_t count;
 };
 
-/* Prints why not. order_free() must follow whatever it returns. */
-enum fwd_exit order_init(struct order *order, size_t room);
+/* The active ones of `rules`, not in order yet, and room for `more`. Prints why not. order_free() must follow whatever it
+ * returns. */
+enum fwd_exit order_init(struct order *order, const struct rules *rules, size_t more);
 void order_free(struct order *order);
 
 void order_add(struct order *order, const struct fwd_rule *rule);

@@ -388,11 +388,8 @@ static enum fwd_exit check_conflicts(const struct rules *rules, const struct new
 	enum fwd_exit ret = FWD_DONE;
 	struct order order;
 
-	if (order_init(&order, rules->end + count))
+	if (order_init(&order, rules, count))
 		return FWD_NOT_DONE;
-	for_each_rule(rule, rules)
-		if (rule->state == FWD_RULE_ACTIVE)
-			order_add(&order, rule);
 	for (size_t i = 0; i < count; i++)
 		order_add(&order, &added[i].rule);
 	order_sort(&order);

@@ -67,19 +67,19 @@ hosts_link() {
 		link add g0 netns $TOPO_PREFIX-client type veth peer name eth0 netns $TOPO_PREFIX-gateway
 		link add h0 netns $TOPO_PREFIX-home type veth peer name eth1 netns $TOPO_PREFIX-gateway
 	END
-	ip -n "$TOPO_PREFIX-client" -batch - <<-END
+	topo_ip client <<-END
 		link set lo up
 		addr add $EDGE/24 dev g0
 		link set g0 up
 		route add 10.0.0.0/8 via $GATEWAY
 	END
-	ip -n "$TOPO_PREFIX-home" -batch - <<-END
+	topo_ip home <<-END
 		link set lo up
 		addr add $LAN/24 dev h0
 		link set h0 up
 		route add default via 10.99.0.1
 	END
-	ip -n "$TOPO_PREFIX-gateway" -batch - <<-END
+	topo_ip gateway <<-END
 		link set lo up
 		addr add $GATEWAY/24 dev eth0
 		addr add 10.99.0.1/24 dev eth1
