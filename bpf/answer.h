@@ -85,8 +85,8 @@ static __always_inline void answer_choose_source(struct fwd_addr *from, const st
 	const struct fwd_rule *rule = NULL;
 
 	*from = pkt->tuple.daddr;
-	if (conn && conn->dir == FWD_DIR_REPLY) {
-		__u32 index = conn->rule;
+	if (conn && pkt_dir(pkt) == FWD_DIR_REPLY) {
+		__u32 index = conn->flow[FWD_DIR_REPLY].rule;
 
 		rule = bpf_map_lookup_elem(&rules, &index);
 	}

@@ -15,5 +15,7 @@ const volatile __u8 fwd_mode = FWD_MODE_XDP;       /* enum fwd_mode, of an XDP p
 const volatile __u8 fwd_mac[6] = {};               /* of the device, of an XDP program */
 const volatile __u32 fwd_ifindex = 0;              /* likewise */
 const volatile __u32 fwd_connections = FWD_DEFAULT_CONNECTIONS;
+const volatile __u32 fwd_buckets = FWD_BUCKETS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN);
+const volatile __u32 fwd_tag = 0; /* fwd_cell_tag() of the table */
 
 #endif

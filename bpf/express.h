@@ -56,7 +56,7 @@ static __always_inline bool express_takes(fwd_ctx *ctx, const struct fwd_pkt *pk
  * enough. ctx_pass(): it isn't. Nothing is written yet. */
 static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	struct fwd_way *way = &conn->way;
+	struct fwd_way *way = &conn_flow(conn, pkt)->way;
 	int action = way->refreshed ? ctx_send(way) : ctx_pass();
 
 	if (action == ctx_pass() || !way_is_wide_enough(way, pkt->bytes))
@@ -75,6 +75,7 @@ static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struc
 /* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */
 static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt, int *action)
 {
+	struct translation to;
 	struct fwd_conn *conn;
 	struct ethhdr *eth;
 
@@ -82,7 +83,7 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 	conn = conn_lookup(pkt);
-	if (!conn || conn->kind != FWD_CONN_MAPPED)
+	if (!conn || conn_is_local(conn))
 		return FWD_NOT_OURS;
 	*action = express_send(ctx, pkt, conn);
 	if (*action == ctx_pass())
@@ -92,12 +93,13 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_TRANSLATE;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);
-	if (!translate(ctx, pkt, conn, FWD_TTL_DECREMENT))
+	to = translation_of(conn, pkt_dir(pkt));
+	if (!translate(ctx, pkt, &to, FWD_TTL_DECREMENT))
 		return FWD_TRANSLATE;
 	eth = ctx_at(ctx, 0, sizeof(*eth));
 	if (!eth)
 		return FWD_TRANSLATE;
-	way_write_ethernet(&conn->way, eth, pkt->family);
+	way_write_ethernet(&conn_flow(conn, pkt)->way, eth, pkt->family);
 	return FWD_FORWARDED;
 }
 

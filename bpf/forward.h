@@ -51,10 +51,9 @@ static __always_inline int forward_by_neighbour(const struct fwd_pkt *pkt, const
  * filter.c, __bpf_redirect_no_mac).
  */
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt,
-					       struct fwd_conn *conn, int *action)
+					       struct fwd_conn *conn, const struct fwd_way *way,
+					       int *action)
 {
-	const struct fwd_way *way = &conn->way;
-
 	if (way->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, way))
 		return FWD_TRANSLATE;
 	if (pkt->fragment.part == FWD_PART_FIRST && !fragment_release(ctx, pkt, conn))

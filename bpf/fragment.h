@@ -14,8 +14,8 @@
 #ifndef FWD_FRAGMENT_H
 #define FWD_FRAGMENT_H
 
+#include "conntrack.h"
 #include "cut.h"
-#include "maps.h"
 #include "translate.h"
 
 #define FRAGMENT_DATAGRAMS 1024 /* under way at a time; the least recently used go first */
@@ -303,7 +303,9 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 					       struct fwd_conn *conn,
 					       const struct fwd_fragment_copy *copy, __u32 addr_delta)
 {
-	__u32 len = copy->len, mtu = conn->way.mtu;
+	struct translation to = translation_of(conn, pkt_dir(pkt));
+	struct fwd_flow *flow = conn_flow(conn, pkt);
+	__u32 len = copy->len, mtu = flow->way.mtu;
 	__u8 ttl;
 
 	if (len < sizeof(struct iphdr))
@@ -315,15 +317,15 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
 	if (ttl <= 1 || !ctx_trim(ctx, pkt->l3_off + len) ||
 	    !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
-	    !translate_ip(ctx, pkt, &conn->saddr, &conn->daddr, ttl - 1, addr_delta))
+	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
 		return;
 	if (mtu && len > mtu &&
-	    (pkt->dont_fragment || !cut(ctx, pkt->l3_off, mtu, conn->way.ifindex)))
+	    (pkt->dont_fragment || !cut(ctx, pkt->l3_off, mtu, flow->way.ifindex)))
 		return;
-	if (ctx_send_clone(ctx, conn->way.ifindex))
+	if (ctx_send_clone(ctx, flow->way.ifindex))
 		return;
-	conn->packets++;
-	conn->bytes += len;
+	flow->packets++;
+	flow->bytes += len;
 }
 
 /*
@@ -337,6 +339,7 @@ __noinline bool fragment_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	struct fwd_fragment_scratch *s = fragment_scratch_get();
 	__u32 len = ctx_len(ctx), addr_delta, i;
 	struct fwd_datagram *d;
+	struct translation to;
 
 	if (!s || !pkt || !conn)
 		return true;
@@ -349,8 +352,9 @@ __noinline bool fragment_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 		return true;
 	if (!ctx_load(ctx, 0, s->frame, len))
 		return true;
-	addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, &conn->saddr),
-			      csum_delta_addr(&pkt->tuple.daddr, &conn->daddr));
+	to = translation_of(conn, pkt_dir(pkt));
+	addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, to.saddr),
+			      csum_delta_addr(&pkt->tuple.daddr, to.daddr));
 	for (i = 0; i < FRAGMENT_KEPT_MAX; i++) {
 		struct fwd_fragment_copy *copy;
 		__u32 place = d->place[i];

@@ -41,7 +41,7 @@ SEC("tc")
 int fwd_control(struct __sk_buff *ctx)
 {
 	struct fwd_request request = {};
-	struct fwd_conn *conn;
+	int entry;
 
 	if (bpf_skb_load_bytes(ctx, ETH_HLEN, &request, sizeof(request)))
 		return -EINVAL;
@@ -49,10 +49,10 @@ int fwd_control(struct __sk_buff *ctx)
 	case FWD_REQUEST_START_SWEEPER:
 		return sweep_start();
 	case FWD_REQUEST_END_CONNECTION:
-		conn = bpf_map_lookup_elem(&conns, &request.forward);
-		if (!conn)
+		entry = table_find(&request.forward);
+		if (entry < 0 || entry_dir(entry) != FWD_DIR_FORWARD)
 			return -ENOENT;
-		return conn_end(&request.forward, conn->slot, FWD_END_OTHER) ? 0 : -ENOENT;
+		return conn_end_now(entry_index(entry)) ? 0 : -ENOENT;
 	case FWD_REQUEST_PROBE_CSUM_IPV6:
 		return probe_csum_ipv6(ctx);
 	}

@@ -12,43 +12,69 @@
 #include "fwd_abi.h"
 #include "fwd_reason.h"
 
-#define FWD_TABLE_SLOTS (FWD_DEFAULT_HALF_OPEN + FWD_DEFAULT_CONNECTIONS)
+#define FWD_TABLE_RECORDS FWD_RECORDS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN)
 
-/* Preallocated: memory is had at attach or not at all, and never missing in a flood. */
+/* All of the connection table is arrays: memory is had at attach or not at all, and never missing in a flood. Mappable
+ * arrays begin with a page, so that a connection's parts, and a bucket, are each a cache line; and fwdctl reads them without
+ * a system call. What holds them together is in table.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * FWD_TABLE_SLOTS);
-	__type(key, struct fwd_tuple);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_TABLE_RECORDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct fwd_conn);
 } conns SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FWD_TABLE_SLOTS);
+	__uint(max_entries, FWD_TABLE_RECORDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct fwd_slot);
 } slots SEC(".maps");
 
-/* Slots of the confirmed class that were used and given back. */
 struct {
-	__uint(type, BPF_MAP_TYPE_STACK);
-	__uint(max_entries, FWD_DEFAULT_CONNECTIONS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_BUCKETS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN));
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fwd_bucket);
+} buckets SEC(".maps");
+
+/* Slots that were used and given back; the first is the next to be used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, FWD_TABLE_RECORDS);
 	__uint(key_size, 0);
 	__uint(value_size, sizeof(__u32));
 } free_slots SEC(".maps");
 
+/* The half-open connections in the order of their openings; each new one takes the place of the oldest. */
+struct fwd_ring_place {
+	__u64 who; /* slot << 32 | its fwd_slot.use while that connection is half-open */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_DEFAULT_HALF_OPEN);
+	__type(key, __u32);
+	__type(value, struct fwd_ring_place);
+} ring SEC(".maps");
+
 /* The state of the slots, and the timer that walks them. */
 struct fwd_sweeper {
 	struct bpf_timer timer;
-	__u64 ring_head;      /* half-open slots ever taken; the next is this modulo their number */
-	__u32 high_water;     /* confirmed slots ever taken at the same time */
-	__u32 confirmed;      /* in use now */
+	__u64 ring_head;      /* places of the ring ever taken; the next is this modulo their number */
+	__u32 high_water;     /* slots from here on were never in use */
+	__u32 used;           /* slots in use now */
+	__u32 confirmed;      /* of these, that are FWD_SLOT_CONFIRMED */
 	__u32 cursor;         /* where the walk goes on */
 	__u32 sweep_all_seen; /* fwd_config.sweep_all when this round began */
 	__u32 all;            /* this round looks at every connection, due or not */
-	__u32 waiting;        /* half-open slots in use, as far as this round has come */
+	__u32 waiting;        /* half-open connections, as far as this round has come */
 	__u32 flooded;        /* 1: too many were in the last ones, see sweep_judge_flood() */
 	__u32 flood_until;    /* ticks */
+	__u32 pad;
 };
 
 struct {

@@ -12,56 +12,58 @@
 #include "rule.h"
 
 /*
- * A place in the half-open ring, taken: the next one, whoever is there and still unconfirmed. Passed
- * over, up to a bound, are those that are confirmed and found no place of their own, if there is none
- * now either, and those that a packet on another CPU is about to fill.
+ * The next place of the half-open ring, for the connection in the slot that was taken; whoever has that place and is still
+ * unconfirmed is pushed out. Passed over, up to a bound, are those that are confirmed but found no room among the
+ * confirmed, if there is none now either. False: none was to be had.
  */
-#define SLOT_TRIES 4
+#define RING_TRIES 4
 
-__noinline int slot_take_half_open(void)
+/* Takes the old one out of the place, if it may be. */
+static __always_inline bool ring_push_out(__u64 who)
 {
+	__u32 index = who >> 32, use = who;
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_conn *conn = conn_at(index);
+
+	/* Else it was confirmed, or has ended. */
+	if (!slot || !conn || !slot_lives(use) || slot->use != use)
+		return true;
+	if (!(conn->flow[FWD_DIR_FORWARD].track & FWD_TRACK_CONFIRMED)) {
+		conn_end(index, use, FWD_END_EVICTED);
+		return true;
+	}
+	slot_confirm(index);
+	return slot->use != use;
+}
+
+__noinline int ring_enter(__u32 index)
+{
+	struct fwd_slot *slot = slot_at(index);
 	struct fwd_sweeper *s = sweeper_get();
-	struct fwd_open *open = open_get();
-	struct fwd_slot_choice *choice;
+	__u64 mine;
 	int i;
 
-	if (!s || !open)
+	if (!slot || !s)
 		return 0;
-	choice = &open->slot;
-	for (i = 0; i < SLOT_TRIES; i++) {
-		__u32 index = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
-		struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
-		struct fwd_conn *old;
-		__u32 use;
+	mine = (__u64)index << 32 | slot_use(slot->use, FWD_SLOT_HALF_OPEN);
+	for (i = 0; i < RING_TRIES; i++) {
+		__u32 at = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
+		struct fwd_ring_place *place = bpf_map_lookup_elem(&ring, &at);
+		__u64 who;
 
-		if (!slot)
+		if (!place)
 			return 0;
-		use = slot->use;
-		choice->old = slot->forward;
-		old = bpf_map_lookup_elem(&conns, &choice->old);
-		/* Else it has moved, or ended. */
-		if (old && (slot_state(use) != FWD_SLOT_USED || old->slot != index))
-			old = NULL;
-		if (old && (old->track & FWD_TRACK_CONFIRMED)) {
-			conn_confirm(old, &choice->old, slot->check_at);
-			if (old->slot == index)
-				continue; /* there is no place for it yet */
-			old = NULL;
-		}
-		if (!slot_take(slot, use))
-			continue;
-		if (old)
-			conn_end(&choice->old, index, FWD_END_EVICTED);
-		choice->index = index;
-		return 1;
+		who = place->who;
+		if (ring_push_out(who) && __sync_val_compare_and_swap(&place->who, who, mine) == who)
+			return 1;
 	}
 	return 0;
 }
 
-static __always_inline void open_count(struct fwd_conn *conn, enum fwd_reason reason)
+static __always_inline void open_count(const struct fwd_open *open, enum fwd_reason reason)
 {
+	struct fwd_rule_stats *stats = flow_rule_stats(&open->conn.flow[FWD_DIR_FORWARD]);
 	struct fwd_counters *c = counters_get();
-	struct fwd_rule_stats *stats = conn_rule_stats(conn);
 
 	if (!c)
 		return;
@@ -74,93 +76,130 @@ static __always_inline void open_count(struct fwd_conn *conn, enum fwd_reason re
 		stats->created++;
 }
 
-/* The answer's entry: what the packet looked like before, turned round. */
-static __always_inline void open_plan_reply(fwd_ctx *ctx, struct fwd_open *open,
-					    const struct fwd_pkt *pkt)
+/* Fills the record: the plan, and the answers' direction, which is what the packet looked like before, turned round. */
+static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struct fwd_conn *conn)
 {
-	struct fwd_conn *reply = &open->reply;
+	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD], *reply = &open->conn.flow[FWD_DIR_REPLY];
 
-	*reply = open->forward;
-	reply->dir = FWD_DIR_REPLY;
-	reply->saddr = pkt->tuple.daddr;
-	reply->daddr = pkt->tuple.saddr;
-	reply->sport = pkt->tuple.dport;
-	reply->dport = pkt->tuple.sport;
-	__builtin_memset(&reply->way, 0, sizeof(reply->way));
+	reply->last_seen = forward->last_seen;
+	reply->track = forward->track;
+	reply->rule = forward->rule;
+	reply->rule_gen = forward->rule_gen;
+	reply->sport = forward->to_dport;
+	reply->to_sport = forward->dport;
+	reply->to_dport = forward->sport;
 	reply->way.ifindex = ctx_ifindex(ctx);
-	tuple_of_twin(&open->reply_key, &open->forward, pkt->tuple.proto);
+	*conn = open->conn;
+	open->reply.saddr = open->conn.ends[FWD_DIR_REPLY].saddr;
+	open->reply.sport = reply->sport;
+	open->reply.proto = fwd_track_proto(reply->track);
+}
+
+/* Puts the connection in its slot in everybody's sight. */
+static __always_inline void open_show(const struct fwd_open *open, struct fwd_slot *slot,
+				      const struct fwd_conn *conn, __u32 now)
+{
+	slot->check_at = now + conn_timeout(conn->flow[FWD_DIR_FORWARD].track);
+	slot->mss = open->mss;
+	slot_change(slot, slot->use, FWD_SLOT_HALF_OPEN);
 }
 
 /*
- * Enters the connection that open->forward plans (all but the source port) into the table, at the place taken.
+ * Enters the connection that open->conn plans (all but the source port) into the table, in the slot taken.
+ * FWD_FORWARDED: pkt->entry is it.
  *
- * The insertion of the reply tuple is the claim of the source port, see port_claim(). Only then the
- * FORWARD entry: if another CPU was faster with the same client's packet, the claim is rolled back
- * and the other's connection is used.
+ * The insertion of the answers' tuple is the claim of the source port, see port_claim(). Only then the
+ * other one: if another CPU was faster with the same client's packet, the claim is rolled back
+ * and the other's connection is used, even if that is about to be entered only now: all of it is there already.
  */
-__noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+__noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();
 	enum fwd_reason reason;
 	struct fwd_slot *slot;
-	long err;
+	struct fwd_conn *conn;
+	int entry;
 
 	if (!pkt || !open)
 		return FWD_TABLE_FULL;
-	open->forward_key = pkt->tuple;
-	open->forward.slot = open->slot.index;
-	open->forward.from = ctx_ifindex(ctx);
-	open_plan_reply(ctx, open, pkt);
-	slot = bpf_map_lookup_elem(&slots, &open->slot.index);
-	if (!slot)
+	slot = slot_at(open->slot);
+	conn = conn_at(open->slot);
+	if (!slot || !conn)
 		return FWD_TABLE_FULL;
-	reason = port_claim(ctx);
-	if (reason != FWD_FORWARDED) {
-		slot_change(slot, slot->use, FWD_SLOT_FREE);
+	open_fill(ctx, open, conn);
+	reason = port_claim(ctx, open);
+	if (reason == FWD_FORWARDED) {
+		pkt->entry = entry_of(open->slot, FWD_DIR_FORWARD);
+		if (!table_insert(pkt->entry, &pkt->tuple)) {
+			open_show(open, slot, conn, pkt->now);
+			open_count(open, FWD_FORWARDED);
+			return FWD_FORWARDED;
+		}
+		table_remove(entry_of(open->slot, FWD_DIR_REPLY));
+		entry = table_search(&pkt->tuple, 0);
+		if (entry >= 0)
+			pkt->entry = entry;
+		else
+			reason = FWD_TABLE_FULL;
+	}
+	slot_give_back(open->slot);
+	return reason;
+}
+
+/* Enters what open->conn plans, or counts that it can't be. One after the other, so that the stack of neither stands on the
+ * other's. */
+__noinline enum fwd_reason open_enter(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	struct fwd_open *open = open_get();
+	enum fwd_reason reason = FWD_TABLE_FULL;
+	int slot;
+
+	if (!pkt || !open)
 		return reason;
-	}
-	err = bpf_map_update_elem(&conns, &open->forward_key, &open->forward, BPF_NOEXIST);
-	if (err) {
-		bpf_map_delete_elem(&conns, &open->reply_key);
-		slot_change(slot, slot->use, FWD_SLOT_FREE);
-		return err == -EEXIST ? FWD_FORWARDED : FWD_TABLE_FULL;
-	}
-	slot_fill(slot, &pkt->tuple,
-		  pkt->now + conn_timeout(pkt->tuple.proto, open->forward.track));
-	open_count(&open->forward, FWD_FORWARDED);
-	return FWD_FORWARDED;
+	slot = slot_confirmed_full() ? -ENOSPC : slot_take();
+	open->slot = slot;
+	if (slot >= 0 && ring_enter(slot))
+		reason = open_enter_at(ctx, pkt);
+	else if (slot >= 0)
+		slot_give_back(slot);
+	if (reason != FWD_FORWARDED)
+		open_count(open, reason);
+	return reason;
 }
 
-/* One after the other, so that the stack of neither stands on the other's. */
-static __always_inline enum fwd_reason open_enter(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+/* What the packet alone says of its connection. */
+static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pkt *pkt)
 {
-	if (slot_confirmed_full() || !slot_take_half_open())
-		return FWD_TABLE_FULL;
-	return open_enter_at(ctx, pkt);
-}
+	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD];
+	__u32 track = (__u32)pkt->tuple.proto << FWD_TRACK_PROTO_SHIFT;
 
-static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pkt *pkt,
-				      enum fwd_conn_kind kind)
-{
 	__builtin_memset(open, 0, sizeof(*open));
-	open->forward.dir = FWD_DIR_FORWARD;
-	open->forward.kind = kind;
-	open->forward.last_seen = pkt->now;
-	open->forward.rule = FWD_RULE_NONE;
-	open->forward.track = pkt->tuple.proto == IPPROTO_TCP
-				      ? track_tcp(0, FWD_DIR_FORWARD, pkt->tcp_flags, false)
-				      : track_udp(0, FWD_DIR_FORWARD);
-	open->forward.sport = pkt->tuple.sport;
-	open->forward.saddr = pkt->tuple.saddr;
-	open->forward.daddr = pkt->tuple.daddr;
-	open->forward.dport = pkt->tuple.dport;
+	open->conn.ends[FWD_DIR_FORWARD].saddr = pkt->tuple.saddr;
+	open->conn.ends[FWD_DIR_FORWARD].daddr = pkt->tuple.daddr;
+	forward->sport = pkt->tuple.sport;
+	forward->dport = pkt->tuple.dport;
+	forward->last_seen = pkt->now;
+	forward->rule = FWD_RULE_NONE;
+	forward->track = pkt->tuple.proto == IPPROTO_TCP
+				 ? track_tcp(track, FWD_DIR_FORWARD, pkt->tcp_flags, false)
+				 : track_udp(track, FWD_DIR_FORWARD);
 }
 
-/* A visitor's connection through the map at `index`. */
-__noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
+/* Where it is to go, and from where, as far as that isn't a choice. */
+static __always_inline void open_plan_target(struct fwd_open *open, const struct fwd_addr *target, __be16 port,
+					     const struct fwd_addr *source)
+{
+	open->conn.ends[FWD_DIR_REPLY].saddr = *target;
+	open->conn.ends[FWD_DIR_REPLY].daddr = *source;
+	open->conn.flow[FWD_DIR_FORWARD].to_dport = port;
+}
+
+/* Plans a visitor's connection through the map at `index`. */
+__noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
 	struct fwd_open *open = open_get();
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	struct fwd_flow *forward;
 	enum fwd_reason reason;
 	__u16 shift, back_mtu;
 
@@ -174,23 +213,25 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 		return FWD_OWN_SOCKET;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
 		return FWD_MARTIAN;
-	open_plan(open, pkt, FWD_CONN_MAPPED);
-	open->forward.rule = index;
+	open_plan(open, pkt);
+	forward = &open->conn.flow[FWD_DIR_FORWARD];
+	forward->rule = index;
 	if (port_is_exhausted(index, pkt->now)) {
-		open_count(&open->forward, FWD_NO_PORT);
+		open_count(open, FWD_NO_PORT);
 		return FWD_NO_PORT;
 	}
-	open->forward.rule_gen = rule->gen;
+	forward->rule_gen = rule->gen;
 	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
-	open->forward.daddr = rule->target;
-	open->forward.dport = __builtin_bswap16(rule->target_low + shift);
 	if (!port_pool_set(open, rule))
 		return FWD_NO_SOURCE;
+	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
+	open_plan_target(open, &rule->target, __builtin_bswap16(rule->target_low + shift), &open->pool[0]);
 	/* No route, no record. */
-	reason = way_refresh(ctx, pkt, &open->forward);
+	pkt->entry = entry_of(0, FWD_DIR_FORWARD);
+	reason = way_refresh(ctx, pkt, &open->conn);
 	if (reason != FWD_FORWARDED)
 		return reason;
-	reason = way_admits(ctx, pkt, &open->forward.way);
+	reason = way_admits(ctx, pkt, &forward->way);
 	if (reason != FWD_FORWARDED)
 		return reason;
 	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
@@ -198,31 +239,36 @@ __noinline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 
 	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
 	if (!back_mtu && ctx_ifindex(ctx) != FWD_LOOPBACK)
 		return FWD_MARTIAN;
-	open->forward.mss = mtu_choose_mss(pkt, open->forward.way.mtu, back_mtu, rule->mss);
+	open->mss = mtu_choose_mss(pkt, forward->way.mtu, back_mtu, rule->mss);
+	return FWD_FORWARDED;
+}
+
+/* A visitor's connection through the map at `index`. */
+static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
+{
+	enum fwd_reason reason = open_plan_mapped(ctx, pkt, index);
+
+	if (reason != FWD_FORWARDED)
+		return reason;
 	reason = open_enter(ctx, pkt);
 	if (reason == FWD_NO_PORT)
 		port_note_exhausted(index, pkt->now);
-	if (reason != FWD_FORWARDED)
-		open_count(&open->forward, reason);
 	return reason;
 }
 
 /* The gateway's own connection, whose source port is a visitor's on the way to the same target. */
-__noinline enum fwd_reason open_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+static __always_inline enum fwd_reason open_local(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();
-	enum fwd_reason reason;
 
-	if (!pkt || !open)
+	if (!open)
 		return FWD_NO_PORT;
-	open_plan(open, pkt, FWD_CONN_LOCAL);
+	open_plan(open, pkt);
+	open_plan_target(open, &pkt->tuple.daddr, pkt->tuple.dport, &pkt->tuple.saddr);
 	open->pool[0] = pkt->tuple.saddr;
 	open->pool_count = 1;
 	open->skip_same_port = 1;
-	reason = open_enter(ctx, pkt);
-	if (reason != FWD_FORWARDED)
-		open_count(&open->forward, reason);
-	return reason;
+	return open_enter(ctx, pkt);
 }
 
 #endif

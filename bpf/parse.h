@@ -55,6 +55,7 @@ enum fwd_hop {
 struct fwd_pkt {
 	struct fwd_tuple tuple; /* of an ICMP error: the outer addresses, no ports */
 	struct fwd_quote quote; /* of an ICMP error */
+	__u32 entry;    /* in the connection table (table.h), as soon as it is known */
 	__u32 now;      /* ticks */
 	__u32 bytes;    /* from the IP header to the end */
 	__u32 segments; /* 1, or what a GSO packet stands for */

@@ -35,23 +35,39 @@ static __always_inline struct fwd_scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratch, &zero);
 }
 
+/* The same for an ICMP error, which isn't a packet of the connection. */
+__noinline bool apply_to_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_ttl ttl)
+{
+	struct translation to;
+
+	if (!pkt || !conn)
+		return false;
+	to = translation_of(conn, pkt_dir(pkt));
+	return translate_error(ctx, pkt, &to, ttl);
+}
+
 /* Rewrites the packet as its connection says and counts it. The last step but sending. */
 static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 					     struct fwd_conn *conn, enum fwd_ttl ttl)
 {
+	struct translation to;
+	__u16 mss;
+
 	if (!translate_drop_padding(ctx, pkt))
 		return FWD_TRANSLATE;
 	if (pkt->is_error)
-		return translate_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+		return apply_to_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 	if (pkt->fragment.part != FWD_PART_WHOLE && pkt->fragment.tiny)
 		return FWD_FRAGMENT_TINY;
 	if (pkt->fragment.part == FWD_PART_FIRST && !fragment_first(pkt, true))
 		return FWD_FRAGMENT_OVERLAP;
 	conn_track(pkt, conn);
 	conn_count(pkt, conn);
-	if ((pkt->tcp_flags & FWD_TCP_SYN) && conn->mss && !mtu_clamp_mss(ctx, pkt, conn->mss))
+	mss = pkt->tcp_flags & FWD_TCP_SYN ? conn_mss(pkt) : 0;
+	if (mss && !mtu_clamp_mss(ctx, pkt, mss))
 		return FWD_TRANSLATE;
-	return translate(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+	to = translation_of(conn, pkt_dir(pkt));
+	return translate(ctx, pkt, &to, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
 }
 
 /* The map of a packet of no known connection; FWD_FORWARDED if there is one. */
@@ -82,6 +98,7 @@ static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
 	__u32 rule = FWD_RULE_NONE;
 	enum fwd_reason reason;
 	struct fwd_conn *conn;
+	struct fwd_way *way;
 
 	if (!ctx_is_for_us(ctx))
 		return FWD_NOT_OURS;
@@ -103,21 +120,22 @@ static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
 		reason = rule_of_stranger(ctx, pkt, &rule);
 		if (reason != FWD_FORWARDED)
 			return reason;
-	} else if (conn->kind == FWD_CONN_LOCAL) {
+	} else if (conn_is_local(conn)) {
 		/* The answer to a socket of the gateway; the stack takes it from here. */
-		return conn->dir == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
+		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
 						  : FWD_NOT_OURS;
 	}
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
 		if (reason != FWD_FORWARDED)
 			return reason;
-		conn = conn_lookup(pkt);
+		conn = conn_at(entry_index(pkt->entry));
 		if (!conn)
-			return FWD_TABLE_FULL; /* pushed out already */
+			return FWD_TABLE_FULL;
 	}
 	*known = conn;
-	if (!way_is_fresh(&conn->way, pkt->now)) {
+	way = &conn_flow(conn, pkt)->way;
+	if (!way_is_fresh(way, pkt->now)) {
 		way_follow(pkt, conn, ctx_ifindex(ctx));
 		reason = way_refresh(ctx, pkt, conn);
 		/* Not to the stack: it knows no such connection, and would reset it. */
@@ -126,11 +144,11 @@ static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
 		if (reason != FWD_FORWARDED)
 			return reason;
 	}
-	reason = way_admits(ctx, pkt, &conn->way);
+	reason = way_admits(ctx, pkt, way);
 	if (reason != FWD_FORWARDED)
 		return reason;
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
-	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, action) : reason;
+	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, way, action) : reason;
 }
 
 /* Where the journey ends early for a reason that its sender wants to know, it is told. */
@@ -177,15 +195,15 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	conn = conn_lookup(pkt);
 	if (!conn) {
 		tuple_swap(&answer, &pkt->tuple);
-		if (!bpf_map_lookup_elem(&conns, &answer) ||
+		if (table_find(&answer) < 0 ||
 		    !track_opens(pkt->tuple.proto, pkt->tcp_flags))
 			return FWD_NOT_OURS;
 		reason = open_local(ctx, pkt);
 		if (reason != FWD_FORWARDED)
 			return reason;
-		conn = conn_lookup(pkt);
+		conn = conn_at(entry_index(pkt->entry));
 	}
-	if (!conn || conn->kind != FWD_CONN_LOCAL || conn->dir != FWD_DIR_FORWARD)
+	if (!conn || !conn_is_local(conn) || pkt_dir(pkt) != FWD_DIR_FORWARD)
 		return FWD_NOT_OURS;
 	return apply(ctx, pkt, conn, FWD_TTL_KEEP);
 }

@@ -4,7 +4,7 @@
  * else others are tried at random, unpredictable from outside (RFC 6056 3.3.1).
  *
  * "Look whether it's free, then insert" lets two CPUs take one port. Here the insertion is the look:
- * BPF_NOEXIST lets one CPU have the reply tuple.
+ * table_insert() lets one CPU have the tuple of the answers.
  */
 #ifndef FWD_PORTALLOC_H
 #define FWD_PORTALLOC_H
@@ -15,16 +15,14 @@
 #define PORT_LOWEST 1024 /* of those chosen; below are well-known ports, kept but never given */
 
 /*
- * Everything that it takes to begin a connection: too large for the stack, and each CPU's own. The
- * functions fetch it from the map, instead of handing it on, because kernel 6.1 takes no memory that
- * was an argument for a map's key or value.
+ * Everything that it takes to begin a connection: too large for the stack, and each CPU's own.
  */
 struct fwd_open {
-	struct fwd_tuple forward_key;
-	struct fwd_conn forward; /* the plan */
-	struct fwd_conn reply;
-	struct fwd_tuple reply_key;
-	struct fwd_slot_choice slot;
+	struct fwd_conn conn; /* the plan */
+	struct fwd_tuple reply; /* of its answers, to ask the sockets with */
+	__u32 slot;
+	__u16 mss;
+	__u16 pad;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* source addresses to choose from */
 	__u32 pool_count;                        /* 1 to FWD_SNAT_POOL_MAX */
 	__u32 skip_same_port;                    /* 1: the own source port is known to be taken */
@@ -98,14 +96,12 @@ static __always_inline int port_is_sockets(fwd_ctx *ctx, const struct fwd_tuple 
 static __always_inline bool port_pool_set(struct fwd_open *open, const struct fwd_rule *rule)
 {
 	if (rule->snat == FWD_SNAT_NONE) {
-		open->pool[0] = open->forward.saddr;
+		open->pool[0] = open->conn.ends[FWD_DIR_FORWARD].saddr;
 		open->pool_count = 1;
 		return true;
 	}
 	__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
 	open->pool_count = rule->snat_count;
-	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
-	open->forward.saddr = rule->pool[0];
 	return open->pool_count > 0;
 }
 
@@ -141,48 +137,57 @@ static __always_inline __be16 port_random(void)
 	return __builtin_bswap16(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));
 }
 
+/* Gives the record, which nobody knows yet, this source. */
+static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_addr *source, __be16 port)
+{
+	conn->ends[FWD_DIR_REPLY].daddr = *source;
+	conn->flow[FWD_DIR_REPLY].dport = port;
+	conn->flow[FWD_DIR_FORWARD].to_sport = port;
+}
+
 /*
- * Claims one source address and port. 0: it's ours; -EEXIST: taken; else the table is full. The own port on each
- * address of the pool, from the one at `first` on, so that all get their share; then random ports.
+ * Gives the record at open->slot, which nobody knows yet, one source address and port to try. False: a socket of the
+ * gateway has it. The own port on each address of the pool, from the one at `first` on, so that all get their share; then
+ * random ports.
  */
-__noinline int port_try(fwd_ctx *ctx, __u32 first, __u32 turn)
+__noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 {
 	struct fwd_open *open = open_get();
+	struct fwd_conn *conn;
 	__u32 source;
 	__be16 port;
 
 	if (!open || !open->pool_count)
-		return -EINVAL;
+		return false;
+	conn = conn_at(open->slot);
+	if (!conn)
+		return false;
 	source = (first + turn) % open->pool_count & (FWD_SNAT_POOL_MAX - 1);
-	port = open->forward_key.sport;
+	port = conn->flow[FWD_DIR_FORWARD].sport;
 	if (!port || open->skip_same_port || turn >= open->pool_count)
 		port = port_random();
-	open->forward.saddr = open->pool[source];
-	open->forward.sport = port;
-	open->reply_key.daddr = open->forward.saddr;
-	open->reply_key.dport = port;
-	if (port_is_sockets(ctx, &open->reply_key))
-		return -EEXIST;
-	return bpf_map_update_elem(&conns, &open->reply_key, &open->reply, BPF_NOEXIST);
+	open->reply.daddr = open->pool[source];
+	open->reply.dport = port;
+	port_set(conn, &open->reply.daddr, port);
+	return !port_is_sockets(ctx, &open->reply);
 }
 
-/* Claims a source for open->forward and enters open->reply under it. */
-__noinline enum fwd_reason port_claim(fwd_ctx *ctx)
+/* Claims a source for the record at open->slot, and enters it under the tuple of its answers. */
+static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
 {
-	struct fwd_open *open = open_get();
 	__u32 first = bpf_get_prandom_u32(), i;
+	bool full = false;
 
-	if (!open || !open->pool_count)
-		return FWD_NO_SOURCE;
 	for (i = 0; i < PORT_TRIES; i++) {
-		int err = port_try(ctx, first, i);
+		int err = port_choose(ctx, first, i)
+				  ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
+				  : -EEXIST;
 
 		if (!err)
 			return FWD_FORWARDED;
-		if (err != -EEXIST)
-			return FWD_TABLE_FULL;
+		full |= err == -ENOSPC;
 	}
-	return FWD_NO_PORT;
+	return full ? FWD_TABLE_FULL : FWD_NO_PORT;
 }
 
 #endif

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The places of connections: a ring for the unconfirmed, a pool for the confirmed (struct fwd_slot).
+ * The places of connections (struct fwd_slot): taken, filled, confirmed, given back.
  */
 #ifndef FWD_SLOT_H
 #define FWD_SLOT_H
 
+#include <linux/errno.h>
 #include "maps.h"
 
-struct fwd_slot_choice {
-	__u32 index;
-	__u32 pad;
-	struct fwd_tuple old; /* room to copy the key of who was there */
-};
-
-static __always_inline bool slot_is_confirmed(__u32 index)
+static __always_inline struct fwd_slot *slot_at(__u32 index)
 {
-	return index >= fwd_half_open;
+	return bpf_map_lookup_elem(&slots, &index);
 }
 
 static __always_inline enum fwd_slot_state slot_state(__u32 use)
@@ -23,71 +18,96 @@ static __always_inline enum fwd_slot_state slot_state(__u32 use)
 	return use & FWD_SLOT_STATE;
 }
 
+static __always_inline __u32 slot_use(__u32 use, enum fwd_slot_state state)
+{
+	return (use & ~FWD_SLOT_STATE) | state;
+}
+
+/* Does a connection live there? */
+static __always_inline bool slot_lives(__u32 use)
+{
+	return slot_state(use) >= FWD_SLOT_HALF_OPEN;
+}
+
 /* Changes the state, if nothing has changed since `use` was read. */
 static __always_inline bool slot_change(struct fwd_slot *slot, __u32 use, enum fwd_slot_state state)
 {
-	return __sync_val_compare_and_swap(&slot->use, use, (use & ~FWD_SLOT_STATE) | state) == use;
-}
-
-/* Makes the place the caller's, to fill or to give back; whoever was in it must go. */
-static __always_inline bool slot_take(struct fwd_slot *slot, __u32 use)
-{
-	__u32 mine = ((use & ~FWD_SLOT_STATE) + FWD_SLOT_NEXT) | FWD_SLOT_TAKEN;
-
-	return slot_state(use) != FWD_SLOT_TAKEN &&
-	       __sync_val_compare_and_swap(&slot->use, use, mine) == use;
-}
-
-/* Puts a connection into a place that was taken; from here on the sweeper sees it. */
-static __always_inline void slot_fill(struct fwd_slot *slot, const struct fwd_tuple *forward,
-				      __u32 check_at)
-{
-	slot->forward = *forward;
-	slot->check_at = check_at;
-	slot_change(slot, slot->use, FWD_SLOT_USED);
+	return __sync_val_compare_and_swap(&slot->use, use, slot_use(use, state)) == use;
 }
 
 /* The sweeper is to look no later than at `at`. */
 static __always_inline void slot_check_by(__u32 index, __u32 at)
 {
-	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
+	struct fwd_slot *slot = slot_at(index);
 
 	if (slot && clock_is_due(slot->check_at, at))
 		slot->check_at = at;
 }
 
-/* Gives the place back, if it is still as it was when `use` was read. */
-static __always_inline void slot_release(struct fwd_slot *slot, __u32 index, __u32 use)
+/* One that was never in use; false: there is none. */
+static __always_inline bool slot_fresh(struct fwd_sweeper *s, __u32 *index)
 {
-	struct fwd_sweeper *s = sweeper_get();
+	const __u32 records = FWD_RECORDS(fwd_connections, fwd_half_open);
 
-	if (!s || slot_state(use) < FWD_SLOT_USED || !slot_change(slot, use, FWD_SLOT_FREE) ||
-	    !slot_is_confirmed(index))
-		return;
-	__sync_fetch_and_add(&s->confirmed, -1);
-	bpf_map_push_elem(&free_slots, &index, 0);
+	if (s->high_water >= records)
+		return false;
+	*index = __sync_fetch_and_add(&s->high_water, 1);
+	if (*index < records)
+		return true;
+	__sync_fetch_and_add(&s->high_water, -1);
+	return false;
 }
 
-/* A place among the confirmed; false: all are taken. */
-static __always_inline bool slot_take_confirmed(__u32 *index)
+/*
+ * Takes a slot. Returns its index, or -ENOSPC. While fewer than half_open are at rest, fresh ones are taken, and of those at
+ * rest the one that rests longest: FWD_RECORDS() says what for.
+ */
+__noinline int slot_take(void)
+{
+	struct fwd_sweeper *s = sweeper_get();
+	struct fwd_slot *slot;
+	__u32 index = 0;
+	__s32 resting;
+	bool found;
+
+	if (!s)
+		return -ENOSPC;
+	/* Signed, for others may have counted theirs in one of the two only. */
+	resting = s->high_water - __sync_fetch_and_add(&s->used, 1);
+	found = (resting >= (__s32)fwd_half_open && !bpf_map_pop_elem(&free_slots, &index)) ||
+		slot_fresh(s, &index) || !bpf_map_pop_elem(&free_slots, &index);
+	if (!found) {
+		__sync_fetch_and_add(&s->used, -1);
+		return -ENOSPC;
+	}
+	slot = slot_at(index);
+	if (slot)
+		__sync_fetch_and_add(&slot->use, FWD_SLOT_NEXT + FWD_SLOT_TAKEN - FWD_SLOT_FREE);
+	return index;
+}
+
+/* Gives back a slot that the caller has taken. */
+static __always_inline void slot_give_back(__u32 index)
+{
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_sweeper *s = sweeper_get();
+
+	if (!slot || !s)
+		return;
+	slot_change(slot, slot->use, FWD_SLOT_FREE);
+	bpf_map_push_elem(&free_slots, &index, 0);
+	__sync_fetch_and_add(&s->used, -1);
+}
+
+/* Makes the caller the only one who may end the connection that was there when `use` was read. */
+static __always_inline bool slot_own(struct fwd_slot *slot, __u32 use)
 {
 	struct fwd_sweeper *s = sweeper_get();
 
-	if (!s)
+	if (!s || !slot_lives(use) || !slot_change(slot, use, FWD_SLOT_TAKEN))
 		return false;
-	if (bpf_map_pop_elem(&free_slots, index)) {
-		__u32 fresh;
-
-		if (s->high_water >= fwd_connections)
-			return false;
-		fresh = __sync_fetch_and_add(&s->high_water, 1);
-		if (fresh >= fwd_connections) {
-			__sync_fetch_and_add(&s->high_water, -1);
-			return false;
-		}
-		*index = fwd_half_open + fresh;
-	}
-	__sync_fetch_and_add(&s->confirmed, 1);
+	if (slot_state(use) == FWD_SLOT_CONFIRMED)
+		__sync_fetch_and_add(&s->confirmed, -1);
 	return true;
 }
 
@@ -96,6 +116,23 @@ static __always_inline bool slot_confirmed_full(void)
 	const struct fwd_sweeper *s = sweeper_get();
 
 	return !s || s->confirmed >= fwd_connections;
+}
+
+/* From here on nobody pushes it out, if there may be another such. */
+static __always_inline void slot_confirm(__u32 index)
+{
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_sweeper *s = sweeper_get();
+	__u32 use;
+
+	if (!slot || !s)
+		return;
+	use = slot->use;
+	if (slot_state(use) != FWD_SLOT_HALF_OPEN)
+		return;
+	if (__sync_fetch_and_add(&s->confirmed, 1) >= fwd_connections ||
+	    !slot_change(slot, use, FWD_SLOT_CONFIRMED))
+		__sync_fetch_and_add(&s->confirmed, -1);
 }
 
 #endif

@@ -15,8 +15,6 @@
 #define SWEEP_CHUNKS    256 /* of them in one run of the timer: 16,384 slots, some 80 us */
 #define SWEEP_LOOKS_MAX 512 /* connections looked at in one run, some 0.3 us each */
 
-#define SWEEP_LOST_WAIT FWD_TICKS(2)
-
 /* A part of the half-open ring; more than that in use is a flood. */
 #define SWEEP_FLOOD(half_open) ((half_open) / 2)
 
@@ -25,21 +23,17 @@
 #define SWEEP_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
 
 /* Does the connection live on? If so, until when at least: into *until. */
-static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struct fwd_conn *conn,
-					__u32 now, __u32 *until)
+static __always_inline bool sweep_lives(const struct fwd_conn *conn, __u32 now, __u32 *until)
 {
-	const struct fwd_conn *twin;
-	struct fwd_tuple twin_key;
-	__u32 last = conn->last_seen, timeout = conn_timeout(key->proto, conn->track);
+	const struct fwd_flow *flow = &conn->flow[FWD_DIR_FORWARD], *twin = &conn->flow[FWD_DIR_REPLY];
+	__u32 last = flow->last_seen, timeout = conn_timeout(flow->track);
 	const struct fwd_sweeper *s = sweeper_get();
 	const struct fwd_config *c = config_get();
 
-	if (s && c && s->flooded && !(conn->track & FWD_TRACK_CONFIRMED) &&
+	if (s && c && s->flooded && !(flow->track & FWD_TRACK_CONFIRMED) &&
 	    timeout > c->timeout[FWD_TIMEOUT_FLOOD])
 		timeout = c->timeout[FWD_TIMEOUT_FLOOD];
-	tuple_of_twin(&twin_key, conn, key->proto);
-	twin = bpf_map_lookup_elem(&conns, &twin_key);
-	if (!twin || conn_is_dead(conn))
+	if (flow_is_dead(flow))
 		return false;
 	/* By age: of one that has been quiet for a month the sign of a difference says nothing. */
 	if (now - twin->last_seen < now - last)
@@ -48,78 +42,54 @@ static __always_inline bool sweep_lives(const struct fwd_tuple *key, const struc
 	return !clock_is_due(now, *until);
 }
 
-/* The slot's connection isn't there. From the ring it has moved away. A slot of the confirmed class is
- * given back by who ends the connection, which may be half-way just now; if not, it was confirmed in
- * the very moment it ended. */
-static __always_inline void sweep_lost(struct fwd_slot *slot, __u32 index, __u32 use, __u32 now)
-{
-	if (!slot_is_confirmed(index) || slot_state(use) == FWD_SLOT_LOST) {
-		slot_release(slot, index, use);
-		return;
-	}
-	slot->check_at = now + SWEEP_LOST_WAIT;
-	slot_change(slot, use, FWD_SLOT_LOST);
-}
-
 /* Looks at the connection of one slot. */
 __noinline int sweep_slot(__u32 index, __u32 now)
 {
-	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
-	struct fwd_tuple key;
-	struct fwd_conn *conn;
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_conn *conn = conn_at(index);
 	__u32 until, use;
+	bool dead;
 
-	if (!slot)
+	if (!slot || !conn)
 		return 0;
 	use = slot->use;
-	key = slot->forward;
-	conn = bpf_map_lookup_elem(&conns, &key);
-	if (!conn || conn->slot != index) {
-		sweep_lost(slot, index, use, now);
+	if (sweep_lives(conn, now, &until)) {
+		slot->check_at = until;
 		return 0;
 	}
-	if (sweep_lives(&key, conn, now, &until))
-		slot->check_at = until;
-	else
-		conn_end(&key, index, conn_is_dead(conn) ? FWD_END_OTHER : FWD_END_EXPIRED);
-	return 0;
-}
-
-/* How much of the ring has ever been in use. */
-static __always_inline __u32 sweep_ring(const struct fwd_sweeper *s)
-{
-	return s->ring_head < fwd_half_open ? s->ring_head : fwd_half_open;
+	dead = flow_is_dead(&conn->flow[FWD_DIR_FORWARD]);
+	return conn_end(index, use, dead ? FWD_END_OTHER : FWD_END_EXPIRED);
 }
 
 /*
- * One place, of `ring` of the ring and the confirmed ones behind them. Returns 1 if it looked at a connection.
+ * One place. Returns 1 if it looked at a connection.
  *
  * A function of its own, without a loop: in one, kernel 6.1's verifier goes all ways through all turns.
  */
-__noinline int sweep_place(__u32 place, __u32 ring, __u32 now)
+__noinline int sweep_place(__u32 index, __u32 now)
 {
-	bool half_open = place < ring, looked = false;
-	__u32 index = half_open ? place : fwd_half_open + (place - ring);
-	struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &index);
+	struct fwd_slot *slot = slot_at(index);
 	struct fwd_sweeper *s = sweeper_get();
+	bool half_open, looked = false;
 
-	if (!s || !slot || place >= ring + s->high_water || slot_state(slot->use) < FWD_SLOT_USED)
+	if (!s || !slot || index >= s->high_water || !slot_lives(slot->use))
 		return 0;
+	half_open = slot_state(slot->use) == FWD_SLOT_HALF_OPEN;
 	if (s->all || (s->flooded && half_open) || clock_is_due(now, slot->check_at)) {
 		sweep_slot(index, now);
 		looked = true;
 	}
-	s->waiting += half_open && slot_state(slot->use) == FWD_SLOT_USED;
+	s->waiting += half_open && slot_lives(slot->use);
 	return looked;
 }
 
 /* SWEEP_CHUNK places from `first` on; returns how many connections it looked at. */
-__noinline int sweep_chunk(__u32 first, __u32 ring, __u32 now)
+__noinline int sweep_chunk(__u32 first, __u32 now)
 {
 	int looks = 0, i;
 
 	for (i = 0; i < SWEEP_CHUNK; i++)
-		looks += sweep_place(first + i, ring, now);
+		looks += sweep_place(first + i, now);
 	return looks;
 }
 
@@ -144,7 +114,7 @@ static __always_inline void sweep_judge_flood(struct fwd_sweeper *s, __u32 now)
 /* One run: goes on where the last one ended. Returns the time to the next in ns. */
 static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
 {
-	__u32 ring = sweep_ring(s), end = ring + s->high_water, now = clock_now(), cursor = s->cursor;
+	__u32 end = s->high_water, now = clock_now(), cursor = s->cursor;
 	const struct fwd_config *c = config_get();
 	int i, looks = 0;
 
@@ -155,7 +125,7 @@ static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
 	for (i = 0; i < SWEEP_CHUNKS; i++) {
 		if (cursor >= end || looks >= SWEEP_LOOKS_MAX)
 			break;
-		looks += sweep_chunk(cursor, ring, now);
+		looks += sweep_chunk(cursor, now);
 		cursor += SWEEP_CHUNK;
 	}
 	s->cursor = cursor < end ? cursor : 0;

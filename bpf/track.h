@@ -74,9 +74,9 @@ static __always_inline bool track_opens(__u8 proto, __u8 flags)
 
 /* Does a SYN in this state begin a new connection between the same ports? Where both sides have
  * said that they are done, it does (RFC 9293 3.10.7.4 lets TIME-WAIT be reopened). */
-static __always_inline bool track_is_over(__u8 proto, __u32 track)
+static __always_inline bool track_is_over(__u32 track)
 {
-	enum fwd_state state = fwd_state(proto, track);
+	enum fwd_state state = fwd_state(track);
 
 	return state == FWD_STATE_TCP_LAST_ACK || state == FWD_STATE_TCP_TIME_WAIT ||
 	       state == FWD_STATE_TCP_CLOSE;

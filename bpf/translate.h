@@ -16,6 +16,22 @@ enum fwd_ttl {
 #define TCP_CHECK_OFF 16
 #define UDP_CHECK_OFF 6
 
+/* What the packets of one direction of a connection carry when they leave. */
+struct translation {
+	const struct fwd_addr *saddr;
+	const struct fwd_addr *daddr;
+	__be16 sport;
+	__be16 dport;
+};
+
+static __always_inline struct translation translation_of(const struct fwd_conn *conn, enum fwd_dir dir)
+{
+	const struct fwd_ends *other = &conn->ends[!dir];
+
+	return (struct translation){&other->daddr, &other->saddr, conn->flow[dir].to_sport,
+				    conn->flow[dir].to_dport};
+}
+
 /* The TTL shares its 16-bit word with the protocol (RFC 791 3.1). */
 static __always_inline __u32 translate_ttl_delta(const struct iphdr *ip, __u8 ttl)
 {
@@ -63,16 +79,16 @@ static __always_inline bool translate_drop_padding(fwd_ctx *ctx, const struct fw
  * for it may be half done.
  */
 static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-				      const struct fwd_conn *to, enum fwd_ttl how)
+				      const struct translation *to, enum fwd_ttl how)
 {
-	__u32 addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, &to->saddr),
-				    csum_delta_addr(&pkt->tuple.daddr, &to->daddr));
+	__u32 addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, to->saddr),
+				    csum_delta_addr(&pkt->tuple.daddr, to->daddr));
 	__u32 port_delta = csum_add(csum_delta(pkt->tuple.sport, to->sport),
 				    csum_delta(pkt->tuple.dport, to->dport));
 	__u32 l4_off = pkt->l4_off;
 	__be16 *ports;
 
-	if (!translate_ip(ctx, pkt, &to->saddr, &to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT),
+	if (!translate_ip(ctx, pkt, to->saddr, to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT),
 			  addr_delta))
 		return false;
 	if (pkt->fragment.part == FWD_PART_LATER)

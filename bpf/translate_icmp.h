@@ -15,7 +15,7 @@
 #define ICMP_CHECK_OFF 2
 
 static __always_inline bool quote_write_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					   const struct fwd_conn *to, __u32 addr_delta)
+					   const struct translation *to, __u32 addr_delta)
 {
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		struct iphdr *ip = ctx_at(ctx, pkt->quote.l3_off, sizeof(*ip));
@@ -23,15 +23,15 @@ static __always_inline bool quote_write_ip(fwd_ctx *ctx, const struct fwd_pkt *p
 		if (!ip)
 			return false;
 		ip->check = csum_apply(ip->check, addr_delta);
-		ip->saddr = to->daddr.w[3];
-		ip->daddr = to->saddr.w[3];
+		ip->saddr = to->daddr->w[3];
+		ip->daddr = to->saddr->w[3];
 	} else {
 		struct ipv6hdr *ip = ctx_at(ctx, pkt->quote.l3_off, sizeof(*ip));
 
 		if (!ip)
 			return false;
-		__builtin_memcpy(&ip->saddr, &to->daddr, sizeof(ip->saddr));
-		__builtin_memcpy(&ip->daddr, &to->saddr, sizeof(ip->daddr));
+		__builtin_memcpy(&ip->saddr, to->daddr, sizeof(ip->saddr));
+		__builtin_memcpy(&ip->daddr, to->saddr, sizeof(ip->daddr));
 	}
 	return true;
 }
@@ -61,21 +61,21 @@ static __always_inline bool quote_write_check(fwd_ctx *ctx, const struct fwd_pkt
 }
 
 static __always_inline const struct fwd_addr *error_source(const struct fwd_pkt *pkt,
-							   const struct fwd_conn *to)
+							   const struct translation *to)
 {
-	return addr_equal(&pkt->quote.tuple.daddr, &to->saddr) ? &pkt->tuple.saddr : &to->saddr;
+	return addr_equal(&pkt->quote.tuple.daddr, to->saddr) ? &pkt->tuple.saddr : to->saddr;
 }
 
 /* As translate(), for an ICMP error about a packet of the other direction. */
 static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					    const struct fwd_conn *to, enum fwd_ttl how)
+					    const struct translation *to, enum fwd_ttl how)
 {
 	const struct fwd_tuple *quoted = &pkt->quote.tuple;
 	const struct fwd_addr *source = error_source(pkt, to);
 	__u32 outer = csum_add(csum_delta_addr(&pkt->tuple.saddr, source),
-			       csum_delta_addr(&pkt->tuple.daddr, &to->daddr));
-	__u32 addr = csum_add(csum_delta_addr(&quoted->saddr, &to->daddr),
-			      csum_delta_addr(&quoted->daddr, &to->saddr));
+			       csum_delta_addr(&pkt->tuple.daddr, to->daddr));
+	__u32 addr = csum_add(csum_delta_addr(&quoted->saddr, to->daddr),
+			      csum_delta_addr(&quoted->daddr, to->saddr));
 	__u32 port = csum_add(csum_delta(quoted->sport, to->dport),
 			      csum_delta(quoted->dport, to->sport));
 	bool ipv6 = pkt->family == FWD_FAMILY_IPV6;
@@ -83,7 +83,7 @@ static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *
 	__u32 delta = ipv6 ? csum_add(addr, port) : port, off = pkt->quote.l4_off;
 	__be16 *ports;
 
-	if (!translate_ip(ctx, pkt, source, &to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT), outer) ||
+	if (!translate_ip(ctx, pkt, source, to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT), outer) ||
 	    !quote_write_ip(ctx, pkt, to, addr))
 		return false;
 	ports = ctx_at(ctx, off, 2 * sizeof(*ports));

@@ -63,16 +63,4 @@ static __always_inline void tuple_swap(struct fwd_tuple *swapped, const struct f
 	__builtin_memset(swapped->pad, 0, sizeof(swapped->pad));
 }
 
-/* The key of the other direction of a connection: the answer to what leaves in this one. */
-static __always_inline void tuple_of_twin(struct fwd_tuple *twin, const struct fwd_conn *conn,
-					  __u8 proto)
-{
-	twin->saddr = conn->daddr;
-	twin->daddr = conn->saddr;
-	twin->sport = conn->dport;
-	twin->dport = conn->sport;
-	twin->proto = proto;
-	__builtin_memset(twin->pad, 0, sizeof(twin->pad));
-}
-
 #endif

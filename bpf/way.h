@@ -5,9 +5,10 @@
 #ifndef FWD_WAY_H
 #define FWD_WAY_H
 
+#include "conntrack.h"
 #include "fib.h"
-#include "maps.h"
 #include "neighbour.h"
+#include "translate.h"
 
 #define WAY_MAX_AGE FWD_TICKS(1)
 
@@ -52,21 +53,23 @@ struct {
 /*
  * Is the address that fwdctl chose for the map still one of the gateway's? When WireGuard is down its
  * address is gone, the default route leads to the target, and what was meant for the tunnel would go
- * out in clear. Of a FORWARD entry. One answer is good for all of the map's connections, for a second and one device.
+ * out in clear. Of packets that go FORWARD. One answer is good for all of the map's connections, for a second and one device.
  */
 __noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 				   __u32 ifindex)
 {
-	__u32 index = pkt && conn ? conn->rule : FWD_RULE_NONE;
+	__u32 index = pkt && conn ? conn->flow[FWD_DIR_FORWARD].rule : FWD_RULE_NONE;
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	struct fwd_source_seen *seen = bpf_map_lookup_elem(&sources_seen, &index);
 	struct bpf_fib_lookup fib;
+	struct translation to;
 
 	if (!pkt || !conn || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
 		return true;
 	if (seen->ifindex == ifindex && pkt->now - seen->when < WAY_MAX_AGE)
 		return true;
-	if (fib_found(fib_lookup(ctx, &fib, pkt, &conn->daddr, &conn->saddr)))
+	to = translation_of(conn, FWD_DIR_FORWARD);
+	if (fib_found(fib_lookup(ctx, &fib, pkt, to.daddr, to.saddr)))
 		return false;
 	seen->ifindex = ifindex;
 	seen->when = pkt->now;
@@ -80,48 +83,39 @@ __noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, cons
 static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 				       const struct fwd_pkt *pkt, const struct fwd_conn *conn)
 {
-	__u32 by = conn->way.ifindex;
+	struct translation to = translation_of(conn, pkt_dir(pkt));
+	__u32 by = conn->flow[FWD_DIR_REPLY].way.ifindex;
 	long ret;
 
-	if (conn->dir == FWD_DIR_REPLY && by) {
-		ret = fib_lookup_by(ctx, fib, pkt, &conn->saddr, &conn->daddr, by);
+	if (pkt_dir(pkt) == FWD_DIR_REPLY && by) {
+		ret = fib_lookup_by(ctx, fib, pkt, to.saddr, to.daddr, by);
 		if (fib_found(ret) && fib->ifindex == by)
 			return ret;
 	}
-	return fib_lookup(ctx, fib, pkt, &conn->saddr, &conn->daddr);
+	return fib_lookup(ctx, fib, pkt, to.saddr, to.daddr);
 }
 
-/*
- * Where the requests come in now, if it isn't where the answers leave. Only for a connection that is in
- * the table: a plan has no source port of its own yet, and what looks like its twin is another visitor's.
- */
-__noinline int way_follow(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 ifindex)
+/* Where the requests come in now, if it isn't where the answers leave. */
+static __always_inline void way_follow(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 ifindex)
 {
-	struct fwd_tuple key;
-	struct fwd_conn *reply;
+	struct fwd_way *back = &conn->flow[FWD_DIR_REPLY].way;
 
-	if (!pkt || !conn || conn->dir != FWD_DIR_FORWARD || pkt->is_error || conn->from == (__u16)ifindex)
-		return 0;
-	conn->from = ifindex;
-	tuple_of_twin(&key, conn, pkt->tuple.proto);
-	reply = bpf_map_lookup_elem(&conns, &key);
-	if (!reply || reply->way.ifindex == ifindex)
-		return 0;
-	reply->way.refreshed = 0;
-	reply->way.ifindex = ifindex;
-	return 0;
+	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || back->ifindex == ifindex)
+		return;
+	back->refreshed = 0;
+	back->ifindex = ifindex;
 }
 
 /* To a process of the gateway itself. */
-static __always_inline void way_to_self(struct fwd_pkt *pkt, struct fwd_conn *conn)
+static __always_inline void way_to_self(struct fwd_way *way, __u32 now)
 {
-	conn->way.link = FWD_LINK_ETHERNET;
-	conn->way.mtu = 0;
-	conn->way.refreshed = pkt->now;
+	way->link = FWD_LINK_ETHERNET;
+	way->mtu = 0;
+	way->refreshed = now;
 }
 
 /*
- * Makes conn->way good for this packet, which is going to leave with conn's addresses.
+ * Makes the connection's way good for this packet, which is going to leave with its addresses.
  *
  * Once a second the packet at hand asks the FIB; the others use the MAC addresses found. Without a neighbour entry
  * every packet asks, and goes by bpf_redirect_neigh(), until the address is resolved.
@@ -131,18 +125,20 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	struct bpf_fib_lookup fib;
 	struct fwd_device *device;
 	enum fwd_reason reason;
+	struct fwd_way *way;
 	bool has_neighbour;
 	long ret;
 
 	if (!pkt || !conn)
 		return FWD_NO_ROUTE;
-	if (conn->dir == FWD_DIR_REPLY && conn->way.ifindex == FWD_LOOPBACK) {
-		way_to_self(pkt, conn);
+	way = &conn_flow(conn, pkt)->way;
+	if (pkt_dir(pkt) == FWD_DIR_REPLY && way->ifindex == FWD_LOOPBACK) {
+		way_to_self(way, pkt->now);
 		return FWD_FORWARDED;
 	}
 	ret = way_lookup(ctx, &fib, pkt, conn);
 	reason = fib_reason(ret);
-	if (conn->dir == FWD_DIR_FORWARD &&
+	if (pkt_dir(pkt) == FWD_DIR_FORWARD &&
 	    !way_source_is_here(ctx, pkt, conn, reason == FWD_FORWARDED ? fib.ifindex : 0))
 		return FWD_NO_SOURCE;
 	if (reason != FWD_FORWARDED)
@@ -151,12 +147,12 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	if (!device)
 		return FWD_NOT_ATTACHED;
 	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;
-	way_set(&conn->way, &fib, device, has_neighbour);
-	conn->way.mtu = device_mtu(ctx, fib.ifindex);
+	way_set(way, &fib, device, has_neighbour);
+	way->mtu = device_mtu(ctx, fib.ifindex);
 	if (device->link == FWD_LINK_ETHERNET)
 		next_hop_set(pkt, &fib, has_neighbour);
 	/* 0 can come up as a time, too; then this is done once more. */
-	conn->way.refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
+	way->refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
 	return FWD_FORWARDED;
 }
 

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 3
+#define FWD_ABI_VERSION 4
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
@@ -30,7 +30,7 @@ enum fwd_family {
 	FWD_FAMILY_IPV6 = 6,
 };
 
-/* A packet as it is seen on arrival: the key of the connection table. */
+/* A packet as it is seen on arrival: what the connection table is searched for. */
 struct fwd_tuple {
 	struct fwd_addr saddr;
 	struct fwd_addr daddr;
@@ -69,66 +69,102 @@ struct fwd_way {
 enum fwd_dir {
 	FWD_DIR_FORWARD, /* from the side that opened it (client) */
 	FWD_DIR_REPLY,   /* from the side that was called (target) */
+	FWD_DIR_MAX,
 };
 
-enum fwd_conn_kind {
-	FWD_CONN_MAPPED, /* a visitor's connection through a map */
-	FWD_CONN_LOCAL,  /* of a socket of the gateway itself, whose source port was taken by a mapped
-			    connection to the same target; only its port is translated */
+/* The addresses that the packets of one direction carry when they arrive. */
+struct fwd_ends {
+	struct fwd_addr saddr;
+	struct fwd_addr daddr;
+};
+
+/* All else of one direction of a connection: a cache line that packets of this direction alone write to. */
+struct fwd_flow {
+	__u64 packets;   /* a GSO packet counts as its segments */
+	__u64 bytes;     /* from the IP header on */
+	__u32 last_seen; /* ticks; at first that of the opening */
+	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both directions */
+	__u32 ack;       /* TCP, host order: the last ACK number of this direction. FORWARD, not yet
+			    confirmed: the one that will show that the client saw the target's SYN */
+	__be16 sport;    /* as the packets arrive */
+	__be16 dport;
+	__be16 to_sport; /* as they leave */
+	__be16 to_dport;
+	__u16 rule;      /* index into `rules`; FWD_RULE_NONE: a connection of a socket of the gateway itself, whose
+			    source port was taken by a visitor's to the same target; only its port is translated */
+	__u16 rule_gen;  /* the lower half of fwd_rule.gen; the connection ends when they differ */
+	struct fwd_way way;
 };
 
 /*
- * One direction of a connection; a connection has two, each under the tuple of the packets that it
- * describes. saddr..dport are what the packet carries when it leaves. The tuple of the other
- * direction is those, swapped: so each entry leads to its twin.
+ * A connection: three cache lines, of which a packet needs the first and the one of its direction. What arrives in one
+ * direction leaves with the addresses of the other, turned round: so nothing is said twice but the ports.
  */
 struct fwd_conn {
-	struct fwd_addr saddr;
-	struct fwd_addr daddr;
-	__be16 sport;
-	__be16 dport;
-	__u32 last_seen; /* ticks; of this direction */
-	__u64 packets;   /* of this direction; a GSO packet counts as its segments */
-	__u64 bytes;     /* of this direction, from the IP header on */
-	__u16 rule;      /* index into `rules`, or FWD_RULE_NONE (FWD_CONN_LOCAL) */
-	__u16 from;      /* FORWARD: the lower half of the index of the device that the last request came in by,
-			    as far as is known: enough to see that it is another one now */
-	__u32 rule_gen;  /* the connection ends when the rule's differs */
-	__u32 slot;      /* index into `slots`; right in the FORWARD entry only */
-	__u32 track;     /* FWD_TRACK_* bits of fwd_track.h, the same in both entries */
-	__u32 ack;       /* TCP, host order: the last ACK number of this direction. FORWARD, not yet
-			    confirmed: the one that will show that the client saw the target's SYN */
-	__u8 dir;        /* enum fwd_dir */
-	__u8 kind;       /* enum fwd_conn_kind */
-	__u16 mss;       /* TCP: larger MSS options are lowered to it; 0: left as they are */
-	struct fwd_way way;
+	struct fwd_ends ends[FWD_DIR_MAX]; /* by enum fwd_dir, both */
+	struct fwd_flow flow[FWD_DIR_MAX];
 };
 
 #define FWD_RULE_NONE 0xffffU
 
 enum fwd_slot_state {
 	FWD_SLOT_FREE,
-	FWD_SLOT_TAKEN, /* by a packet that is about to fill it; nobody else touches it */
-	FWD_SLOT_USED,
-	FWD_SLOT_LOST, /* of the confirmed class, and its connection wasn't there: look once more */
+	FWD_SLOT_TAKEN,     /* by who fills it or empties it; nobody else touches it */
+	FWD_SLOT_HALF_OPEN, /* a connection that a newer one may push out */
+	FWD_SLOT_CONFIRMED, /* one of those that --connections bounds */
 };
 
-/* fwd_slot.use: the state in the lowest bits; the others count its users, so that who gives it back
- * by compare-and-swap can't give back the next one's. */
+/* fwd_slot.use: the state in the lowest bits; the others count its users, so that who ends a connection by
+ * compare-and-swap can't end the next one in its place. */
 #define FWD_SLOT_STATE 3U
 #define FWD_SLOT_NEXT  4U
 
-/*
- * A place in the table's two classes. [0, half_open) is a ring that unconfirmed connections take in
- * turn, each pushing out whichever is there and still unconfirmed: so a flood displaces only its own
- * kind. [half_open, half_open + connections) belongs to the confirmed. The sweeper walks this array
- * to find what has expired; it is the one list of all connections.
- */
+/* Whose turn it is to be looked at: of the connection at the same index of `conns`. The sweeper walks this array; it is
+ * the one list of all connections. */
 struct fwd_slot {
-	struct fwd_tuple forward; /* key of the FORWARD entry */
-	__u32 check_at;           /* ticks; not worth a look before */
-	__u32 use;                /* FWD_SLOT_STATE */
+	__u32 check_at; /* ticks; not worth a look before */
+	__u32 use;      /* FWD_SLOT_STATE */
+	__u16 mss;      /* TCP: larger MSS options are lowered to it; 0: left as they are */
+	__u8 pad[6];
 };
+
+/*
+ * The places for connections: as many as there may be of both classes, and half_open more: a place that was given up
+ * rests until so many others were, for a packet on another CPU may still be reading it.
+ */
+#define FWD_RECORDS(connections, half_open) ((connections) + 2 * (half_open))
+
+/*
+ * The index of the connection table: a hash of a tuple names a bucket, whose cells name the direction of a connection.
+ * One cache line; with five of fifteen cells in use on average, when the table is full, one bucket in 15,000 has no room
+ * left, and what doesn't fit is in a second one, which the hash names too.
+ */
+#define FWD_BUCKET_CELLS 15
+#define FWD_BUCKETS(connections, half_open) (FWD_RECORDS(connections, half_open) / 5 * 2 + 1)
+
+struct fwd_bucket {
+	__u32 cell[FWD_BUCKET_CELLS]; /* 0: free */
+	__u32 moved;                  /* cells of other buckets that this one had no room for */
+};
+
+/* A cell: what it names, and in the bits that this leaves free some of the hash, so that few connections are looked at in
+ * vain. */
+#define FWD_CELL_CLAIM 1U /* not there yet, see bpf/table.h */
+#define FWD_CELL_DIR   2U /* enum fwd_dir */
+#define FWD_CELL_SHIFT 2  /* above: 1 + the index into `conns` */
+
+/* The bits of a cell that are the hash's, in a table of so many places. */
+static inline __u32 fwd_cell_tag(__u32 records)
+{
+	__u32 named = (records << FWD_CELL_SHIFT) | FWD_CELL_CLAIM | FWD_CELL_DIR, tag = ~0U;
+
+	while (named & tag)
+		tag <<= 1;
+	return tag;
+}
+
+/* Words of the secret that the hash takes: one for each of a tuple. */
+#define FWD_SECRET_WORDS 10
 
 enum fwd_snat {
 	FWD_SNAT_AUTO, /* the address the kernel uses towards the target, resolved by fwdctl */
@@ -305,12 +341,13 @@ struct fwd_config {
 	__u32 csum_ipv6;   /* 1: the kernel knows BPF_F_IPV6 in bpf_l4_csum_replace() */
 	__u32 change;      /* raised to odd: a change of `rules` is being written; to even: it is decided */
 	__u32 rules_end;   /* places of `rules` from here on were never in use */
+	__u32 secret[FWD_SECRET_WORDS]; /* random: nobody outside can make tuples meet in one bucket */
 };
 
 /* `meta`, one element: who made these maps. Its layout never changes, only `abi` does. */
 struct fwd_meta {
 	__u32 abi;
-	__u32 connections; /* sizes that `conns` and `slots` were made with */
+	__u32 connections; /* sizes that the connection table was made with */
 	__u32 half_open;
 	__u32 pad;
 	__u64 netns_dev; /* stat() of the network namespace that the devices are in; 0: none yet */
@@ -347,15 +384,18 @@ struct fwd_request {
 
 _Static_assert(sizeof(struct fwd_tuple) == 40, "ABI");
 _Static_assert(sizeof(struct fwd_way) == 24, "ABI");
-_Static_assert(sizeof(struct fwd_conn) == 104, "ABI");
-_Static_assert(sizeof(struct fwd_slot) == 48, "ABI");
+_Static_assert(sizeof(struct fwd_ends) == 32, "ABI");
+_Static_assert(sizeof(struct fwd_flow) == 64, "ABI");
+_Static_assert(sizeof(struct fwd_conn) == 192, "ABI");
+_Static_assert(sizeof(struct fwd_slot) == 16, "ABI");
+_Static_assert(sizeof(struct fwd_bucket) == 64, "ABI");
 _Static_assert(sizeof(struct fwd_rule) == 344, "ABI");
 _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_neighbour) == 24, "ABI");
 _Static_assert(sizeof(struct fwd_meta) == 32, "ABI");
-_Static_assert(sizeof(struct fwd_config) == 68, "ABI");
+_Static_assert(sizeof(struct fwd_config) == 108, "ABI");
 _Static_assert(sizeof(struct fwd_request) == 48, "ABI");
 
 #endif

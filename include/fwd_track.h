@@ -20,8 +20,8 @@
 #define FWD_TRACK_RST(d)       (1U << (8 + (d)))
 /* Both ends have shown that they talk to each other: nf_conntrack's ASSURED. */
 #define FWD_TRACK_CONFIRMED (1U << 10)
-/* Somebody is about to remove it; FORWARD entry only. */
-#define FWD_TRACK_ENDING (1U << 31)
+/* The protocol, in the upper half: it never changes. */
+#define FWD_TRACK_PROTO_SHIFT 16
 
 /* TCP flags as in the 14th byte of the header (RFC 9293 3.1). */
 #define FWD_TCP_FIN 0x01
@@ -92,10 +92,15 @@ static inline __attribute__((always_inline)) enum fwd_state fwd_udp_state(__u32 
 	return FWD_STATE_UDP_UNREPLIED;
 }
 
-/* proto: IPPROTO_TCP (6), or UDP for all else. */
-static inline __attribute__((always_inline)) enum fwd_state fwd_state(__u8 proto, __u32 track)
+/* IPPROTO_TCP (6) or IPPROTO_UDP. */
+static inline __attribute__((always_inline)) __u8 fwd_track_proto(__u32 track)
 {
-	return proto == 6 ? fwd_tcp_state(track) : fwd_udp_state(track);
+	return track >> FWD_TRACK_PROTO_SHIFT;
+}
+
+static inline __attribute__((always_inline)) enum fwd_state fwd_state(__u32 track)
+{
+	return fwd_track_proto(track) == 6 ? fwd_tcp_state(track) : fwd_udp_state(track);
 }
 
 static inline __attribute__((always_inline)) enum fwd_timeout fwd_state_timeout(enum fwd_state state)

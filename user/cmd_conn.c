@@ -89,13 +89,15 @@ static bool endpoint_matches(const struct fwd_endpoint *wanted, const struct fwd
 
 static bool matches(const struct filter *filter, const struct conn *conn)
 {
-	const struct fwd_conn *f = &conn->forward;
+	const struct fwd_ends *client = &conn->record.ends[FWD_DIR_FORWARD];
+	const struct fwd_ends *target = &conn->record.ends[FWD_DIR_REPLY];
+	const struct fwd_flow *f = &conn->record.flow[FWD_DIR_FORWARD];
 
-	return (!filter->proto || filter->proto == conn->key.proto) &&
-	       (!filter->by_client || cidr_contains(&filter->client, &conn->key.saddr)) &&
-	       endpoint_matches(&filter->listen, &conn->key.daddr, conn->key.dport) &&
-	       endpoint_matches(&filter->target, &f->daddr, f->dport) &&
-	       (!filter->by_source || addr_equal(&filter->source, &f->saddr)) &&
+	return (!filter->proto || filter->proto == conn->proto) &&
+	       (!filter->by_client || cidr_contains(&filter->client, &client->saddr)) &&
+	       endpoint_matches(&filter->listen, &client->daddr, f->dport) &&
+	       endpoint_matches(&filter->target, &target->saddr, f->to_dport) &&
+	       (!filter->by_source || addr_equal(&filter->source, &target->daddr)) &&
 	       (filter->state == FWD_STATE_MAX || filter->state == conn->state) &&
 	       (!filter->map || !strcmp(filter->map, conn->rule->name));
 }
@@ -145,17 +147,20 @@ static void format_one(const struct fwd_addr *addr, __be16 port, char *text)
 
 static void format_ends(const struct conn *conn, struct ends *ends)
 {
-	const struct fwd_conn *f = &conn->forward;
+	const struct fwd_ends *client = &conn->record.ends[FWD_DIR_FORWARD];
+	const struct fwd_ends *target = &conn->record.ends[FWD_DIR_REPLY];
+	const struct fwd_flow *f = &conn->record.flow[FWD_DIR_FORWARD];
 
-	format_one(&conn->key.saddr, conn->key.sport, ends->client);
-	format_one(&conn->key.daddr, conn->key.dport, ends->listen);
-	format_one(&f->saddr, f->sport, ends->source);
-	format_one(&f->daddr, f->dport, ends->target);
+	format_one(&client->saddr, f->sport, ends->client);
+	format_one(&client->daddr, f->dport, ends->listen);
+	format_one(&target->daddr, f->to_sport, ends->source);
+	format_one(&target->saddr, f->to_dport, ends->target);
 }
 
 static enum fwd_exit list_json(const struct conn *conn, void *arg)
 {
-	const struct fwd_conn *f = &conn->forward, *r = &conn->reply;
+	const struct fwd_flow *f = &conn->record.flow[FWD_DIR_FORWARD];
+	const struct fwd_flow *r = &conn->record.flow[FWD_DIR_REPLY];
 	struct walk *walk = arg;
 	struct ends ends;
 
@@ -165,7 +170,7 @@ static enum fwd_exit list_json(const struct conn *conn, void *arg)
 	return json_stream_add(
 	    &walk->stream,
 	    json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:i,s:i,s:I,s:I,s:I,s:I}", "proto",
-		      proto_name(conn->key.proto), "client", ends.client, "listen", ends.listen,
+		      proto_name(conn->proto), "client", ends.client, "listen", ends.listen,
 		      "source", ends.source, "target", ends.target, "map", conn->rule->name,
 		      "state", state_name(conn->state), "confirmed",
 		      !!(f->track & FWD_TRACK_CONFIRMED), "idle_s",
@@ -180,6 +185,7 @@ static enum fwd_exit list_json(const struct conn *conn, void *arg)
 
 static enum fwd_exit list_text(const struct conn *conn, void *arg)
 {
+	const struct fwd_flow *flow = conn->record.flow;
 	char idle[HUMAN_TEXT], expires[HUMAN_TEXT], in[HUMAN_TEXT], out[HUMAN_TEXT];
 	struct walk *walk = arg;
 	struct ends ends;
@@ -190,12 +196,12 @@ static enum fwd_exit list_text(const struct conn *conn, void *arg)
 		printf(LIST_FORMAT, "PROTO", "CLIENT", "LISTEN", "SOURCE", "TARGET", "STATE",
 		       "IDLE", "EXPIRES", "IN", "OUT");
 	format_ends(conn, &ends);
-	printf(LIST_FORMAT, proto_name(conn->key.proto), ends.client, ends.listen, ends.source,
+	printf(LIST_FORMAT, proto_name(conn->proto), ends.client, ends.listen, ends.source,
 	       ends.target, state_name(conn->state),
 	       human_seconds(ticks_to_seconds(conn->idle), idle),
 	       human_seconds(ticks_to_seconds(conn->expires), expires),
-	       human_traffic(conn->forward.packets, conn->forward.bytes, in),
-	       human_traffic(conn->reply.packets, conn->reply.bytes, out));
+	       human_traffic(flow[FWD_DIR_FORWARD].packets, flow[FWD_DIR_FORWARD].bytes, in),
+	       human_traffic(flow[FWD_DIR_REPLY].packets, flow[FWD_DIR_REPLY].bytes, out));
 	return ferror(stdout) ? output_check() : FWD_DONE;
 }
 
@@ -240,6 +246,7 @@ enum fwd_exit cmd_conn_count(const struct args *args)
 
 static enum fwd_exit end_one(const struct conn *conn, void *arg)
 {
+	struct fwd_tuple tuple = conn_tuple(conn);
 	struct walk *walk = arg;
 	int ret;
 
@@ -247,7 +254,7 @@ static enum fwd_exit end_one(const struct conn *conn, void *arg)
 		return FWD_DONE;
 	if (walk->control_fd < 0)
 		return fwd_err("the program that ends connections is missing: fwdctl attach");
-	ret = control_run(walk->control_fd, FWD_REQUEST_END_CONNECTION, &conn->key);
+	ret = control_run(walk->control_fd, FWD_REQUEST_END_CONNECTION, &tuple);
 	/* It may have ended by itself since it was read. */
 	if (ret && ret != -ENOENT)
 		return fwd_err("can't end a connection: %s", strerror(-ret));

@@ -5,9 +5,6 @@
 #include <time.h>
 #include "conn.h"
 
-/* Slots read at a time: 192 KiB. */
-#define SLOTS_BATCH 4096
-
 static const char *const state_names[] = {
 #define X(symbol, name, timeout) name,
     FWD_STATES(X)
@@ -50,42 +47,52 @@ static __u32 ticks_between(__u32 from, __u32 to)
 
 static void fill_times(struct conn *conn, const struct fwd_config *config)
 {
+	const struct fwd_flow *forward = &conn->record.flow[FWD_DIR_FORWARD];
 	__u32 at = now(config), timeout, reply_idle;
 
-	conn->idle = ticks_between(conn->forward.last_seen, at);
-	reply_idle = ticks_between(conn->reply.last_seen, at);
-	/* A direction that nothing came from yet was last seen at 0. */
-	if ((conn->forward.track & FWD_TRACK_SEEN(FWD_DIR_REPLY)) && reply_idle < conn->idle)
+	conn->idle = ticks_between(forward->last_seen, at);
+	reply_idle = ticks_between(conn->record.flow[FWD_DIR_REPLY].last_seen, at);
+	if (reply_idle < conn->idle)
 		conn->idle = reply_idle;
 	timeout = config->timeout[fwd_state_timeout(conn->state)];
 	conn->expires = timeout > conn->idle ? timeout - conn->idle : 0;
 }
 
-/* The connection that sits in a slot; false: none that lives. */
-static bool conn_read(const struct instance *in, const struct rules *rules,
-		      const struct fwd_config *config, __u32 index, const struct fwd_slot *slot,
-		      struct conn *conn)
+struct fwd_tuple conn_tuple(const struct conn *conn)
 {
-	const struct fwd_conn *f = &conn->forward;
-	struct fwd_tuple reply = {};
+	const struct fwd_ends *ends = &conn->record.ends[FWD_DIR_FORWARD];
+	const struct fwd_flow *flow = &conn->record.flow[FWD_DIR_FORWARD];
 
-	if ((slot->use & FWD_SLOT_STATE) != FWD_SLOT_USED)
+	return (struct fwd_tuple){ends->saddr, ends->daddr, flow->sport, flow->dport, conn->proto, {}};
+}
+
+/* Takes a copy of the record; false: no connection lived there all the while. */
+static bool record_read(const struct fwd_conn *record, const struct fwd_slot *slot, struct fwd_conn *copy)
+{
+	__u32 use = __atomic_load_n(&slot->use, __ATOMIC_ACQUIRE);
+
+	if ((use & FWD_SLOT_STATE) < FWD_SLOT_HALF_OPEN)
 		return false;
-	conn->key = slot->forward;
-	if (map_read(&in->maps, FWD_MAP_CONNS, &conn->key, &conn->forward) || f->slot != index ||
-	    f->dir != FWD_DIR_FORWARD || f->kind != FWD_CONN_MAPPED || f->rule >= rules->end)
+	*copy = *record;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* Confirmed meanwhile it is the same. */
+	return !((__atomic_load_n(&slot->use, __ATOMIC_RELAXED) ^ use) & ~FWD_SLOT_STATE);
+}
+
+/* The connection in a slot; false: none that lives through a map. */
+static bool conn_read(const struct rules *rules, const struct fwd_config *config,
+		      const struct fwd_conn *record, const struct fwd_slot *slot, struct conn *conn)
+{
+	const struct fwd_flow *forward = &conn->record.flow[FWD_DIR_FORWARD];
+
+	/* FWD_RULE_NONE is beyond the end, too. */
+	if (!record_read(record, slot, &conn->record) || forward->rule >= rules->end)
 		return false;
-	conn->rule = &rules->at[f->rule];
-	if (conn->rule->state == FWD_RULE_FREE || conn->rule->gen != f->rule_gen)
+	conn->rule = &rules->at[forward->rule];
+	if (conn->rule->state == FWD_RULE_FREE || (__u16)conn->rule->gen != forward->rule_gen)
 		return false;
-	reply.saddr = f->daddr;
-	reply.daddr = f->saddr;
-	reply.sport = f->dport;
-	reply.dport = f->sport;
-	reply.proto = conn->key.proto;
-	if (map_read(&in->maps, FWD_MAP_CONNS, &reply, &conn->reply))
-		memset(&conn->reply, 0, sizeof(conn->reply));
-	conn->state = fwd_state(conn->key.proto, f->track);
+	conn->proto = fwd_track_proto(forward->track);
+	conn->state = fwd_state(forward->track);
 	fill_times(conn, config);
 	return true;
 }
@@ -93,23 +100,27 @@ static bool conn_read(const struct instance *in, const struct rules *rules,
 enum fwd_exit conns_each(const struct instance *in, const struct rules *rules, conn_visit visit,
 			 void *arg)
 {
-	struct fwd_slot *slots = calloc(SLOTS_BATCH, sizeof(*slots));
 	__u32 room = in->exists ? map_room(&in->maps, FWD_MAP_SLOTS) : 0;
+	const size_t slots_size = room * sizeof(struct fwd_slot);
+	const size_t records_size = room * sizeof(struct fwd_conn);
 	struct fwd_config config = {};
 	enum fwd_exit done = FWD_DONE;
-	int ret = slots ? 0 : -ENOMEM;
+	struct fwd_conn *records;
+	struct fwd_slot *slots;
+	struct conn conn;
 
-	if (!ret && in->exists)
-		ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
-	for (__u32 first = 0; !ret && !done && first < room; first += SLOTS_BATCH) {
-		__u32 count = room - first < SLOTS_BATCH ? room - first : SLOTS_BATCH;
-		struct conn conn;
-
-		ret = map_read_array(&in->maps, FWD_MAP_SLOTS, first, count, sizeof(*slots), slots);
-		for (__u32 i = 0; !ret && !done && i < count; i++)
-			if (conn_read(in, rules, &config, first + i, &slots[i], &conn))
-				done = visit(&conn, arg);
-	}
-	free(slots);
-	return ret ? fwd_err("can't read the connections: %s", strerror(-ret)) : done;
+	if (!room)
+		return FWD_DONE;
+	slots = map_view(&in->maps, FWD_MAP_SLOTS, slots_size, false);
+	records = map_view(&in->maps, FWD_MAP_CONNS, records_size, false);
+	if (!slots || !records || map_read_one(&in->maps, FWD_MAP_CONFIG, &config))
+		done = fwd_err("can't read the connections: %m");
+	for (__u32 i = 0; !done && i < room; i++)
+		if (conn_read(rules, &config, &records[i], &slots[i], &conn))
+			done = visit(&conn, arg);
+	if (slots)
+		map_view_end(slots, slots_size);
+	if (records)
+		map_view_end(records, records_size);
+	return done;
 }

@@ -9,9 +9,8 @@
 #include "rules.h"
 
 struct conn {
-	struct fwd_tuple key;        /* of the FORWARD entry: client and listen */
-	struct fwd_conn forward;     /* source and target are its saddr and daddr */
-	struct fwd_conn reply;       /* all zero if it went away meanwhile */
+	struct fwd_conn record;      /* ends: client and listen, target and source */
+	__u8 proto;                  /* IPPROTO_TCP or IPPROTO_UDP */
 	const struct fwd_rule *rule; /* never NULL */
 	enum fwd_state state;
 	__u32 idle;    /* ticks since the last packet of either direction */
@@ -30,6 +29,9 @@ const char *state_name(enum fwd_state state);
 
 /* By name, upper or lower case; FWD_STATE_MAX: no such state. */
 enum fwd_state state_parse(const char *text);
+
+/* The tuple of its packets FORWARD, by which the programs know it. */
+struct fwd_tuple conn_tuple(const struct conn *conn);
 
 /* Ticks to whole seconds. */
 __u32 ticks_to_seconds(__u32 ticks);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -191,8 +192,13 @@ int instance_pin(const struct instance *in, int fd, const char *sub, const char 
 static enum fwd_exit write_settings(struct instance *in)
 {
 	struct fwd_config config = settings_default();
-	int ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
+	int ret = 0;
 
+	/* Bytes of a fresh kernel's pool are not to be had for a while; but then this waits. */
+	if (getrandom(config.secret, sizeof(config.secret), 0) != sizeof(config.secret))
+		ret = -EIO;
+	if (!ret)
+		ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
 	if (!ret)
 		ret = map_write_one(&in->maps, FWD_MAP_META, &in->meta);
 	return ret ? fwd_err("can't write the settings: %s", strerror(-ret)) : FWD_DONE;

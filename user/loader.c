@@ -162,6 +162,8 @@ enum fwd_exit loader_make_maps(struct fwd_maps *maps, __u32 connections, __u32 h
 		ret = make_maps_of(xdp->obj, &all, connections, half_open);
 	fwd_tc__destroy(tc);
 	fwd_xdp__destroy(xdp);
+	if (!ret)
+		ret = map_touch(&all, FWD_MAP_BUCKETS); /* what each new connection needs two of */
 	if (!ret) {
 		*maps = all;
 		return FWD_DONE;
@@ -185,6 +187,8 @@ enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *me
 	object->rodata->fwd_device_index = device->index;
 	object->rodata->fwd_half_open = meta->half_open;
 	object->rodata->fwd_connections = meta->connections;
+	object->rodata->fwd_buckets = FWD_BUCKETS(meta->connections, meta->half_open);
+	object->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(meta->connections, meta->half_open));
 	ret = use_maps(object->obj, maps, meta->connections, meta->half_open);
 	if (!ret)
 		ret = fwd_tc__load(object);
@@ -216,6 +220,8 @@ struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_me
 		xdp->rodata->fwd_device_index = device->index;
 		xdp->rodata->fwd_half_open = meta->half_open;
 		xdp->rodata->fwd_connections = meta->connections;
+		xdp->rodata->fwd_buckets = FWD_BUCKETS(meta->connections, meta->half_open);
+		xdp->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(meta->connections, meta->half_open));
 		xdp->rodata->fwd_mode = device->mode;
 		xdp->rodata->fwd_ifindex = ifindex;
 		memcpy((void *)xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));

@@ -31,12 +31,12 @@ bool map_is_table(enum fwd_map map)
 __u32 map_entries(enum fwd_map map, __u32 connections, __u32 half_open)
 {
 	switch (map_table[map].size) {
-	case FWD_SIZE_CONNECTIONS:
-		return connections;
-	case FWD_SIZE_BOTH:
-		return connections + half_open;
-	case FWD_SIZE_BOTH_TWICE:
-		return 2 * (connections + half_open);
+	case FWD_SIZE_HALF_OPEN:
+		return half_open;
+	case FWD_SIZE_RECORDS:
+		return FWD_RECORDS(connections, half_open);
+	case FWD_SIZE_BUCKETS:
+		return FWD_BUCKETS(connections, half_open);
 	default:
 		return 0;
 	}
@@ -116,6 +116,20 @@ int map_next(const struct fwd_maps *maps, enum fwd_map map, const void *key, voi
 	return bpf_map_get_next_key(maps->fd[map], key, next);
 }
 
+int map_touch(const struct fwd_maps *maps, enum fwd_map map)
+{
+	const struct bpf_map_info info = map_info(maps, map);
+	const __u32 page = sysconf(_SC_PAGESIZE);
+	const __u32 step = info.value_size && info.value_size < page ? page / info.value_size : 1;
+	void *zeros = calloc(1, info.value_size);
+	int ret = zeros ? 0 : -ENOMEM;
+
+	for (__u32 i = 0; !ret && i < info.max_entries; i += step)
+		ret = map_write(maps, map, &i, zeros);
+	free(zeros);
+	return ret;
+}
+
 int map_read_one(const struct fwd_maps *maps, enum fwd_map map, void *value)
 {
 	__u32 zero = 0;
@@ -128,26 +142,6 @@ int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *val
 	__u32 zero = 0;
 
 	return map_write(maps, map, &zero, value);
-}
-
-int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
-		   size_t value_size, void *values)
-{
-	__u32 *keys = calloc(count, sizeof(*keys));
-	__u32 before = first - 1, last, done = count;
-	int ret = -ENOMEM;
-
-	if (!keys)
-		return ret;
-	/* The batch starts behind the key that it is given. */
-	ret = bpf_map_lookup_batch(maps->fd[map], first ? &before : NULL, &last, keys, values,
-				   &done, NULL);
-	if (ret == -ENOENT)
-		ret = 0; /* the end of the array */
-	if (!ret && done < count)
-		memset((char *)values + done * value_size, 0, (count - done) * value_size);
-	free(keys);
-	return ret;
 }
 
 void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable)

@@ -15,9 +15,11 @@
 /* X(symbol, name of the map and of its pin, size class); META comes last: it is the seal on a
  * complete set. */
 #define FWD_MAPS(X)                              \
-	X(CONNS, "conns", BOTH_TWICE)            \
-	X(SLOTS, "slots", BOTH)                  \
-	X(FREE_SLOTS, "free_slots", CONNECTIONS) \
+	X(CONNS, "conns", RECORDS)               \
+	X(SLOTS, "slots", RECORDS)               \
+	X(FREE_SLOTS, "free_slots", RECORDS)     \
+	X(BUCKETS, "buckets", BUCKETS)           \
+	X(RING, "ring", HALF_OPEN)               \
 	X(SWEEPER, "sweeper", TABLE)             \
 	X(RULES, "rules", FIXED)                 \
 	X(RULE_INDEX, "rule_index", FIXED)       \
@@ -42,11 +44,11 @@ enum fwd_map {
 /* How many entries a map has. All but FIXED make up the connection table, and are made anew
  * together when its size changes. */
 enum fwd_map_size {
-	FWD_SIZE_FIXED,       /* as the BPF object says */
-	FWD_SIZE_TABLE,       /* the same, but a part of the connection table */
-	FWD_SIZE_CONNECTIONS, /* one for each confirmed connection */
-	FWD_SIZE_BOTH,        /* one for each confirmed or half-open one */
-	FWD_SIZE_BOTH_TWICE,  /* one for each direction of these */
+	FWD_SIZE_FIXED,     /* as the BPF object says */
+	FWD_SIZE_TABLE,     /* the same, but a part of the connection table */
+	FWD_SIZE_HALF_OPEN, /* one for each half-open connection */
+	FWD_SIZE_RECORDS,   /* FWD_RECORDS() */
+	FWD_SIZE_BUCKETS,   /* FWD_BUCKETS() */
 };
 
 struct fwd_maps {
@@ -78,13 +80,13 @@ int map_delete(const struct fwd_maps *maps, enum fwd_map map, const void *key);
 /* The key after `key`, or the first for NULL; -ENOENT behind the last. */
 int map_next(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *next);
 
+/* Writes zeros to each page of an array that nobody uses yet. Where a virtual machine has no nested paging, the first touch of
+ * a page costs some 20 us: better now than in the middle of a flood. */
+int map_touch(const struct fwd_maps *maps, enum fwd_map map);
+
 /* Element 0 of a map that has just one. */
 int map_read_one(const struct fwd_maps *maps, enum fwd_map map, void *value);
 int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *value);
-
-/* Elements [first, first + count) of an array, value_size bytes each. */
-int map_read_array(const struct fwd_maps *maps, enum fwd_map map, __u32 first, __u32 count,
-		   size_t value_size, void *values);
 
 /* The first `size` bytes of an array as memory, if BPF_F_MMAPABLE is among its flags: what is written there is the
  * programs' at once. NULL, and errno, on failure. */

@@ -14,7 +14,7 @@ static __noinline bool parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
 }
 
 static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					const struct fwd_conn *to, enum fwd_ttl how)
+					const struct translation *to, enum fwd_ttl how)
 {
 	return translate_error(ctx, pkt, to, how);
 }
@@ -46,19 +46,20 @@ static bool make_sound(__u8 *ip, size_t len)
 	return true;
 }
 
-/* The entry of the answers to what the error is about. */
-static struct fwd_conn conn_of(const struct fwd_pkt *pkt, const __u8 *bytes)
+/* What becomes of the answers to what the error is about. */
+static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *bytes)
 {
-	struct fwd_conn conn = {.sport = bytes[0] | bytes[1] << 8, .dport = bytes[2] | bytes[3] << 8};
+	static struct fwd_ends ends;
 
 	if (pkt->family == FWD_FAMILY_IPV4) {
-		addr_from_v4(&conn.saddr, 0x2222d85dU ^ bytes[4]);
-		addr_from_v4(&conn.daddr, 0x84429336U ^ bytes[5]);
+		addr_from_v4(&ends.saddr, 0x2222d85dU ^ bytes[4]);
+		addr_from_v4(&ends.daddr, 0x84429336U ^ bytes[5]);
 	} else {
-		conn.saddr = (struct fwd_addr){{0x1200120, bytes[4], 0, 0x34}};
-		conn.daddr = (struct fwd_addr){{0x1200120, 0, bytes[5], 0x132}};
+		ends.saddr = (struct fwd_addr){{0x1200120, bytes[4], 0, 0x34}};
+		ends.daddr = (struct fwd_addr){{0x1200120, 0, bytes[5], 0x132}};
 	}
-	return conn;
+	return (struct translation){&ends.saddr, &ends.daddr, bytes[0] | bytes[1] << 8,
+				    bytes[2] | bytes[3] << 8};
 }
 
 /* What is no address, port, TTL or checksum stays. */
@@ -89,7 +90,7 @@ static void translate_bytes(const __u8 *ip, size_t len, const __u8 *numbers, enu
 	put16(ctx.data + (l3 ? 12 : 0), ip[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	memcpy(ctx.data + l3, ip, len);
 	if (parse_packet(&ctx, &pkt)) {
-		struct fwd_conn to = conn_of(&pkt, numbers);
+		struct translation to = translation_by(&pkt, numbers);
 
 		if (!translate_packet(&ctx, &pkt, &to, how))
 			fail("an error that was parsed can't be translated");

@@ -34,12 +34,13 @@ static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-/* What packets of this entry look like when they leave. */
-static struct fwd_tuple conn_outside(const struct fwd_conn *c, __u8 proto)
+/* What packets of this direction look like when they leave. */
+static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir)
 {
-	struct fwd_tuple t = {c->saddr, c->daddr, c->sport, c->dport, proto, {}};
+	struct translation to = translation_of(c, dir);
 
-	return t;
+	return (struct fwd_tuple){*to.saddr, *to.daddr, to.sport, to.dport,
+				  fwd_track_proto(c->flow[dir].track), {}};
 }
 
 /* ---- packets ------------------------------------------------------------------------------- */
@@ -95,14 +96,15 @@ static void judge_checksum(const struct view *was, const struct view *is, bool p
 static void judge_way_back(const struct view *was, const struct view *is)
 {
 	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_turned(left);
-	struct fwd_conn *twin = bpf_map_lookup_elem(&conns, &answer);
 	struct fwd_tuple outside;
+	int twin;
 
 	if (was->later)
 		return;
-	if (!twin)
+	twin = table_find(&answer);
+	if (twin < 0)
 		fail("no answer to what left would find its way");
-	outside = conn_outside(twin, sent.proto);
+	outside = entry_outside(conn_at(entry_index(twin)), entry_dir(twin));
 	answer = tuple_turned(sent);
 	if (!tuple_same(&outside, &answer))
 		fail("the answer would go to somebody else");
@@ -145,79 +147,109 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-static void judge_entry(const struct fwd_tuple *key, const struct fwd_conn *conn)
+/* Does a connection live in that place? */
+static bool place_lives(__u32 index)
 {
-	struct fwd_tuple outside = conn_outside(conn, key->proto), twin_key = tuple_turned(outside);
-	struct fwd_conn *twin = bpf_map_lookup_elem(&conns, &twin_key);
-	struct fwd_slot *slot;
-
-	if (key->pad[0] || key->pad[1] || key->pad[2])
-		fail("garbage in a key");
-	if (!twin)
-		fail("an entry without its twin, direction %d", conn->dir);
-	outside = conn_outside(twin, key->proto);
-	twin_key = tuple_turned(outside);
-	if (!tuple_same(&twin_key, key))
-		fail("the twin's twin is somebody else");
-	if (conn->dir == twin->dir)
-		fail("two entries of one direction");
-	if (conn->track != twin->track)
-		fail("track %x and %x", conn->track, twin->track);
-	if (conn->kind != twin->kind || conn->rule != twin->rule || conn->rule_gen != twin->rule_gen)
-		fail("the twins are of two connections");
-	if (conn->dir != FWD_DIR_FORWARD)
-		return;
-	slot = bpf_map_lookup_elem(&slots, &conn->slot);
-	if (!slot || (slot->use & FWD_SLOT_STATE) != FWD_SLOT_USED)
-		fail("slot %u isn't in use", conn->slot);
-	if (!tuple_same(&slot->forward, key))
-		fail("slot %u is somebody else's", conn->slot);
+	return slot_lives(slot_at(index)->use);
 }
 
-static void judge_slots(void)
+static __u32 places(void)
+{
+	return FWD_RECORDS(fwd_connections, fwd_half_open);
+}
+
+/* One direction: the index leads to it, and the other turns its packets back. */
+static void judge_entry(__u32 entry)
+{
+	const struct fwd_conn *conn = conn_at(entry_index(entry));
+	struct fwd_tuple key, twin, outside = entry_outside(conn, entry_dir(entry));
+
+	tuple_of_entry(&key, conn, entry_dir(entry));
+	tuple_of_entry(&twin, conn, !entry_dir(entry));
+	if (table_find(&key) != (int)entry)
+		fail("the index leads to entry %d instead of %u", table_find(&key), entry);
+	outside = tuple_turned(outside);
+	if (!tuple_same(&outside, &twin))
+		fail("the answers are somebody else's");
+}
+
+static void judge_connection(__u32 index)
+{
+	const struct fwd_flow *forward = &conn_at(index)->flow[FWD_DIR_FORWARD];
+	const struct fwd_flow *reply = &conn_at(index)->flow[FWD_DIR_REPLY];
+
+	judge_entry(entry_of(index, FWD_DIR_FORWARD));
+	judge_entry(entry_of(index, FWD_DIR_REPLY));
+	if (forward->track != reply->track)
+		fail("track %x and %x", forward->track, reply->track);
+	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
+		fail("the directions are of two maps");
+}
+
+/* As many cells as directions of connections; and who says that it had no room for some is right. */
+static void judge_index(__u32 live)
+{
+	__u32 cells = 0, moved = 0, second = 0;
+
+	for (__u32 i = 0; i < fwd_buckets; i++) {
+		const struct fwd_bucket *bucket = bucket_at(i);
+
+		moved += bucket->moved;
+		for (__u32 n = 0; n < FWD_BUCKET_CELLS; n++) {
+			struct fwd_tuple key;
+
+			if (!bucket->cell[n])
+				continue;
+			cells++;
+			if (bucket->cell[n] & FWD_CELL_CLAIM)
+				fail("a claim was left");
+			tuple_of_entry(&key, conn_at(entry_index(cell_entry(bucket->cell[n]))),
+				       entry_dir(cell_entry(bucket->cell[n])));
+			second += bucket_first(table_hash(&key)) != i;
+		}
+	}
+	if (cells != 2 * live)
+		fail("%u cells for %u connections", cells, live);
+	if (moved < second)
+		fail("%u cells are in their second bucket, %u are known to be", second, moved);
+}
+
+static void judge_slots(__u32 live)
 {
 	const struct fwd_sweeper *s = sweeper_get();
 	__u32 confirmed = 0;
 
-	for (__u32 i = 0; i < fwd_half_open + fwd_connections; i++) {
-		struct fwd_slot *slot = bpf_map_lookup_elem(&slots, &i);
-		struct fwd_conn *conn = bpf_map_lookup_elem(&conns, &slot->forward);
-		__u32 state = slot->use & FWD_SLOT_STATE;
-
-		if (state == FWD_SLOT_TAKEN)
-			fail("slot %u is taken, and nobody at work", i);
-		if (i < fwd_half_open || state == FWD_SLOT_FREE)
-			continue;
-		confirmed++;
-		if (!conn || conn->slot != i)
-			fail("slot %u holds nobody and is lost", i);
+	for (__u32 i = 0; i < places(); i++) {
+		if (slot_state(slot_at(i)->use) == FWD_SLOT_TAKEN)
+			fail("place %u is taken, and nobody at work", i);
+		confirmed += slot_state(slot_at(i)->use) == FWD_SLOT_CONFIRMED;
 	}
 	if (confirmed != s->confirmed)
-		fail("%u confirmed slots in use, %u counted", confirmed, s->confirmed);
-	if (s->high_water > fwd_connections)
-		fail("high water %u", s->high_water);
+		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
+	if (confirmed > fwd_connections || live - confirmed > fwd_half_open)
+		fail("%u are confirmed, %u are not", confirmed, live - confirmed);
+	if (live != s->used || s->high_water > places())
+		fail("%u places in use, %u counted, high water %u", live, s->used, s->high_water);
 }
 
-/* Each entry has its twin and each connection its place; returns the number of connections. */
+/* Each connection has its place and is found; returns the number of connections. */
 static __u32 judge_table(void)
 {
 	const struct fwd_counters *c = counters_get();
-	__u32 entries = 0, forward = 0, of_rule[RULES] = {};
+	__u32 live = 0, of_rule[RULES] = {};
 
-	native_map_each(elem, NATIVE_MAP(&conns))
-	{
-		const struct fwd_conn *conn = elem->value;
+	for (__u32 i = 0; i < places(); i++) {
+		const struct fwd_flow *flow = &conn_at(i)->flow[FWD_DIR_FORWARD];
 
-		judge_entry(elem->key, conn);
-		entries++;
-		forward += conn->dir == FWD_DIR_FORWARD;
-		if (conn->dir == FWD_DIR_FORWARD && conn->rule < RULES && !conn_is_dead(conn))
-			of_rule[conn->rule]++;
+		if (!place_lives(i))
+			continue;
+		judge_connection(i);
+		live++;
+		if (flow->rule < RULES && !flow_is_dead(flow))
+			of_rule[flow->rule]++;
 	}
-	if (entries != 2 * forward)
-		fail("%u entries, %u of them FORWARD", entries, forward);
-	if (c->created - c->ended != forward)
-		fail("created %llu, ended %llu, but %u there", c->created, c->ended, forward);
+	if (c->created - c->ended != live)
+		fail("created %llu, ended %llu, but %u there", c->created, c->ended, live);
 	for (__u32 i = 0; i < RULES; i++) {
 		struct fwd_rule *r = bpf_map_lookup_elem(&rules, &i);
 		struct fwd_rule_stats *stats = bpf_map_lookup_elem(&rule_stats, &i);
@@ -226,8 +258,9 @@ static __u32 judge_table(void)
 			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created,
 			     stats->ended, of_rule[i]);
 	}
-	judge_slots();
-	return forward;
+	judge_index(live);
+	judge_slots(live);
+	return live;
 }
 
 /* How many connections are confirmed, and how many ended in which way. */
@@ -241,12 +274,9 @@ static struct ends ends_count(void)
 	const struct fwd_counters *c = counters_get();
 	struct ends e = {.ended = c->ended, .evicted = c->evicted};
 
-	native_map_each(elem, NATIVE_MAP(&conns))
-	{
-		const struct fwd_conn *conn = elem->value;
-
-		e.confirmed += conn->dir == FWD_DIR_FORWARD && conn->track & FWD_TRACK_CONFIRMED;
-	}
+	for (__u32 i = 0; i < places(); i++)
+		e.confirmed += place_lives(i) &&
+			       conn_at(i)->flow[FWD_DIR_FORWARD].track & FWD_TRACK_CONFIRMED;
 	return e;
 }
 
@@ -265,24 +295,18 @@ static void judge_swept(void)
 {
 	__u32 now = clock_now();
 
-	native_map_each(elem, NATIVE_MAP(&conns))
-	{
-		const struct fwd_tuple *key = elem->key;
-		const struct fwd_conn *conn = elem->value, *twin;
-		struct fwd_tuple outside = conn_outside(conn, key->proto),
-				 twin_key = tuple_turned(outside);
-		__u32 quiet, twin_quiet;
+	for (__u32 i = 0; i < places(); i++) {
+		const struct fwd_flow *forward = &conn_at(i)->flow[FWD_DIR_FORWARD];
+		__u32 quiet = now - forward->last_seen;
+		__u32 twin_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
 
-		twin = bpf_map_lookup_elem(&conns, &twin_key);
-		quiet = now - conn->last_seen;
-		twin_quiet = now - twin->last_seen;
-		if (conn->dir == FWD_DIR_REPLY)
-			continue; /* it has been looked at */
-		if (conn_is_dead(conn))
+		if (!place_lives(i))
+			continue;
+		if (flow_is_dead(forward))
 			fail("a connection outlived its map");
 		if (twin_quiet < quiet)
 			quiet = twin_quiet;
-		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(key->proto, conn->track))])
+		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->track))])
 			fail("a connection outlived its time");
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF maps in a process: hash, LRU hash, array and stack, for one CPU. Every element is an allocation
+ * BPF maps in a process: hash, LRU hash, array and queue, for one CPU. Every element is an allocation
  * of its own, freed at its deletion, so that the address sanitizer finds whoever reads behind a value,
  * or uses one that is gone. (In the kernel that memory would be another entry's by then.)
  */
@@ -21,7 +21,7 @@
 struct native_map_spec {
 	__u32 type; /* enum bpf_map_type */
 	__u32 max_entries;
-	__u32 key_size; /* 0: a stack */
+	__u32 key_size; /* 0: a queue */
 	__u32 value_size;
 };
 
@@ -36,7 +36,7 @@ struct native_map {
 	const void *id;
 	struct native_map_spec spec;
 	__u32 count;
-	struct native_elem *bucket[NATIVE_BUCKETS]; /* a stack: the first alone */
+	struct native_elem *bucket[NATIVE_BUCKETS]; /* a queue: the first alone */
 };
 
 static struct native_map native_maps[NATIVE_MAPS];
@@ -183,9 +183,13 @@ static inline long native_map_delete(struct native_map *map, const void *key)
 
 static inline long native_map_push(struct native_map *map, const void *value, __u64 flags)
 {
+	struct native_elem **at = &map->bucket[0];
+
 	if (map->count >= map->spec.max_entries)
 		return -E2BIG;
-	native_map_insert(map, &map->bucket[0], "", value);
+	while (*at)
+		at = &(*at)->next;
+	native_map_insert(map, at, "", value);
 	return 0;
 }
 

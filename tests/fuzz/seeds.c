@@ -302,6 +302,9 @@ struct rule {
 struct result {
 	struct frame in, out;
 };
+struct entry {
+	struct fwd_flow flow;
+};
 static const struct {
 	int link;
 	__u8 mac[6], peer[6];

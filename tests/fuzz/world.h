@@ -394,13 +394,17 @@ static void world_parse_once(void)
 		world.rule[i] = world_rule_make(i);
 }
 
-static void world_sizes(__u32 half_open, __u32 connections)
+static void world_sizes(__u32 half_open, __u32 connections, __u32 bucket_count)
 {
+	fwd_buckets = bucket_count;
 	fwd_half_open = half_open;
 	fwd_connections = connections;
-	NATIVE_MAP(&conns)->spec.max_entries = 2 * (half_open + connections);
-	NATIVE_MAP(&slots)->spec.max_entries = half_open + connections;
-	NATIVE_STACK(&free_slots)->spec.max_entries = connections;
+	fwd_tag = fwd_cell_tag(FWD_RECORDS(connections, half_open));
+	NATIVE_MAP(&conns)->spec.max_entries = FWD_RECORDS(connections, half_open);
+	NATIVE_MAP(&slots)->spec.max_entries = FWD_RECORDS(connections, half_open);
+	NATIVE_QUEUE(&free_slots)->spec.max_entries = FWD_RECORDS(connections, half_open);
+	NATIVE_MAP(&buckets)->spec.max_entries = bucket_count;
+	NATIVE_MAP(&ring)->spec.max_entries = half_open;
 	NATIVE_MAP(&datagrams)->spec.max_entries = 4;
 }
 
@@ -409,7 +413,8 @@ static void world_start(const struct script_setup *setup)
 	struct fwd_config *c;
 
 	world_parse_once();
-	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7));
+	/* Often fewer buckets than there should be, so that some are full. */
+	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7), 4 - (setup->connections >> 3 & 3));
 	world.ns = 1000 * FWD_NSEC;
 	world.random = setup->ports * 2 + 1;
 	world.random_bits = setup->ports;

@@ -36,7 +36,7 @@ static void check_error(const struct error *before, const char *to_way, const ch
 			const char *outer_way, enum fwd_link link, enum fwd_ttl ttl)
 {
 	const __u8 *dmac = link == FWD_LINK_ETHERNET ? mac_a : NULL;
-	struct fwd_conn to = conn_to(to_way);
+	struct translation to = translation_to(to_way);
 	struct error after = *before;
 	struct fwd_pkt pkt = {};
 	const char *difference;
@@ -145,7 +145,7 @@ Test(icmp, what_is_the_stacks)
 /* Whatever the quote says, no byte behind the packet is touched (ASan). */
 Test(icmp, any_bytes)
 {
-	struct fwd_conn to = conn_to(BACK), to6 = conn_to(BACK6);
+	struct translation to = translation_to(BACK), to6 = translation_to(BACK6);
 
 	random_seed();
 	for (int i = 0; i < 100000; i++) {

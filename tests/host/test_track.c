@@ -19,6 +19,11 @@ struct life {
 
 #define SERVER_SEQ 5000
 
+static struct life life_new(__u8 proto)
+{
+	return (struct life){.proto = proto, .track = (__u32)proto << FWD_TRACK_PROTO_SHIFT};
+}
+
 /* One packet, as conn_track() in conntrack.h takes it. */
 static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 {
@@ -53,11 +58,11 @@ static __u8 flags_of(const char *text)
  */
 static void check_life(__u8 proto, const char *what, const char *story)
 {
-	struct life l = {.proto = proto};
+	struct life l = life_new(proto);
 	char *copy = strdup(story), *word, *rest = NULL;
 
 	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		const char *state = state_names[fwd_state(proto, l.track)];
+		const char *state = state_names[fwd_state(l.track)];
 
 		if (*word != '<' && *word != '>') {
 			cr_expect(!strcmp(word, state), "%s: %s instead of %s, before \"%s\"", what,
@@ -203,7 +208,7 @@ Test(track, what_opens)
 
 static __u32 track_after(const char *story)
 {
-	struct life l = {.proto = PROTO_TCP};
+	struct life l = life_new(PROTO_TCP);
 	char *copy = strdup(story), *word, *rest = NULL;
 
 	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
@@ -216,17 +221,17 @@ static __u32 track_after(const char *story)
 /* A client that comes again from the same port: in TIME_WAIT and after a RST a new connection. */
 Test(track, what_a_syn_reopens)
 {
-	cr_expect(track_is_over(6, track_after(">S <SA >A >FA <FA >A")), "TIME_WAIT");
-	cr_expect(track_is_over(6, track_after(">S <SA >A <FA >FA")), "LAST_ACK");
-	cr_expect(track_is_over(6, track_after(">S <SA >A >R")), "RST by the client");
-	cr_expect(track_is_over(6, track_after(">S <RA")), "refused");
-	cr_expect(!track_is_over(6, track_after(">S")), "SYN_SENT");
-	cr_expect(!track_is_over(6, track_after(">S <SA")), "SYN_RECV");
-	cr_expect(!track_is_over(6, track_after(">S <SA >A")), "ESTABLISHED");
-	cr_expect(!track_is_over(6, track_after(">S <SA >A >FA")), "FIN_WAIT");
-	cr_expect(!track_is_over(6, track_after(">S <SA >A <FA >A")), "CLOSE_WAIT");
+	cr_expect(track_is_over(track_after(">S <SA >A >FA <FA >A")), "TIME_WAIT");
+	cr_expect(track_is_over(track_after(">S <SA >A <FA >FA")), "LAST_ACK");
+	cr_expect(track_is_over(track_after(">S <SA >A >R")), "RST by the client");
+	cr_expect(track_is_over(track_after(">S <RA")), "refused");
+	cr_expect(!track_is_over(track_after(">S")), "SYN_SENT");
+	cr_expect(!track_is_over(track_after(">S <SA")), "SYN_RECV");
+	cr_expect(!track_is_over(track_after(">S <SA >A")), "ESTABLISHED");
+	cr_expect(!track_is_over(track_after(">S <SA >A >FA")), "FIN_WAIT");
+	cr_expect(!track_is_over(track_after(">S <SA >A <FA >A")), "CLOSE_WAIT");
 	for (__u32 track = 0; track < 1 << 11; track++)
-		cr_expect(!track_is_over(17, track), "UDP is never over");
+		cr_expect(!track_is_over(17U << FWD_TRACK_PROTO_SHIFT | track), "UDP is never over");
 }
 
 /* The table of nf_conntrack: tcp_timeouts[] and udp_timeouts[]. */

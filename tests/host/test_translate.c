@@ -12,7 +12,7 @@
 
 static void translate_to(fwd_ctx *ctx, const char *way, enum fwd_ttl ttl)
 {
-	struct fwd_conn to = conn_to(way);
+	struct translation to = translation_to(way);
 	struct fwd_pkt pkt = {};
 
 	cr_assert(parse(ctx, &pkt) == FWD_FORWARDED);
@@ -293,7 +293,7 @@ Test(translate, sum_of_the_nic)
 /* A kernel that lost the packet's memory half-way: translate() says so. */
 Test(translate, no_longer_writable)
 {
-	struct fwd_conn to = conn_to(V4_OUT);
+	struct translation to = translation_to(V4_OUT);
 	fwd_ctx ctx = native_packet(&TCP(V4, SYN), FWD_LINK_IP);
 	struct fwd_pkt pkt = {};
 

@@ -5,6 +5,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <sys/mman.h>
 #include "gateway.h"
 
 static const char *const reason_names[FWD_REASON_MAX] = {
@@ -64,44 +65,94 @@ static inline bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple 
 	return !memcmp(a, b, sizeof(*a));
 }
 
-static inline bool entry_get(const struct fwd_tuple *key, struct fwd_conn *conn)
+/* One direction of a connection. */
+struct entry {
+	struct fwd_tuple key;     /* what its packets look like when they arrive */
+	struct fwd_tuple outside; /* and when they leave */
+	struct fwd_flow flow;
+	enum fwd_dir dir;
+	__u32 index;
+	enum fwd_slot_state state;
+};
+
+/* The elements of an array of the table, as memory. */
+static inline const void *array_view(int fd, size_t size)
 {
-	return !bpf_map_lookup_elem(MAP_FD(conns), key, conn);
+	const void *view = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+	cr_assert(view != MAP_FAILED);
+	return view;
+}
+
+static inline const struct fwd_conn *record_at(__u32 index)
+{
+	static const struct fwd_conn *records;
+
+	if (!records)
+		records = array_view(MAP_FD(conns), gateway_records() * sizeof(*records));
+	return &records[index];
+}
+
+static inline const struct fwd_slot *slot_at(__u32 index)
+{
+	static const struct fwd_slot *slots;
+
+	if (!slots)
+		slots = array_view(MAP_FD(slots), gateway_records() * sizeof(*slots));
+	return &slots[index];
+}
+
+static inline struct fwd_tuple tuple_make(const struct fwd_addr *saddr, const struct fwd_addr *daddr,
+					  __be16 sport, __be16 dport, __u8 proto)
+{
+	return (struct fwd_tuple){*saddr, *daddr, sport, dport, proto, {}};
+}
+
+/* False: nobody lives in that place. */
+static inline bool entry_read(__u32 index, enum fwd_dir dir, struct entry *entry)
+{
+	const struct fwd_ends *ends = &record_at(index)->ends[dir], *other = &record_at(index)->ends[!dir];
+	const struct fwd_flow *flow = &record_at(index)->flow[dir];
+	__u8 proto = fwd_track_proto(flow->track);
+
+	*entry = (struct entry){
+	    .key = tuple_make(&ends->saddr, &ends->daddr, flow->sport, flow->dport, proto),
+	    .outside = tuple_make(&other->daddr, &other->saddr, flow->to_sport, flow->to_dport, proto),
+	    .flow = *flow,
+	    .dir = dir,
+	    .index = index,
+	    .state = slot_at(index)->use & FWD_SLOT_STATE,
+	};
+	return entry->state >= FWD_SLOT_HALF_OPEN;
+}
+
+/* Goes through all connections, FORWARD; `entry` is a struct entry. */
+#define each_connection(entry)                                       \
+	for (__u32 i_ = 0; i_ < gateway_records(); i_++)             \
+		if (entry_read(i_, FWD_DIR_FORWARD, &(entry)))
+
+static inline bool entry_get(const struct fwd_tuple *key, struct entry *entry)
+{
+	for (__u32 i = 0; i < gateway_records(); i++)
+		for (int dir = 0; dir < FWD_DIR_MAX; dir++)
+			if (entry_read(i, dir, entry) && tuple_same(&entry->key, key))
+				return true;
+	return false;
 }
 
 /* The entry of packets that go this way. */
-static inline bool conn_get(const char *way, __u8 proto, struct fwd_conn *conn)
+static inline bool conn_get(const char *way, __u8 proto, struct entry *entry)
 {
 	struct fwd_tuple key = tuple_of(way, proto);
 
-	return entry_get(&key, conn);
+	return entry_get(&key, entry);
 }
 
 static inline bool conn_exists(const char *way, __u8 proto)
 {
-	struct fwd_conn conn;
+	struct entry entry;
 
-	return conn_get(way, proto, &conn);
-}
-
-/* What packets of this entry look like when they leave. */
-static inline struct fwd_tuple conn_outside(const struct fwd_conn *c, __u8 proto)
-{
-	struct fwd_tuple t = {.saddr = c->saddr,
-			      .daddr = c->daddr,
-			      .sport = c->sport,
-			      .dport = c->dport,
-			      .proto = proto};
-
-	return t;
-}
-
-static inline struct fwd_slot slot_read(__u32 index)
-{
-	struct fwd_slot slot;
-
-	cr_assert(!bpf_map_lookup_elem(MAP_FD(slots), &index, &slot), "slot %u", index);
-	return slot;
+	return conn_get(way, proto, &entry);
 }
 
 /* As in bpf/maps.h, the timer included. */
@@ -109,6 +160,7 @@ struct sweeper {
 	__u64 timer[2];
 	__u64 ring_head;
 	__u32 high_water;
+	__u32 used;
 	__u32 confirmed;
 	__u32 cursor;
 	__u32 sweep_all_seen;
@@ -116,6 +168,7 @@ struct sweeper {
 	__u32 waiting;
 	__u32 flooded;
 	__u32 flood_until;
+	__u32 pad;
 };
 
 static inline struct sweeper sweeper_read(void)
@@ -128,76 +181,71 @@ static inline struct sweeper sweeper_read(void)
 	return s;
 }
 
-static inline void check_entry(const struct fwd_tuple *key, const struct fwd_conn *conn)
+static inline void check_connection(const struct entry *forward)
 {
-	struct fwd_tuple outside = conn_outside(conn, key->proto), twin_key, back;
-	struct fwd_conn twin;
-	struct fwd_slot slot;
+	struct fwd_tuple back = tuple_turned(forward->outside);
+	struct entry reply;
 
-	for (size_t i = 0; i < sizeof(key->pad); i++)
-		cr_expect(!key->pad[i], "garbage in a key");
-	twin_key = tuple_turned(outside);
-	if (!entry_get(&twin_key, &twin)) {
-		cr_expect_fail("orphan: a %s entry without its twin",
-			       conn->dir == FWD_DIR_FORWARD ? "FORWARD" : "REPLY");
-		return;
-	}
-	outside = conn_outside(&twin, key->proto);
-	back = tuple_turned(outside);
-	cr_expect(tuple_same(&back, key), "the twin's twin is somebody else");
-	cr_expect(conn->dir != twin.dir, "two entries of one direction");
-	cr_expect(conn->track == twin.track, "track %x and %x", conn->track, twin.track);
-	cr_expect(conn->kind == twin.kind && conn->rule == twin.rule &&
-		      conn->rule_gen == twin.rule_gen,
-		  "the twins are of two connections");
-	if (conn->dir != FWD_DIR_FORWARD)
-		return;
-	slot = slot_read(conn->slot);
-	cr_expect((slot.use & FWD_SLOT_STATE) == FWD_SLOT_USED, "slot %u isn't in use", conn->slot);
-	cr_expect(tuple_same(&slot.forward, key), "slot %u is somebody else's", conn->slot);
+	entry_read(forward->index, FWD_DIR_REPLY, &reply);
+	cr_expect(tuple_same(&back, &reply.key), "the answers are somebody else's");
+	back = tuple_turned(reply.outside);
+	cr_expect(tuple_same(&back, &forward->key), "the answers go to somebody else");
+	cr_expect(forward->flow.track == reply.flow.track, "track %x and %x", forward->flow.track,
+		  reply.flow.track);
+	cr_expect(forward->flow.rule == reply.flow.rule && forward->flow.rule_gen == reply.flow.rule_gen,
+		  "the directions are of two maps");
 }
 
-static inline void check_slots(void)
+/* Each direction of each connection has one cell, and there are no others. */
+static inline void check_index(void)
 {
-	struct sweeper s = sweeper_read();
-	__u32 confirmed = 0;
+	const __u32 count = gateway_buckets(), tag = fwd_cell_tag(gateway_records());
+	const struct fwd_bucket *buckets = array_view(MAP_FD(buckets), count * sizeof(*buckets));
+	__u32 *cells = calloc(2 * gateway_records(), sizeof(*cells));
+	struct entry entry;
 
-	for (__u32 i = gw.half_open; i < gw.half_open + s.high_water; i++) {
-		struct fwd_slot slot = slot_read(i);
-		struct fwd_conn conn;
+	for (__u32 i = 0; i < count * FWD_BUCKET_CELLS; i++) {
+		__u32 cell = buckets[i / FWD_BUCKET_CELLS].cell[i % FWD_BUCKET_CELLS];
 
-		if ((slot.use & FWD_SLOT_STATE) == FWD_SLOT_FREE)
+		if (!cell)
 			continue;
-		confirmed++;
-		cr_expect(entry_get(&slot.forward, &conn) && conn.slot == i,
-			  "slot %u holds nobody and is lost", i);
+		cr_expect(!(cell & FWD_CELL_CLAIM), "a claim was left");
+		cells[2 * (((cell & ~tag) >> FWD_CELL_SHIFT) - 1) + !!(cell & FWD_CELL_DIR)]++;
 	}
-	cr_expect(confirmed == s.confirmed, "%u confirmed slots in use, %u counted", confirmed,
-		  s.confirmed);
-	cr_expect(s.high_water <= gw.connections, "high water %u", s.high_water);
+	for (__u32 i = 0; i < 2 * gateway_records(); i++) {
+		bool lives = entry_read(i / 2, i % 2, &entry);
+
+		cr_expect(cells[i] == lives, "%u cells of a place that is %s", cells[i],
+			  lives ? "in use" : "free");
+	}
+	munmap((void *)buckets, count * sizeof(*buckets));
+	free(cells);
 }
 
-/* At rest, each entry has its twin and each connection its place. Returns their number. */
+/* At rest, each connection has its place, and the index leads to it. Returns their number. */
 static inline __u32 check_table(void)
 {
-	struct fwd_tuple key, *at = NULL;
 	struct fwd_counters c = counters_read();
-	__u32 entries = 0, forward = 0;
+	struct sweeper s = sweeper_read();
+	__u32 live = 0, confirmed = 0;
+	struct entry entry;
 
-	while (!bpf_map_get_next_key(MAP_FD(conns), at, &key)) {
-		struct fwd_conn conn;
-
-		at = &key;
-		cr_assert(entry_get(&key, &conn));
-		check_entry(&key, &conn);
-		entries++;
-		forward += conn.dir == FWD_DIR_FORWARD;
+	each_connection(entry)
+	{
+		check_connection(&entry);
+		confirmed += entry.state == FWD_SLOT_CONFIRMED;
+		live++;
 	}
-	cr_expect(entries == 2 * forward, "%u entries, %u of them FORWARD", entries, forward);
-	cr_expect(c.created - c.ended == forward, "created %llu, ended %llu, but %u there",
-		  c.created, c.ended, forward);
-	check_slots();
-	return forward;
+	for (__u32 i = 0; i < gateway_records(); i++)
+		cr_expect((slot_at(i)->use & FWD_SLOT_STATE) != FWD_SLOT_TAKEN,
+			  "place %u is taken, and nobody at work", i);
+	cr_expect(c.created - c.ended == live, "created %llu, ended %llu, but %u there",
+		  c.created, c.ended, live);
+	cr_expect(s.used == live, "%u places in use, %u counted", live, s.used);
+	cr_expect(confirmed == s.confirmed, "%u are confirmed, %u counted", confirmed, s.confirmed);
+	cr_expect(s.high_water <= gateway_records(), "high water %u", s.high_water);
+	check_index();
+	return live;
 }
 
 /* For .fini */
@@ -209,20 +257,10 @@ static inline void check_table_at_end(void)
 /* Ends all connections, the way fwdctl does. */
 static inline void table_flush(void)
 {
-	struct fwd_tuple key, next, *at = NULL;
-	bool more = !bpf_map_get_next_key(MAP_FD(conns), NULL, &key);
+	struct entry entry;
 
-	while (more) {
-		struct fwd_conn conn;
-
-		more = !bpf_map_get_next_key(MAP_FD(conns), &key, &next);
-		if (entry_get(&key, &conn) && conn.dir == FWD_DIR_FORWARD) {
-			cr_expect(control(FWD_REQUEST_END_CONNECTION, &key) == 0);
-			at = NULL;
-			more = !bpf_map_get_next_key(MAP_FD(conns), at, &next);
-		}
-		key = next;
-	}
+	each_connection(entry)
+		cr_expect(control(FWD_REQUEST_END_CONNECTION, &entry.key) == 0);
 	cr_expect(check_table() == 0, "connections outlive their end");
 }
 
@@ -343,15 +381,15 @@ static inline void check_bytes(const char *what, enum device in, const struct pa
 
 static inline void check_way(const char *what, const struct packet *p, const struct fate *fate)
 {
-	struct fwd_conn conn;
+	struct entry conn;
 
 	if (!conn_get(p->way, p->proto, &conn)) {
 		cr_expect_fail("%s: no connection", what);
 		return;
 	}
-	cr_expect(conn.way.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
-		  conn.way.ifindex);
-	cr_expect(conn.way.link == devices[fate->out].link, "%s: kind of link", what);
+	cr_expect(conn.flow.way.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
+		  conn.flow.way.ifindex);
+	cr_expect(conn.flow.way.link == devices[fate->out].link, "%s: kind of link", what);
 }
 
 static inline void check_reasons(const char *what, const __u64 *before, const char *reason)
@@ -503,9 +541,9 @@ static inline void expect_state(const char *what, const char *way, __u8 proto, c
 	    FWD_STATES(X)
 #undef X
 	};
-	struct fwd_conn conn;
+	struct entry conn;
 	const char *state =
-	    conn_get(way, proto, &conn) ? names[fwd_state(proto, conn.track)] : "gone";
+	    conn_get(way, proto, &conn) ? names[fwd_state(conn.flow.track)] : "gone";
 
 	cr_expect(!strcmp(state, want), "%s: %s instead of %s", what, state, want);
 }

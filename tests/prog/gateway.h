@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ static struct gateway {
 	struct fwd_xdp *xdp[DEVICES]; /* NULL: packets go straight to tc */
 	int ifindex[DEVICES];
 	__u32 half_open, connections;
+	__u32 buckets; /* 0: as many as a table of that size has */
 } gw;
 
 static inline void write_file(const char *path, const char *text)
@@ -150,11 +152,24 @@ static inline void devices_make(void)
 		gw.ifindex[i] = ifindex_of(devices[i].name);
 }
 
+/* Places for connections in all. */
+static inline __u32 gateway_records(void)
+{
+	return FWD_RECORDS(gw.connections, gw.half_open);
+}
+
+static inline __u32 gateway_buckets(void)
+{
+	return gw.buckets ? gw.buckets : FWD_BUCKETS(gw.connections, gw.half_open);
+}
+
 static inline void object_size(struct fwd_tc *o)
 {
-	bpf_map__set_max_entries(o->maps.conns, 2 * (gw.half_open + gw.connections));
-	bpf_map__set_max_entries(o->maps.slots, gw.half_open + gw.connections);
-	bpf_map__set_max_entries(o->maps.free_slots, gw.connections);
+	bpf_map__set_max_entries(o->maps.conns, gateway_records());
+	bpf_map__set_max_entries(o->maps.slots, gateway_records());
+	bpf_map__set_max_entries(o->maps.free_slots, gateway_records());
+	bpf_map__set_max_entries(o->maps.buckets, gateway_buckets());
+	bpf_map__set_max_entries(o->maps.ring, gw.half_open);
 }
 
 /* All maps but those of one program alone. */
@@ -185,6 +200,8 @@ static inline struct fwd_tc *object_load(enum fwd_link link, const char *program
 	o->rodata->fwd_device_index = link;
 	o->rodata->fwd_half_open = gw.half_open;
 	o->rodata->fwd_connections = gw.connections;
+	o->rodata->fwd_buckets = gateway_buckets();
+	o->rodata->fwd_tag = fwd_cell_tag(gateway_records());
 	object_size(o);
 	if (gw.maps)
 		object_share(o->obj, gw.maps->obj);
@@ -211,6 +228,8 @@ static inline struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 	o->rodata->fwd_device_index = devices[dev].link;
 	o->rodata->fwd_half_open = gw.half_open;
 	o->rodata->fwd_connections = gw.connections;
+	o->rodata->fwd_buckets = gateway_buckets();
+	o->rodata->fwd_tag = fwd_cell_tag(gateway_records());
 	o->rodata->fwd_mode = mode;
 	o->rodata->fwd_ifindex = gw.ifindex[dev];
 	memcpy((void *)o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));
@@ -457,6 +476,7 @@ static inline void config_start(void)
 		},
 	};
 
+	cr_assert(getrandom(c.secret, sizeof(c.secret), 0) == sizeof(c.secret));
 	c.csum_ipv6 = control(FWD_REQUEST_PROBE_CSUM_IPV6, NULL) == 0;
 	config_write(&c);
 }

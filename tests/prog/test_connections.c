@@ -189,10 +189,10 @@ Test(connections, not_reopened)
 /* Which place a connection has: the ring's, or one of its own. */
 static bool has_own_slot(const char *way, __u8 proto)
 {
-	struct fwd_conn conn;
+	struct entry conn;
 
 	cr_assert(conn_get(way, proto, &conn));
-	return conn.slot >= gw.half_open;
+	return conn.state == FWD_SLOT_CONFIRMED;
 }
 
 Test(connections, confirmed)
@@ -423,7 +423,7 @@ static void check_local(const char *in, const char *out, struct packet first)
 {
 	char moved[200];
 	struct packet p = first;
-	struct fwd_conn conn;
+	struct entry conn;
 
 	/* The visitor was first. */
 	p.way = in;
@@ -434,7 +434,7 @@ static void check_local(const char *in, const char *out, struct packet first)
 	strcpy(moved, way_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
 	cr_expect(port_of_source(moved) != 40000 && port_of_source(moved) >= 1024, "%s", moved);
 	cr_assert(conn_get(out, p.proto, &conn));
-	cr_expect(conn.kind == FWD_CONN_LOCAL && conn.rule == FWD_RULE_NONE);
+	cr_expect(conn.flow.rule == FWD_RULE_NONE);
 	departs("own, again", WG0, p, GOES_ON_AS(moved));
 	/* Its answer goes up the stack as if nothing had been. */
 	p.way = way_back(moved);
@@ -571,7 +571,7 @@ Test(connections, ended_by_command)
 Test(connections, way_follows_the_routes)
 {
 	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
-	struct fwd_conn conn;
+	struct entry conn;
 	struct result r;
 
 	handshake(IN, OUT);
@@ -591,7 +591,7 @@ Test(connections, way_follows_the_routes)
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7,
 		  "by another device");
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
-	cr_expect(conn.way.ifindex == (__u32)gw.ifindex[ETH1]);
+	cr_expect(conn.flow.way.ifindex == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
@@ -610,7 +610,7 @@ Test(connections, way_follows_the_routes)
 /* One visitor's request says nothing about where another's answers leave, whatever their ports. */
 Test(connections, way_of_a_namesake)
 {
-	struct fwd_conn before, after;
+	struct entry before, after;
 
 	handshake(IN, OUT);
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
@@ -618,9 +618,9 @@ Test(connections, way_of_a_namesake)
 	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN),
 		LEAVES_BY(WG0, NULL));
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
-	cr_expect(after.way.ifindex == before.way.ifindex &&
-		      after.way.refreshed == before.way.refreshed,
-		  "device %u instead of %u", after.way.ifindex, before.way.ifindex);
+	cr_expect(after.flow.way.ifindex == before.flow.way.ifindex &&
+		      after.flow.way.refreshed == before.flow.way.refreshed,
+		  "device %u instead of %u", after.flow.way.ifindex, before.flow.way.ifindex);
 }
 
 /* Within that second the FIB isn't asked. */

@@ -145,7 +145,7 @@ Test(errors, wrong_checksum)
 Test(errors, are_no_packets_of_the_connection)
 {
 	struct error e = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT)};
-	struct fwd_conn before, after;
+	struct entry before, after;
 	struct result r;
 
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
@@ -154,8 +154,8 @@ Test(errors, are_no_packets_of_the_connection)
 	clock_advance(5);
 	run_frame(WG0, INGRESS, 0, false, &r);
 	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &after));
-	cr_expect(after.packets == before.packets && after.last_seen == before.last_seen &&
-		  after.track == before.track);
+	cr_expect(after.flow.packets == before.flow.packets &&
+		  after.flow.last_seen == before.flow.last_seen && after.flow.track == before.flow.track);
 }
 
 /* ---- too big ------------------------------------------------------------------------------- */

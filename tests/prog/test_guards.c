@@ -266,12 +266,10 @@ static void *flood(void *arg)
 	return NULL;
 }
 
-/* Each connection is in the place that it names, whoever was held up in between. */
-Test(guards, ring_has_owners, .timeout = 110)
+/* Each connection has its place, and each place one connection, whoever was held up in between. */
+Test(guards, ring_has_owners, .timeout = 110, .fini = check_table_at_end)
 {
-	struct fwd_tuple key, *at = NULL;
 	pthread_t thread[2];
-	int lost = 0;
 
 	gateway_start(64, 16);
 	rule_put(0, &(struct rule){PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"});
@@ -279,16 +277,4 @@ Test(guards, ring_has_owners, .timeout = 110)
 		cr_assert(!pthread_create(&thread[i], NULL, flood, (void *)i));
 	for (int i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
-	while (!bpf_map_get_next_key(MAP_FD(conns), at, &key)) {
-		struct fwd_conn conn;
-		struct fwd_slot slot;
-
-		at = &key;
-		if (bpf_map_lookup_elem(MAP_FD(conns), &key, &conn) || conn.dir != FWD_DIR_FORWARD)
-			continue;
-		cr_assert(!bpf_map_lookup_elem(MAP_FD(slots), &conn.slot, &slot));
-		lost += (slot.use & FWD_SLOT_STATE) != FWD_SLOT_USED ||
-			memcmp(&slot.forward, &key, sizeof(key));
-	}
-	cr_expect(!lost, "%d connections are in no place", lost);
 }

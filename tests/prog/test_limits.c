@@ -85,12 +85,17 @@ static bool is_there(int n, __u8 proto)
 	return conn_exists(visitor(n).in, proto);
 }
 
-static __u32 slot_of(int n)
+static struct entry connection_of(int n)
 {
-	struct fwd_conn conn;
+	struct entry entry;
 
-	cr_assert(conn_get(visitor(n).in, PROTO_TCP, &conn));
-	return conn.slot;
+	cr_assert(conn_get(visitor(n).in, PROTO_TCP, &entry));
+	return entry;
+}
+
+static bool is_confirmed(int n)
+{
+	return connection_of(n).state == FWD_SLOT_CONFIRMED;
 }
 
 TestSuite(limits, .init = start, .fini = check_table_at_end, .timeout = 30);
@@ -181,7 +186,7 @@ Test(limits, full)
 		establish(n);
 	cr_expect(sweeper_read().confirmed == CONNECTIONS);
 	for (int n = 0; n < CONNECTIONS; n++)
-		cr_expect(slot_of(n) >= HALF_OPEN);
+		cr_expect(is_confirmed(n));
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
 	c = counters_read();
 	cr_expect(c.failed == 1 && c.evicted == 0 && c.created == CONNECTIONS);
@@ -194,8 +199,7 @@ Test(limits, full)
 	syn(3);
 	syn_ack(3);
 	from_client(3, ACK);
-	cr_expect(slot_of(3) >= HALF_OPEN);
-	cr_expect(sweeper_read().high_water == CONNECTIONS, "the place was used again");
+	cr_expect(is_confirmed(3));
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
 }
 
@@ -208,7 +212,7 @@ Test(limits, confirmed_without_a_place)
 	}
 	for (int n = 0; n < CONNECTIONS + 1; n++)
 		from_client(n, ACK);
-	cr_expect(slot_of(CONNECTIONS) < HALF_OPEN);
+	cr_expect(!is_confirmed(CONNECTIONS));
 	cr_expect(check_table() == CONNECTIONS + 1);
 	/* Two take a place in the ring again, and give back their own: one of these is for it. */
 	for (int n = 0; n < 2; n++) {
@@ -217,9 +221,129 @@ Test(limits, confirmed_without_a_place)
 	}
 	for (int n = 0; n < 3 * HALF_OPEN; n++)
 		syn(1000 + n);
-	cr_expect(slot_of(CONNECTIONS) >= HALF_OPEN);
+	cr_expect(is_confirmed(CONNECTIONS));
 	expect_state("through the flood", visitor(CONNECTIONS).in, PROTO_TCP, "ESTABLISHED");
 	cr_expect(check_table() == CONNECTIONS - 1 + HALF_OPEN);
+}
+
+/* ---- the index ------------------------------------------------------------------------------ */
+
+/*
+ * Buckets that overflow into one another until nothing fits: those that are in are found, both ways, those that aren't are
+ * refused and leave no trace, and what ends makes room.
+ */
+static void fill_buckets(__u32 buckets)
+{
+	__u32 room = buckets * FWD_BUCKET_CELLS / 2;
+	static struct result r;
+
+	gw.buckets = buckets;
+	start_with(64, 64);
+	for (int round = 0; round < 3; round++) {
+		__u32 opened = 0, failed = counters_read().failed;
+
+		for (int n = 0; n < 64; n++) {
+			struct visitor v = visitor(n);
+			struct packet p = TCP(v.in, SYN);
+
+			run(ETH0, INGRESS, &p, &r);
+			if (r.verdict == TC_ACT_SHOT) {
+				cr_expect(!conn_exists(v.in, PROTO_TCP));
+				continue;
+			}
+			opened++;
+			/* Perhaps from another port than its own, whose tuple found room. */
+			arrives("answer", WG0, TCP(way_back(way_out(&r, ETH0, WG0)), SYN | ACK),
+				LEAVES_BY(ETH0, way_back(v.in)));
+		}
+		cr_expect(check_table() == opened && opened > room / 3 && opened <= room, "%u of %u", opened, room);
+		cr_expect(counters_read().failed - failed == 64 - opened);
+		table_flush();
+	}
+}
+
+TestSuite(index, .fini = check_table_at_end, .timeout = 30);
+
+Test(index, one_bucket)
+{
+	fill_buckets(1);
+}
+
+Test(index, some_buckets)
+{
+	fill_buckets(4);
+}
+
+/* A cell of the index. */
+struct cell {
+	__u32 bucket, at;
+	struct fwd_bucket content; /* of the bucket */
+};
+
+static struct cell cell_of(__u32 index, enum fwd_dir dir)
+{
+	const __u32 tag = fwd_cell_tag(gateway_records());
+	const __u32 named = (index + 1) << FWD_CELL_SHIFT | (dir == FWD_DIR_REPLY ? FWD_CELL_DIR : 0);
+	struct cell c = {};
+
+	for (c.bucket = 0; c.bucket < gateway_buckets(); c.bucket++) {
+		cr_assert(!bpf_map_lookup_elem(MAP_FD(buckets), &c.bucket, &c.content));
+		for (c.at = 0; c.at < FWD_BUCKET_CELLS; c.at++)
+			if ((c.content.cell[c.at] & ~tag) == named)
+				return c;
+	}
+	cr_assert_fail("place %u isn't in the index", index);
+	return c;
+}
+
+static __u32 cell_read(const struct cell *c, __u32 at)
+{
+	struct fwd_bucket bucket;
+
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(buckets), &c->bucket, &bucket));
+	return bucket.cell[at];
+}
+
+/* As if another CPU had just claimed visitor 1's tuple, for the last place, by a cell at `at`. Returns the cell. */
+static __u32 claim_at(const struct cell *c, __u32 index, __u32 at)
+{
+	const __u32 place = gateway_records() - 1, tag = fwd_cell_tag(gateway_records());
+	const __u32 claim = (c->content.cell[c->at] & tag) | (place + 1) << FWD_CELL_SHIFT | FWD_CELL_CLAIM;
+	struct fwd_bucket bucket = {};
+	struct fwd_conn record = *record_at(index);
+
+	bucket.cell[at] = claim;
+	cr_assert(!bpf_map_update_elem(MAP_FD(conns), &place, &record, BPF_ANY));
+	cr_assert(!bpf_map_update_elem(MAP_FD(buckets), &c->bucket, &bucket, BPF_ANY));
+	return claim;
+}
+
+/* Of two claims to one tuple the one in front goes on, and takes away the other. */
+Test(index, claims_meet)
+{
+	struct visitor v = visitor(1);
+	struct packet p = TCP(v.in, SYN);
+	struct fwd_bucket empty = {};
+	static struct result r;
+	struct entry entry;
+	struct cell cell;
+	__u32 claim;
+
+	start();
+	syn(1);
+	entry = connection_of(1);
+	cell = cell_of(entry.index, FWD_DIR_FORWARD);
+	table_flush();
+	claim = claim_at(&cell, entry.index, 0);
+	run(ETH0, INGRESS, &p, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "it goes by the other's record");
+	cr_expect(counters_read().created == 1 && cell_read(&cell, 0) == claim);
+	cr_assert(!bpf_map_update_elem(MAP_FD(buckets), &cell.bucket, &empty, BPF_ANY));
+	cr_expect(check_table() == 0);
+	claim_at(&cell, entry.index, FWD_BUCKET_CELLS - 1);
+	syn(1);
+	cr_expect(counters_read().created == 2 && !cell_read(&cell, FWD_BUCKET_CELLS - 1));
+	cr_expect(check_table() == 1);
 }
 
 /* ns that the program takes for this packet, on average. It must leave the packet alone. */
@@ -236,35 +360,54 @@ static __u32 cost_of(const struct packet *p)
 	return opts.duration;
 }
 
-/* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
-Test(ports, none_left, .fini = check_table_at_end, .timeout = 30)
+#define PORTS_BETWEEN(low, high) for (int port = (low); port < (high); port++)
+
+static struct packet syn_from(int port)
 {
-	static struct fwd_tuple keys[65536];
-	static struct fwd_conn values[65536];
-	struct fwd_tuple pattern = tuple_of(TARGET " > 10.172.16.1:0", PROTO_TCP);
-	__u32 count = 65536;
+	static char way[80];
+
+	snprintf(way, sizeof(way), "54.200.0.1:%d > " PUBLIC, port);
+	return (struct packet)TCP(way, SYN);
+}
+
+/* Ends those of syn_from() that have these ports. */
+static void end_between(int low, int high)
+{
+	struct fwd_tuple key = tuple_of("54.200.0.1:1 > " PUBLIC, PROTO_TCP);
+
+	PORTS_BETWEEN(low, high)
+	{
+		key.sport = __builtin_bswap16(port);
+		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &key));
+	}
+}
+
+/* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
+Test(ports, none_left, .fini = check_table_at_end, .timeout = 60)
+{
+	static struct result r;
 	struct fwd_counters c;
 
-	start_with(20000, 20000);
-	for (__u32 port = 0; port < 65536; port++) {
-		keys[port] = pattern;
-		keys[port].dport = __builtin_bswap16(port);
-		values[port].dir = FWD_DIR_REPLY;
-		values[port].rule = FWD_RULE_NONE;
+	start_with(16, 65536);
+	PORTS_BETWEEN(1, 65536)
+	{
+		struct packet p = syn_from(port);
+
+		run(ETH0, INGRESS, &p, &r);
 	}
-	cr_assert(!bpf_map_update_batch(MAP_FD(conns), keys, values, &count, NULL));
+	c = counters_read();
+	cr_assert(c.created == 65535 && !c.failed);
 	arrives("no port", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("no_port"));
 	arrives("UDP has", ETH0, UDP(visitor(1).in), LEAVES_BY(WG0, visitor(1).out));
 	c = counters_read();
-	cr_expect(c.failed == 1 && c.created == 1);
+	cr_expect(c.failed == 1 && c.created == 65536);
 	cr_expect(!is_there(1, PROTO_TCP));
 	/* Who goes on trying. */
 	cr_expect(cost_of(&TCP(visitor(2).in, SYN)) < 3 * cost_of(&TCP(visitor(2).in, ACK)),
 		  "a refused packet costs %u ns, one without a connection %u",
 		  cost_of(&TCP(visitor(2).in, SYN)), cost_of(&TCP(visitor(2).in, ACK)));
 	/* Half of them are free again: 32 tries at random find one of these. */
-	for (__u32 port = 16384; port < 49152; port++)
-		cr_assert(!bpf_map_delete_elem(MAP_FD(conns), &keys[port]));
+	end_between(16384, 49152);
 	for (int n = 0; n < 5; n++) {
 		struct visitor v = visitor(100 + n);
 		const char *out;
@@ -275,9 +418,6 @@ Test(ports, none_left, .fini = check_table_at_end, .timeout = 30)
 			      atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
 	}
-	for (__u32 port = 0; port < 65536; port++)
-		if (port < 16384 || port >= 49152)
-			bpf_map_delete_elem(MAP_FD(conns), &keys[port]);
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
@@ -469,19 +609,27 @@ Test(expiry, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
 }
 
+/* But not before as many others were as there are half-open ones: a packet may still be reading it. */
 Test(expiry, place_is_used_again)
 {
-	__u32 slot;
+	__u32 first;
 
 	establish(1);
-	slot = slot_of(1);
+	first = connection_of(1).index;
 	from_client(1, RST);
 	clock_advance(12);
 	wait_for(0);
-	cr_expect((slot_read(slot).use & FWD_SLOT_STATE) == FWD_SLOT_FREE);
-	establish(2);
-	cr_expect(slot_of(2) == slot);
-	cr_expect(sweeper_read().high_water == 1);
+	for (int n = 2; n < HALF_OPEN + 2; n++) {
+		struct entry entry;
+
+		syn(n);
+		entry = connection_of(n);
+		cr_expect(entry.index != first || n == HALF_OPEN + 1, "after %d others", n - 2);
+		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &entry.key));
+	}
+	cr_expect(sweeper_read().high_water == HALF_OPEN);
+	syn(1);
+	cr_expect(sweeper_read().high_water == HALF_OPEN, "places are used again");
 }
 
 /* A changed timeout counts for those that are there, as soon as they are looked at. */

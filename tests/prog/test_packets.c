@@ -59,7 +59,7 @@ static void check_row(const struct row *row)
 {
 	struct fwd_counters before = counters_read(), after;
 	bool opens = row->fate.type == FATE_LEAVES;
-	struct fwd_conn conn;
+	struct entry conn;
 
 	arrives(row->what, row->in, row->packet, row->fate);
 	after = counters_read();
@@ -69,7 +69,7 @@ static void check_row(const struct row *row)
 	if (opens) {
 		cr_expect(conn_get(row->packet.way, row->packet.proto, &conn), "%s: key",
 			  row->what);
-		cr_expect(conn.packets == (row->packet.gso_segs ? row->packet.gso_segs : 1U),
+		cr_expect(conn.flow.packets == (row->packet.gso_segs ? row->packet.gso_segs : 1U),
 			  "%s: packets", row->what);
 		if (row->fate.way)
 			cr_expect(conn_exists(way_back(row->fate.way), row->packet.proto),
@@ -364,18 +364,18 @@ Test(packets, maps_that_are_none)
 Test(packets, no_neighbour_yet)
 {
 	struct packet p = TCP(TO("8081"), SYN);
-	struct fwd_conn conn;
+	struct entry conn;
 	struct result r;
 
 	run(ETH0, INGRESS, &p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT);
 	cr_assert(conn_get(TO("8081"), PROTO_TCP, &conn));
-	cr_expect(conn.way.ifindex == (__u32)gw.ifindex[ETH1] && !conn.way.refreshed);
+	cr_expect(conn.flow.way.ifindex == (__u32)gw.ifindex[ETH1] && !conn.flow.way.refreshed);
 
 	ip_batch("neigh add 192.168.7.3 lladdr 02:00:00:00:07:03 nud permanent dev eth1\n");
 	run(ETH0, INGRESS, &p, &r);
 	cr_assert(conn_get(TO("8081"), PROTO_TCP, &conn));
-	cr_expect(conn.way.refreshed && conn.way.dmac[5] == 3);
+	cr_expect(conn.flow.way.refreshed && conn.flow.way.dmac[5] == 3);
 	cr_expect(r.out.data[5] == 3, "destination MAC address");
 	check_table();
 }

@@ -100,18 +100,14 @@ static int outside_compare(const void *a, const void *b)
 /* No two connections look the same from the target. Returns how many there are. */
 static __u32 check_outsides(__u32 room)
 {
-	struct fwd_tuple *outsides = calloc(room, sizeof(*outsides)), key, *at = NULL;
+	struct fwd_tuple *outsides = calloc(room, sizeof(*outsides));
+	struct entry entry;
 	__u32 count = 0;
 
-	while (!bpf_map_get_next_key(MAP_FD(conns), at, &key)) {
-		struct fwd_conn conn;
-
-		at = &key;
-		cr_assert(entry_get(&key, &conn));
-		if (conn.dir != FWD_DIR_FORWARD)
-			continue;
+	each_connection(entry)
+	{
 		cr_assert(count < room);
-		outsides[count++] = conn_outside(&conn, key.proto);
+		outsides[count++] = entry.outside;
 	}
 	qsort(outsides, count, sizeof(*outsides), outside_compare);
 	for (__u32 i = 1; i < count; i++)
@@ -145,7 +141,7 @@ Test(parallel, one_source_port)
 	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
 	cr_expect(check_table() == (__u32)workers * CLIENTS);
 	c = counters_read();
-	cr_expect(c.failed == 0 && c.evicted == 0);
+	cr_expect(c.failed == 0 && c.evicted == 0, "%llu failed, %llu evicted", c.failed, c.evicted);
 }
 
 static void open_same_clients(struct worker *w)

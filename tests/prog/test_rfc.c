@@ -147,7 +147,7 @@ Test(rfc, either_direction_refreshes)
 /* RFC 7857 7: a packet that isn't let through keeps nothing alive. */
 Test(rfc, refused_packets_refresh_nothing)
 {
-	struct fwd_conn before[2], after[2];
+	struct entry before[2], after[2];
 	struct result r;
 
 	handshake(IN, OUT);
@@ -163,8 +163,8 @@ Test(rfc, refused_packets_refresh_nothing)
 	cr_assert(conn_get(IN, PROTO_TCP, &after[0]));
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after[1]));
 	for (int i = 0; i < 2; i++)
-		cr_expect(after[i].last_seen == before[i].last_seen &&
-			  after[i].packets == before[i].packets);
+		cr_expect(after[i].flow.last_seen == before[i].flow.last_seen &&
+			  after[i].flow.packets == before[i].flow.packets);
 }
 
 /* RFC 5382 REQ-2 a: both sides send a SYN, and then a SYN-ACK for the other's. */

@@ -94,7 +94,7 @@ Test(xdp, takes_known_connections)
 Test(xdp, counts_as_tc_does)
 {
 	struct fwd_rule_stats before, after;
-	struct fwd_conn conn;
+	struct entry conn;
 
 	stream(IN, OUT);
 	cr_assert(conn_get(IN, PROTO_UDP, &conn));
@@ -107,7 +107,7 @@ Test(xdp, counts_as_tc_does)
 	cr_expect(after.packets[FWD_DIR_FORWARD] - before.packets[FWD_DIR_FORWARD] == 20);
 	cr_expect(after.bytes[FWD_DIR_FORWARD] - before.bytes[FWD_DIR_FORWARD] == 20 * 128);
 	cr_assert(conn_get(IN, PROTO_UDP, &conn));
-	cr_expect(conn.packets == 22);
+	cr_expect(conn.flow.packets == 22);
 }
 
 Test(xdp, leaves_to_tc)

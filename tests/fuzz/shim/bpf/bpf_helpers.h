@@ -24,7 +24,7 @@
 							      NATIVE_UINT((map)->max_entries), \
 							      sizeof(*(map)->key),           \
 							      sizeof(*(map)->value)})
-#define NATIVE_STACK(map)                                                                    \
+#define NATIVE_QUEUE(map)                                                                    \
 	native_map_get((map), &(const struct native_map_spec){NATIVE_UINT((map)->type),      \
 							      NATIVE_UINT((map)->max_entries), 0, \
 							      NATIVE_UINT((map)->value_size)})
@@ -33,8 +33,8 @@
 #define bpf_map_update_elem(map, key, value, flags) \
 	native_map_update(NATIVE_MAP(map), key, value, flags)
 #define bpf_map_delete_elem(map, key)       native_map_delete(NATIVE_MAP(map), key)
-#define bpf_map_push_elem(map, value, flags) native_map_push(NATIVE_STACK(map), value, flags)
-#define bpf_map_pop_elem(map, value)        native_map_pop(NATIVE_STACK(map), value)
+#define bpf_map_push_elem(map, value, flags) native_map_push(NATIVE_QUEUE(map), value, flags)
+#define bpf_map_pop_elem(map, value)        native_map_pop(NATIVE_QUEUE(map), value)
 
 struct native_ctx;
 
