@@ -31,16 +31,17 @@ static __always_inline struct fwd_flow *conn_flow(struct fwd_conn *conn, const s
 	return &conn->flow[pkt_dir(pkt)];
 }
 
-static __always_inline bool conn_is_local(const struct fwd_conn *conn)
+/* Of a connection of the gateway's own; asked of the packet's direction, whose cache line is at hand. */
+static __always_inline bool flow_is_local(const struct fwd_flow *flow)
 {
-	return conn->flow[FWD_DIR_FORWARD].rule == FWD_RULE_NONE;
+	return flow->rule == FWD_RULE_NONE;
 }
 
 static __always_inline struct fwd_rule_stats *flow_rule_stats(const struct fwd_flow *flow)
 {
 	__u32 index = flow->rule;
 
-	return index == FWD_RULE_NONE ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
+	return flow_is_local(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
 /* Its map was removed, or replaced by another in the same place. */
@@ -49,7 +50,7 @@ static __always_inline bool flow_is_dead(const struct fwd_flow *flow)
 	__u32 index = flow->rule;
 	const struct fwd_rule *rule;
 
-	if (index == FWD_RULE_NONE)
+	if (flow_is_local(flow))
 		return false;
 	rule = bpf_map_lookup_elem(&rules, &index);
 	return !rule || (__u16)rule->gen != flow->rule_gen;
@@ -99,26 +100,32 @@ __noinline int conn_end_now(__u32 index)
 	return slot ? conn_end(index, slot->use, FWD_END_OTHER) : 0;
 }
 
+/* The connection whose packets look like this in one direction, and in pkt->entry in which; or NULL. */
+static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const struct fwd_tuple *tuple)
+{
+	int entry = table_find(tuple);
+
+	if (entry < 0)
+		return NULL;
+	pkt->entry = entry;
+	return conn_at(entry_index(entry));
+}
+
 /* The connection that the packet belongs to, and in pkt->entry the direction too; or NULL. One lookup for a packet of a
  * known connection. A SYN in the place of one that is over ends it, but not where its TTL keeps it from being sent on:
  * nothing would come instead. */
 static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 {
-	int entry = table_find(&pkt->tuple);
-	struct fwd_conn *conn;
+	struct fwd_conn *conn = conn_find(pkt, &pkt->tuple);
 	struct fwd_flow *flow;
 
-	if (entry < 0)
-		return NULL;
-	pkt->entry = entry;
-	conn = conn_at(entry_index(entry));
 	if (!conn)
 		return NULL;
 	flow = conn_flow(conn, pkt);
 	if (flow_is_dead(flow) ||
 	    ((pkt->tcp_flags & FWD_TCP_SYN) && pkt_dir(pkt) == FWD_DIR_FORWARD && pkt->ttl > 1 &&
 	     track_opens(pkt->tuple.proto, pkt->tcp_flags) && track_is_over(flow->track))) {
-		conn_end_now(entry_index(entry));
+		conn_end_now(entry_index(pkt->entry));
 		return NULL;
 	}
 	return conn;
@@ -133,14 +140,9 @@ static __always_inline struct fwd_conn *conn_of_error(struct fwd_pkt *pkt)
 {
 	struct fwd_tuple answer;
 	struct fwd_conn *conn;
-	int entry;
 
 	tuple_swap(&answer, &pkt->quote.tuple);
-	entry = table_find(&answer);
-	if (entry < 0)
-		return NULL;
-	pkt->entry = entry;
-	conn = conn_at(entry_index(entry));
+	conn = conn_find(pkt, &answer);
 	return conn && !flow_is_dead(conn_flow(conn, pkt)) ? conn : NULL;
 }
 

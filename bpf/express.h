@@ -83,7 +83,7 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 	conn = conn_lookup(pkt);
-	if (!conn || conn_is_local(conn))
+	if (!conn || flow_is_local(conn_flow(conn, pkt)))
 		return FWD_NOT_OURS;
 	*action = express_send(ctx, pkt, conn);
 	if (*action == ctx_pass())

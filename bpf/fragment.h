@@ -353,8 +353,7 @@ __noinline bool fragment_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	if (!ctx_load(ctx, 0, s->frame, len))
 		return true;
 	to = translation_of(conn, pkt_dir(pkt));
-	addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, to.saddr),
-			      csum_delta_addr(&pkt->tuple.daddr, to.daddr));
+	addr_delta = translation_addr_delta(pkt, &to);
 	for (i = 0; i < FRAGMENT_KEPT_MAX; i++) {
 		struct fwd_fragment_copy *copy;
 		__u32 place = d->place[i];

@@ -90,9 +90,6 @@ static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struc
 	reply->to_dport = forward->sport;
 	reply->way.ifindex = ctx_ifindex(ctx);
 	*conn = open->conn;
-	open->reply.saddr = open->conn.ends[FWD_DIR_REPLY].saddr;
-	open->reply.sport = reply->sport;
-	open->reply.proto = fwd_track_proto(reply->track);
 }
 
 /* Puts the connection in its slot in everybody's sight. */

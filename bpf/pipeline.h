@@ -120,7 +120,7 @@ static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
 		reason = rule_of_stranger(ctx, pkt, &rule);
 		if (reason != FWD_FORWARDED)
 			return reason;
-	} else if (conn_is_local(conn)) {
+	} else if (flow_is_local(conn_flow(conn, pkt))) {
 		/* The answer to a socket of the gateway; the stack takes it from here. */
 		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
 						  : FWD_NOT_OURS;
@@ -203,7 +203,7 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 			return reason;
 		conn = conn_at(entry_index(pkt->entry));
 	}
-	if (!conn || !conn_is_local(conn) || pkt_dir(pkt) != FWD_DIR_FORWARD)
+	if (!conn || !flow_is_local(conn_flow(conn, pkt)) || pkt_dir(pkt) != FWD_DIR_FORWARD)
 		return FWD_NOT_OURS;
 	return apply(ctx, pkt, conn, FWD_TTL_KEEP);
 }

@@ -19,7 +19,7 @@
  */
 struct fwd_open {
 	struct fwd_conn conn; /* the plan */
-	struct fwd_tuple reply; /* of its answers, to ask the sockets with */
+	struct fwd_tuple reply; /* of its answers, with the source that is being tried */
 	__u32 slot;
 	__u16 mss;
 	__u16 pad;
@@ -166,9 +166,8 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 	port = conn->flow[FWD_DIR_FORWARD].sport;
 	if (!port || open->skip_same_port || turn >= open->pool_count)
 		port = port_random();
-	open->reply.daddr = open->pool[source];
-	open->reply.dport = port;
-	port_set(conn, &open->reply.daddr, port);
+	port_set(conn, &open->pool[source], port);
+	tuple_of_entry(&open->reply, conn, FWD_DIR_REPLY);
 	return !port_is_sockets(ctx, &open->reply);
 }
 

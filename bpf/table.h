@@ -55,7 +55,7 @@ static __always_inline __u64 hash_pair(const __u32 *secret, __u32 a, __u32 b)
 }
 
 /*
- * NH (RFC 4418 5.2.1) of the tuple's words, which makes two tuples meet with a chance of 2^-32 whatever they are, since
+ * NH (RFC 4418 5.2.2) of the tuple's words, which makes two tuples meet with a chance of 2^-32 whatever they are, since
  * nobody outside knows the secret; then a mix, for NH alone leaves the differences in some of the bits.
  */
 static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
@@ -234,7 +234,7 @@ static __always_inline bool table_rival(__u64 hash, __u32 claim, int at, bool in
  * tuple, or another CPU is about to make one; -ENOSPC: both buckets are full.
  *
  * The claim is written before the others are looked for. So of two CPUs with one tuple at least one sees the other's, and
- * both see it if neither stands yet.
+ * gives way to it or takes it away: at most one of them stands.
  */
 __noinline int table_insert(__u32 entry, const struct fwd_tuple *tuple)
 {

@@ -32,6 +32,13 @@ static __always_inline struct translation translation_of(const struct fwd_conn *
 				    conn->flow[dir].to_dport};
 }
 
+/* What the new addresses change in a sum over the old ones. */
+static __always_inline __u32 translation_addr_delta(const struct fwd_pkt *pkt, const struct translation *to)
+{
+	return csum_add(csum_delta_addr(&pkt->tuple.saddr, to->saddr),
+			csum_delta_addr(&pkt->tuple.daddr, to->daddr));
+}
+
 /* The TTL shares its 16-bit word with the protocol (RFC 791 3.1). */
 static __always_inline __u32 translate_ttl_delta(const struct iphdr *ip, __u8 ttl)
 {
@@ -81,8 +88,7 @@ static __always_inline bool translate_drop_padding(fwd_ctx *ctx, const struct fw
 static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 				      const struct translation *to, enum fwd_ttl how)
 {
-	__u32 addr_delta = csum_add(csum_delta_addr(&pkt->tuple.saddr, to->saddr),
-				    csum_delta_addr(&pkt->tuple.daddr, to->daddr));
+	__u32 addr_delta = translation_addr_delta(pkt, to);
 	__u32 port_delta = csum_add(csum_delta(pkt->tuple.sport, to->sport),
 				    csum_delta(pkt->tuple.dport, to->dport));
 	__u32 l4_off = pkt->l4_off;

@@ -211,9 +211,4 @@ static inline void native_maps_clear(void)
 				native_map_remove(map, &map->bucket[i]);
 }
 
-/* Goes through a hash; `elem` is what it is called in the body, which must not change the map. */
-#define native_map_each(elem, map)                     \
-	for (int each_ = 0; each_ < NATIVE_BUCKETS; each_++) \
-		for (const struct native_elem *elem = (map)->bucket[each_]; elem; elem = elem->next)
-
 #endif
