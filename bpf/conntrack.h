@@ -92,12 +92,16 @@ __noinline int conn_end(__u32 index, __u32 use, enum fwd_end how)
 	return 1;
 }
 
-/* The same, whichever connection is there. */
-__noinline int conn_end_now(__u32 index)
+/* The same of the connection that was found by this tuple, if its packets still look like that. */
+__noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple)
 {
-	struct fwd_slot *slot = slot_at(index);
+	struct fwd_slot *slot = slot_at(entry_index(entry));
+	__u32 use;
 
-	return slot ? conn_end(index, slot->use, FWD_END_OTHER) : 0;
+	if (!slot || !tuple)
+		return 0;
+	use = slot_use_now(slot);
+	return entry_is(entry, tuple) ? conn_end(entry_index(entry), use, FWD_END_OTHER) : 0;
 }
 
 /* The connection whose packets look like this in one direction, and in pkt->entry in which; or NULL. */
@@ -125,7 +129,7 @@ static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 	if (flow_is_dead(flow) ||
 	    ((pkt->tcp_flags & FWD_TCP_SYN) && pkt_dir(pkt) == FWD_DIR_FORWARD && pkt->ttl > 1 &&
 	     track_opens(pkt->tuple.proto, pkt->tcp_flags) && track_is_over(flow->track))) {
-		conn_end_now(entry_index(pkt->entry));
+		conn_end_found(pkt->entry, &pkt->tuple);
 		return NULL;
 	}
 	return conn;
@@ -158,13 +162,16 @@ static __always_inline __u32 conn_timeout(__u32 track)
 __noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 next)
 {
 	struct fwd_flow *flow, *twin;
-	__u32 set, clear, index;
+	__u32 set, clear;
+	struct fwd_slot *slot;
 	enum fwd_dir dir;
 
 	if (!pkt || !conn)
 		return 0;
 	dir = pkt_dir(pkt);
-	index = entry_index(pkt->entry);
+	slot = slot_at(entry_index(pkt->entry));
+	if (!slot)
+		return 0;
 	flow = &conn->flow[dir];
 	twin = &conn->flow[track_other(dir)];
 	set = next & ~flow->track;
@@ -180,8 +187,8 @@ __noinline int conn_track_change(const struct fwd_pkt *pkt, struct fwd_conn *con
 	if (dir == FWD_DIR_REPLY && (pkt->tcp_flags & FWD_TCP_SYN) && !(next & FWD_TRACK_CONFIRMED))
 		twin->ack = pkt->seq + 1;
 	if (set & FWD_TRACK_CONFIRMED)
-		slot_confirm(index);
-	slot_check_by(index, pkt->now + conn_timeout(next));
+		slot_confirm(slot, slot_use_now(slot));
+	slot_check_by(slot, pkt->now + conn_timeout(next), pkt->now);
 	return 0;
 }
 

@@ -63,7 +63,7 @@ static __always_inline int express_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struc
 		return ctx_pass();
 	if (way_is_fresh(way, pkt->now))
 		return action;
-	way_follow(pkt, conn, ctx_ifindex(ctx));
+	way_follow(ctx, pkt, conn);
 	if (way_refresh(ctx, pkt, conn) != FWD_FORWARDED || !way_is_wide_enough(way, pkt->bytes))
 		return ctx_pass();
 	/* It is tc that can go by the neighbour table, and tc that is to ask once more. */

@@ -52,7 +52,7 @@ int fwd_control(struct __sk_buff *ctx)
 		entry = table_find(&request.forward);
 		if (entry < 0 || entry_dir(entry) != FWD_DIR_FORWARD)
 			return -ENOENT;
-		return conn_end_now(entry_index(entry)) ? 0 : -ENOENT;
+		return conn_end_found(entry, &request.forward) ? 0 : -ENOENT;
 	case FWD_REQUEST_PROBE_CSUM_IPV6:
 		return probe_csum_ipv6(ctx);
 	}

@@ -163,6 +163,9 @@ struct {
 	__type(value, __u64);
 } reasons SEC(".maps");
 
+/* What another CPU may change meanwhile: read once, here, whatever the compiler would rather do. */
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+
 static __always_inline struct fwd_config *config_get(void)
 {
 	__u32 zero = 0;

@@ -21,19 +21,25 @@
 /* Takes the old one out of the place, if it may be. */
 static __always_inline bool ring_push_out(__u64 who)
 {
-	__u32 index = who >> 32, use = who;
+	__u32 index = who >> 32, use = who, now;
 	struct fwd_slot *slot = slot_at(index);
 	struct fwd_conn *conn = conn_at(index);
 
+	if (!slot || !conn || !slot_lives(use))
+		return true;
+	now = slot_use_now(slot);
+	/* The one who took the place isn't done yet: if it were given away, his connection would be in none. */
+	if (now == slot_use(use, FWD_SLOT_TAKEN))
+		return false;
 	/* Else it was confirmed, or has ended. */
-	if (!slot || !conn || !slot_lives(use) || slot->use != use)
+	if (now != use)
 		return true;
 	if (!(conn->flow[FWD_DIR_FORWARD].track & FWD_TRACK_CONFIRMED)) {
 		conn_end(index, use, FWD_END_EVICTED);
 		return true;
 	}
-	slot_confirm(index);
-	return slot->use != use;
+	slot_confirm(slot, use);
+	return READ_ONCE(slot->use) != use;
 }
 
 __noinline int ring_enter(__u32 index)
@@ -53,7 +59,7 @@ __noinline int ring_enter(__u32 index)
 
 		if (!place)
 			return 0;
-		who = place->who;
+		who = READ_ONCE(place->who);
 		if (ring_push_out(who) && __sync_val_compare_and_swap(&place->who, who, mine) == who)
 			return 1;
 	}
@@ -92,13 +98,24 @@ static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struc
 	*conn = open->conn;
 }
 
-/* Puts the connection in its slot in everybody's sight. */
-static __always_inline void open_show(const struct fwd_open *open, struct fwd_slot *slot,
-				      const struct fwd_conn *conn, __u32 now)
+/* The connection of the same client's packet that another CPU has made, or is about to: all of it is there already but
+ * for the slot's state. */
+static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const struct fwd_open *open)
 {
-	slot->check_at = now + conn_timeout(conn->flow[FWD_DIR_FORWARD].track);
-	slot->mss = open->mss;
-	slot_change(slot, slot->use, FWD_SLOT_HALF_OPEN);
+	int entry = table_search(&pkt->tuple, 0);
+	const struct fwd_flow *flow;
+	struct fwd_conn *conn;
+
+	conn = entry < 0 ? NULL : conn_at(entry_index(entry));
+	if (!conn || entry_dir(entry) != FWD_DIR_FORWARD)
+		return FWD_RACE;
+	flow = &conn->flow[FWD_DIR_FORWARD];
+	/* Perhaps it isn't new, and another CPU is about to end it. */
+	if (flow_is_dead(flow) || track_is_over(flow->track) ||
+	    flow_is_local(flow) != flow_is_local(&open->conn.flow[FWD_DIR_FORWARD]))
+		return FWD_RACE;
+	pkt->entry = entry;
+	return FWD_FORWARDED;
 }
 
 /*
@@ -107,7 +124,7 @@ static __always_inline void open_show(const struct fwd_open *open, struct fwd_sl
  *
  * The insertion of the answers' tuple is the claim of the source port, see port_claim(). Only then the
  * other one: if another CPU was faster with the same client's packet, the claim is rolled back
- * and the other's connection is used, even if that is about to be entered only now: all of it is there already.
+ * and the other's connection is used.
  */
 __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
@@ -115,7 +132,7 @@ __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	enum fwd_reason reason;
 	struct fwd_slot *slot;
 	struct fwd_conn *conn;
-	int entry;
+	int err;
 
 	if (!pkt || !open)
 		return FWD_TABLE_FULL;
@@ -124,20 +141,19 @@ __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	if (!slot || !conn)
 		return FWD_TABLE_FULL;
 	open_fill(ctx, open, conn);
+	slot->mss = open->mss;
+	slot->check_at = pkt->now + conn_timeout(conn->flow[FWD_DIR_FORWARD].track);
 	reason = port_claim(ctx, open);
 	if (reason == FWD_FORWARDED) {
 		pkt->entry = entry_of(open->slot, FWD_DIR_FORWARD);
-		if (!table_insert(pkt->entry, &pkt->tuple)) {
-			open_show(open, slot, conn, pkt->now);
+		err = table_insert(pkt->entry, &pkt->tuple);
+		if (!err) {
+			slot_change(slot, slot->use, FWD_SLOT_HALF_OPEN);
 			open_count(open, FWD_FORWARDED);
 			return FWD_FORWARDED;
 		}
 		table_remove(entry_of(open->slot, FWD_DIR_REPLY));
-		entry = table_search(&pkt->tuple, 0);
-		if (entry >= 0)
-			pkt->entry = entry;
-		else
-			reason = FWD_TABLE_FULL;
+		reason = err == -EEXIST ? open_join(pkt, open) : FWD_TABLE_FULL;
 	}
 	slot_give_back(open->slot);
 	return reason;

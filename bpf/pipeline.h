@@ -136,7 +136,7 @@ static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
 	*known = conn;
 	way = &conn_flow(conn, pkt)->way;
 	if (!way_is_fresh(way, pkt->now)) {
-		way_follow(pkt, conn, ctx_ifindex(ctx));
+		way_follow(ctx, pkt, conn);
 		reason = way_refresh(ctx, pkt, conn);
 		/* Not to the stack: it knows no such connection, and would reset it. */
 		if (reason_class(reason) == FWD_CLASS_PASS)

@@ -35,13 +35,19 @@ static __always_inline bool slot_change(struct fwd_slot *slot, __u32 use, enum f
 	return __sync_val_compare_and_swap(&slot->use, use, slot_use(use, state)) == use;
 }
 
-/* The sweeper is to look no later than at `at`. */
-static __always_inline void slot_check_by(__u32 index, __u32 at)
+/* The word as it is now; what is read behind this is no older. */
+static __always_inline __u32 slot_use_now(struct fwd_slot *slot)
 {
-	struct fwd_slot *slot = slot_at(index);
+	return __sync_fetch_and_add(&slot->use, 0);
+}
 
-	if (slot && clock_is_due(slot->check_at, at))
-		slot->check_at = at;
+/* The sweeper is to look no later than at `at`: at once, if somebody else has just said something, too. */
+static __always_inline void slot_check_by(struct fwd_slot *slot, __u32 at, __u32 now)
+{
+	__u32 was = READ_ONCE(slot->check_at);
+
+	if (clock_is_due(was, at) && __sync_val_compare_and_swap(&slot->check_at, was, at) != was)
+		slot->check_at = now;
 }
 
 /* One that was never in use; false: there is none. */
@@ -59,8 +65,8 @@ static __always_inline bool slot_fresh(struct fwd_sweeper *s, __u32 *index)
 }
 
 /*
- * Takes a slot. Returns its index, or -ENOSPC. While fewer than half_open are at rest, fresh ones are taken, and of those at
- * rest the one that rests longest: FWD_RECORDS() says what for.
+ * Takes a slot. Returns its index, or -ENOSPC. While fewer than FWD_REST() are at rest, fresh ones are taken, and of those
+ * at rest the one that rests longest.
  */
 __noinline int slot_take(void)
 {
@@ -74,7 +80,7 @@ __noinline int slot_take(void)
 		return -ENOSPC;
 	/* Signed, for others may have counted theirs in one of the two only. */
 	resting = s->high_water - __sync_fetch_and_add(&s->used, 1);
-	found = (resting >= (__s32)fwd_half_open && !bpf_map_pop_elem(&free_slots, &index)) ||
+	found = (resting >= (__s32)FWD_REST(fwd_half_open) && !bpf_map_pop_elem(&free_slots, &index)) ||
 		slot_fresh(s, &index) || !bpf_map_pop_elem(&free_slots, &index);
 	if (!found) {
 		__sync_fetch_and_add(&s->used, -1);
@@ -118,17 +124,12 @@ static __always_inline bool slot_confirmed_full(void)
 	return !s || s->confirmed >= fwd_connections;
 }
 
-/* From here on nobody pushes it out, if there may be another such. */
-static __always_inline void slot_confirm(__u32 index)
+/* From here on nobody pushes it out, if there may be another such: the connection that was there when `use` was read. */
+static __always_inline void slot_confirm(struct fwd_slot *slot, __u32 use)
 {
-	struct fwd_slot *slot = slot_at(index);
 	struct fwd_sweeper *s = sweeper_get();
-	__u32 use;
 
-	if (!slot || !s)
-		return;
-	use = slot->use;
-	if (slot_state(use) != FWD_SLOT_HALF_OPEN)
+	if (!s || slot_state(use) != FWD_SLOT_HALF_OPEN)
 		return;
 	if (__sync_fetch_and_add(&s->confirmed, 1) >= fwd_connections ||
 	    !slot_change(slot, use, FWD_SLOT_CONFIRMED))

@@ -47,14 +47,18 @@ __noinline int sweep_slot(__u32 index, __u32 now)
 {
 	struct fwd_slot *slot = slot_at(index);
 	struct fwd_conn *conn = conn_at(index);
-	__u32 until, use;
+	__u32 until, use, track;
 	bool dead;
 
 	if (!slot || !conn)
 		return 0;
-	use = slot->use;
+	use = slot_use_now(slot);
+	track = READ_ONCE(conn->flow[FWD_DIR_FORWARD].track);
 	if (sweep_lives(conn, now, &until)) {
-		slot->check_at = until;
+		/* A packet that ends it may have said meanwhile that it won't take so long. */
+		__sync_lock_test_and_set(&slot->check_at, until);
+		if (READ_ONCE(conn->flow[FWD_DIR_FORWARD].track) != track)
+			slot->check_at = now;
 		return 0;
 	}
 	dead = flow_is_dead(&conn->flow[FWD_DIR_FORWARD]);

@@ -88,7 +88,8 @@ static __always_inline __u32 bucket_of(__u32 hash)
 	return (__u64)hash * fwd_buckets >> 32;
 }
 
-/* The bucket that a tuple of this hash is in, and the one if there was no room for it. */
+/* The bucket that a tuple of this hash is in, and the one if there was no room for it: another, since there are at least
+ * two. */
 static __always_inline __u32 bucket_first(__u64 hash)
 {
 	return bucket_of(hash >> 32);
@@ -96,7 +97,10 @@ static __always_inline __u32 bucket_first(__u64 hash)
 
 static __always_inline __u32 bucket_second(__u64 hash)
 {
-	return bucket_of(hash >> 8);
+	__u32 step = 1 + ((__u64)(__u32)(hash >> 8) * (fwd_buckets - 1) >> 32);
+	__u32 second = bucket_first(hash) + step;
+
+	return second < fwd_buckets ? second : second - fwd_buckets;
 }
 
 static __always_inline __u32 cell_of(__u64 hash, __u32 entry)
@@ -140,7 +144,7 @@ static __always_inline int bucket_find(const struct fwd_bucket *bucket, __u64 ha
 	int i;
 
 	for (i = 0; i < FWD_BUCKET_CELLS; i++) {
-		__u32 cell = bucket->cell[i];
+		__u32 cell = READ_ONCE(bucket->cell[i]);
 
 		if (cell_fits(cell, hash) && !(cell & without) && entry_is(cell_entry(cell), tuple))
 			return cell_entry(cell);
@@ -162,7 +166,7 @@ __noinline int table_search(const struct fwd_tuple *tuple, __u32 without)
 	if (!bucket)
 		return -ENOENT;
 	entry = bucket_find(bucket, hash, tuple, without);
-	if (entry >= 0 || !bucket->moved)
+	if (entry >= 0 || !READ_ONCE(bucket->moved))
 		return entry;
 	bucket = bucket_at(bucket_second(hash));
 	return bucket ? bucket_find(bucket, hash, tuple, without) : -ENOENT;
@@ -205,7 +209,7 @@ __noinline int bucket_rival(__u32 index, __u32 mine, int mine_at, const struct f
 	int i;
 
 	for (i = 0; bucket && i < FWD_BUCKET_CELLS; i++) {
-		__u32 cell = bucket->cell[i];
+		__u32 cell = READ_ONCE(bucket->cell[i]);
 
 		if (cell == mine || !cell_fits(cell, mine) || !entry_is(cell_entry(cell), tuple))
 			continue;

@@ -95,15 +95,26 @@ static __always_inline long way_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib,
 	return fib_lookup(ctx, fib, pkt, to.saddr, to.daddr);
 }
 
-/* Where the requests come in now, if it isn't where the answers leave. */
-static __always_inline void way_follow(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 ifindex)
+/* Where the requests come in now, if it isn't where the answers leave but they could. Else they stay on their way, which
+ * packets on other CPUs are using. Returns 1 if it changed that. */
+__noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	struct fwd_way *back = &conn->flow[FWD_DIR_REPLY].way;
+	__u32 ifindex = ctx_ifindex(ctx);
+	struct bpf_fib_lookup fib;
+	struct translation to;
+	struct fwd_way *back;
 
+	if (!pkt || !conn)
+		return 0;
+	back = &conn->flow[FWD_DIR_REPLY].way;
 	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || back->ifindex == ifindex)
-		return;
+		return 0;
+	to = translation_of(conn, FWD_DIR_REPLY);
+	if (!fib_found(fib_lookup_by(ctx, &fib, pkt, to.saddr, to.daddr, ifindex)) || fib.ifindex != ifindex)
+		return 0;
 	back->refreshed = 0;
 	back->ifindex = ifindex;
+	return 1;
 }
 
 /* To a process of the gateway itself. */

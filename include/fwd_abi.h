@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 4
+#define FWD_ABI_VERSION 5
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such
@@ -128,11 +128,11 @@ struct fwd_slot {
 	__u8 pad[6];
 };
 
-/*
- * The places for connections: as many as there may be of both classes, and half_open more: a place that was given up
- * rests until so many others were, for a packet on another CPU may still be reading it.
- */
-#define FWD_RECORDS(connections, half_open) ((connections) + 2 * (half_open))
+/* A place that was given up rests until so many others were, for a packet on another CPU may still be reading it. */
+#define FWD_REST(half_open) ((half_open) > 1024 ? (half_open) : 1024)
+
+/* The places for connections: as many as there may be of both classes, and those at rest. */
+#define FWD_RECORDS(connections, half_open) ((connections) + (half_open) + FWD_REST(half_open))
 
 /*
  * The index of the connection table: a hash of a tuple names a bucket, whose cells name the direction of a connection.

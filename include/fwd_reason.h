@@ -37,6 +37,7 @@
 	X(FRAGMENT_OVERLAP, "fragment_overlap", DROP, "a fragment of what has come already")       \
 	X(FRAGMENT_TINY, "fragment_tiny", DROP, "a first fragment without the whole header")       \
 	X(NO_PORT, "no_port", DROP, "no free source port towards the target")                      \
+	X(RACE, "race", DROP, "its connection was being begun or ended on another CPU")            \
 	X(TABLE_FULL, "table_full", DROP, "as many confirmed connections as --connections allows") \
 	X(TRANSLATE, "translate", DROP, "the kernel refused to rewrite the packet")
 

@@ -446,7 +446,7 @@ static void run_world(const struct step *step)
 			int entry = table_find(&key);
 
 			if (entry >= 0)
-				conn_end_now(entry_index(entry));
+				conn_end_found(entry, &key);
 		}
 		break;
 	}

@@ -414,7 +414,7 @@ static void world_start(const struct script_setup *setup)
 
 	world_parse_once();
 	/* Often fewer buckets than there should be, so that some are full. */
-	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7), 4 - (setup->connections >> 3 & 3));
+	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7), 5 - (setup->connections >> 3 & 3));
 	world.ns = 1000 * FWD_NSEC;
 	world.random = setup->ports * 2 + 1;
 	world.random_bits = setup->ports;

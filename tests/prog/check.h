@@ -202,8 +202,11 @@ static inline void check_index(void)
 	const __u32 count = gateway_buckets(), tag = fwd_cell_tag(gateway_records());
 	const struct fwd_bucket *buckets = array_view(MAP_FD(buckets), count * sizeof(*buckets));
 	__u32 *cells = calloc(2 * gateway_records(), sizeof(*cells));
+	__u32 moved = 0, live = 0;
 	struct entry entry;
 
+	for (__u32 i = 0; i < count; i++)
+		moved += buckets[i].moved;
 	for (__u32 i = 0; i < count * FWD_BUCKET_CELLS; i++) {
 		__u32 cell = buckets[i / FWD_BUCKET_CELLS].cell[i % FWD_BUCKET_CELLS];
 
@@ -215,9 +218,11 @@ static inline void check_index(void)
 	for (__u32 i = 0; i < 2 * gateway_records(); i++) {
 		bool lives = entry_read(i / 2, i % 2, &entry);
 
+		live += lives;
 		cr_expect(cells[i] == lives, "%u cells of a place that is %s", cells[i],
 			  lives ? "in use" : "free");
 	}
+	cr_expect(live ? moved < live : !moved, "%u cells are said to be in their second bucket, of %u", moved, live);
 	munmap((void *)buckets, count * sizeof(*buckets));
 	free(cells);
 }

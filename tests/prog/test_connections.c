@@ -607,6 +607,29 @@ Test(connections, way_follows_the_routes)
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");
 }
 
+/* Where only another device leads back, requests don't call the answers off it; as soon as a route does, they follow. */
+Test(connections, way_back_by_another_device)
+{
+	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
+	struct entry before, after;
+	struct result r;
+
+	ip_batch("route add 54.147.66.0/24 via 192.168.7.2 dev eth1\nroute del default\n");
+	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
+	run(WG0, INGRESS, &answer, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7, "by another device");
+	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	clock_advance(2);
+	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
+	cr_expect(!memcmp(&before.flow.way, &after.flow.way, sizeof(before.flow.way)), "nothing has changed");
+	ip_batch("route add default via 93.184.216.1\n");
+	clock_advance(2);
+	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	run(WG0, INGRESS, &answer, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfe, "where it came in by");
+}
+
 /* One visitor's request says nothing about where another's answers leave, whatever their ports. */
 Test(connections, way_of_a_namesake)
 {

@@ -11,6 +11,7 @@
 
 #define CONNECTIONS 8
 #define HALF_OPEN   16
+#define REST        1024
 
 static const struct rule rules[] = {
     {PROTO_TCP, PUBLIC, TARGET, "10.172.16.1"},
@@ -165,6 +166,33 @@ Test(limits, flood_with_blind_acks)
 	check_table();
 }
 
+static void slot_put(__u32 index, enum fwd_slot_state state)
+{
+	struct fwd_slot slot = *slot_at(index);
+
+	slot.use = (slot.use & ~FWD_SLOT_STATE) | state;
+	cr_assert(!bpf_map_update_elem(MAP_FD(slots), &index, &slot, BPF_ANY));
+}
+
+/* Who has a place in the ring, but isn't done with his connection yet when the ring has turned, keeps it: else his
+ * connection could not be pushed out any more. */
+Test(limits, place_of_an_opener)
+{
+	__u32 index;
+
+	syn(0);
+	index = connection_of(0).index;
+	slot_put(index, FWD_SLOT_TAKEN);
+	for (int n = 1; n <= HALF_OPEN; n++)
+		syn(n);
+	slot_put(index, FWD_SLOT_HALF_OPEN);
+	cr_expect(is_there(0, PROTO_TCP) && !is_there(1, PROTO_TCP), "passed over");
+	for (int n = 0; n < HALF_OPEN; n++)
+		syn(100 + n);
+	cr_expect(!is_there(0, PROTO_TCP), "it is pushed out by now");
+	cr_expect(check_table() == HALF_OPEN);
+}
+
 /* An evicted visitor who is real comes again, and nothing is left of the first time. */
 Test(limits, evicted_and_back)
 {
@@ -264,14 +292,40 @@ static void fill_buckets(__u32 buckets)
 
 TestSuite(index, .fini = check_table_at_end, .timeout = 30);
 
-Test(index, one_bucket)
+Test(index, two_buckets)
 {
-	fill_buckets(1);
+	fill_buckets(2);
 }
 
 Test(index, some_buckets)
 {
 	fill_buckets(4);
+}
+
+/* A SYN in the place of a connection that another CPU is about to end: it is found, but nobody goes by it any more. */
+Test(index, ends_elsewhere)
+{
+	struct fwd_rule rule;
+	__u32 index;
+
+	start();
+	establish(1);
+	from_client(1, RST);
+	index = connection_of(1).index;
+	slot_put(index, FWD_SLOT_TAKEN);
+	arrives("over", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("race"));
+	slot_put(index, FWD_SLOT_CONFIRMED);
+	syn(1);
+	index = connection_of(1).index;
+	slot_put(index, FWD_SLOT_TAKEN);
+	rule_put(0, &(struct rule){PROTO_TCP, PUBLIC, "10.172.16.3:8000", "10.172.16.1"});
+	rule_read(0, &rule);
+	rule.gen++;
+	rule_write(0, &rule);
+	arrives("of a map that was replaced", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("race"));
+	slot_put(index, FWD_SLOT_HALF_OPEN);
+	arrives("ended", ETH0, TCP(visitor(1).in, SYN), LEAVES_BY(WG0, "10.172.16.1:20001 > 10.172.16.3:8000"));
+	cr_expect(check_table() == 1);
 }
 
 /* A cell of the index. */
@@ -609,7 +663,7 @@ Test(expiry, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
 }
 
-/* But not before as many others were as there are half-open ones: a packet may still be reading it. */
+/* But not before so many others were, as few half-open ones as there may be: a packet may still be reading it. */
 Test(expiry, place_is_used_again)
 {
 	__u32 first;
@@ -619,17 +673,17 @@ Test(expiry, place_is_used_again)
 	from_client(1, RST);
 	clock_advance(12);
 	wait_for(0);
-	for (int n = 2; n < HALF_OPEN + 2; n++) {
+	for (int n = 2; n < REST + 2; n++) {
 		struct entry entry;
 
 		syn(n);
 		entry = connection_of(n);
-		cr_expect(entry.index != first || n == HALF_OPEN + 1, "after %d others", n - 2);
+		cr_expect(entry.index != first || n == REST + 1, "after %d others", n - 2);
 		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &entry.key));
 	}
-	cr_expect(sweeper_read().high_water == HALF_OPEN);
+	cr_expect(sweeper_read().high_water == REST);
 	syn(1);
-	cr_expect(sweeper_read().high_water == HALF_OPEN, "places are used again");
+	cr_expect(sweeper_read().high_water == REST, "places are used again");
 }
 
 /* A changed timeout counts for those that are there, as soon as they are looked at. */
