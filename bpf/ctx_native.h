@@ -62,10 +62,7 @@ typedef struct native_ctx {
 /* In programs constants of .rodata; here variables that each test sets. */
 static __u8 fwd_link __attribute__((unused)) = FWD_LINK_ETHERNET;
 static __u32 fwd_device_index __attribute__((unused));
-static __u32 fwd_half_open __attribute__((unused)) = FWD_DEFAULT_HALF_OPEN;
-static __u32 fwd_connections __attribute__((unused)) = FWD_DEFAULT_CONNECTIONS;
-static __u32 fwd_buckets __attribute__((unused));
-static __u32 fwd_tag __attribute__((unused));
+static struct fwd_sizes fwd_sizes __attribute__((unused));
 
 #define CTX_NEIGHBOUR_AGE FWD_TICKS(1)
 

@@ -53,7 +53,7 @@ __noinline int ring_enter(__u32 index)
 		return 0;
 	mine = (__u64)index << 32 | slot_use(slot->use, FWD_SLOT_HALF_OPEN);
 	for (i = 0; i < RING_TRIES; i++) {
-		__u32 at = __sync_fetch_and_add(&s->ring_head, 1) % fwd_half_open;
+		__u32 at = __sync_fetch_and_add(&s->ring_head, 1) % fwd_sizes.half_open;
 		struct fwd_ring_place *place = bpf_map_lookup_elem(&ring, &at);
 		__u64 who;
 

@@ -53,23 +53,22 @@ static __always_inline void slot_check_by(struct fwd_slot *slot, __u32 at, __u32
 /* One that was never in use; false: there is none. */
 static __always_inline bool slot_fresh(struct fwd_sweeper *s, __u32 *index)
 {
-	const __u32 records = FWD_RECORDS(fwd_connections, fwd_half_open);
-
-	if (s->high_water >= records)
+	if (s->high_water >= fwd_sizes.records)
 		return false;
 	*index = __sync_fetch_and_add(&s->high_water, 1);
-	if (*index < records)
+	if (*index < fwd_sizes.records)
 		return true;
 	__sync_fetch_and_add(&s->high_water, -1);
 	return false;
 }
 
 /*
- * Takes a slot. Returns its index, or -ENOSPC. While fewer than FWD_REST() are at rest, fresh ones are taken, and of those
+ * Takes a slot. Returns its index, or -ENOSPC. While not so many are at rest as there is room for, fresh ones are taken, and of those
  * at rest the one that rests longest.
  */
 __noinline int slot_take(void)
 {
+	const __s32 rest = fwd_sizes.records - fwd_sizes.connections - fwd_sizes.half_open;
 	struct fwd_sweeper *s = sweeper_get();
 	struct fwd_slot *slot;
 	__u32 index = 0;
@@ -80,7 +79,7 @@ __noinline int slot_take(void)
 		return -ENOSPC;
 	/* Signed, for others may have counted theirs in one of the two only. */
 	resting = s->high_water - __sync_fetch_and_add(&s->used, 1);
-	found = (resting >= (__s32)FWD_REST(fwd_half_open) && !bpf_map_pop_elem(&free_slots, &index)) ||
+	found = (resting >= rest && !bpf_map_pop_elem(&free_slots, &index)) ||
 		slot_fresh(s, &index) || !bpf_map_pop_elem(&free_slots, &index);
 	if (!found) {
 		__sync_fetch_and_add(&s->used, -1);
@@ -121,7 +120,7 @@ static __always_inline bool slot_confirmed_full(void)
 {
 	const struct fwd_sweeper *s = sweeper_get();
 
-	return !s || s->confirmed >= fwd_connections;
+	return !s || s->confirmed >= fwd_sizes.connections;
 }
 
 /* From here on nobody pushes it out, if there may be another such: the connection that was there when `use` was read. */
@@ -131,7 +130,7 @@ static __always_inline void slot_confirm(struct fwd_slot *slot, __u32 use)
 
 	if (!s || slot_state(use) != FWD_SLOT_HALF_OPEN)
 		return;
-	if (__sync_fetch_and_add(&s->confirmed, 1) >= fwd_connections ||
+	if (__sync_fetch_and_add(&s->confirmed, 1) >= fwd_sizes.connections ||
 	    !slot_change(slot, use, FWD_SLOT_CONFIRMED))
 		__sync_fetch_and_add(&s->confirmed, -1);
 }

@@ -106,7 +106,7 @@ static __always_inline void sweep_judge_flood(struct fwd_sweeper *s, __u32 now)
 {
 	const struct fwd_config *c = config_get();
 
-	if (c && s->waiting > SWEEP_FLOOD(fwd_half_open)) {
+	if (c && s->waiting > SWEEP_FLOOD(fwd_sizes.half_open)) {
 		s->flooded = 1;
 		s->flood_until = now + 2 * c->timeout[FWD_TIMEOUT_FLOOD];
 	} else if (clock_is_due(now, s->flood_until)) {

@@ -85,7 +85,7 @@ static __always_inline struct fwd_bucket *bucket_at(__u32 index)
 
 static __always_inline __u32 bucket_of(__u32 hash)
 {
-	return (__u64)hash * fwd_buckets >> 32;
+	return (__u64)hash * fwd_sizes.buckets >> 32;
 }
 
 /* The bucket that a tuple of this hash is in, and the one if there was no room for it: another, since there are at least
@@ -97,28 +97,28 @@ static __always_inline __u32 bucket_first(__u64 hash)
 
 static __always_inline __u32 bucket_second(__u64 hash)
 {
-	__u32 step = 1 + ((__u64)(__u32)(hash >> 8) * (fwd_buckets - 1) >> 32);
+	__u32 step = 1 + ((__u64)(__u32)(hash >> 8) * (fwd_sizes.buckets - 1) >> 32);
 	__u32 second = bucket_first(hash) + step;
 
-	return second < fwd_buckets ? second : second - fwd_buckets;
+	return second < fwd_sizes.buckets ? second : second - fwd_sizes.buckets;
 }
 
 static __always_inline __u32 cell_of(__u64 hash, __u32 entry)
 {
-	return ((__u32)hash & fwd_tag) | ((entry_index(entry) + 1) << FWD_CELL_SHIFT) |
+	return ((__u32)hash & fwd_sizes.tag) | ((entry_index(entry) + 1) << FWD_CELL_SHIFT) |
 	       (entry_dir(entry) == FWD_DIR_REPLY ? FWD_CELL_DIR : 0);
 }
 
 static __always_inline __u32 cell_entry(__u32 cell)
 {
-	return entry_of(((cell & ~fwd_tag) >> FWD_CELL_SHIFT) - 1,
+	return entry_of(((cell & ~fwd_sizes.tag) >> FWD_CELL_SHIFT) - 1,
 			cell & FWD_CELL_DIR ? FWD_DIR_REPLY : FWD_DIR_FORWARD);
 }
 
 /* May the cell lead to a tuple of this hash, or to the one that this other cell leads to? */
 static __always_inline bool cell_fits(__u32 cell, __u32 hash)
 {
-	return cell && !((cell ^ hash) & fwd_tag);
+	return cell && !((cell ^ hash) & fwd_sizes.tag);
 }
 
 /* Are these the entry's packets? A function that the verifier checks once, and not for each cell. */

@@ -163,6 +163,23 @@ static inline __u32 fwd_cell_tag(__u32 records)
 	return tag;
 }
 
+/* How large a connection table is, all that follows from it included. */
+struct fwd_sizes {
+	__u32 connections; /* confirmed ones */
+	__u32 half_open;
+	__u32 records; /* FWD_RECORDS() */
+	__u32 buckets; /* FWD_BUCKETS() */
+	__u32 tag;     /* fwd_cell_tag() */
+};
+
+static inline struct fwd_sizes fwd_sizes_of(__u32 connections, __u32 half_open)
+{
+	__u32 records = FWD_RECORDS(connections, half_open);
+
+	return (struct fwd_sizes){connections, half_open, records, FWD_BUCKETS(connections, half_open),
+				  fwd_cell_tag(records)};
+}
+
 /* Words of the secret that the hash takes: one for each of a tuple. */
 #define FWD_SECRET_WORDS 10
 

@@ -185,10 +185,7 @@ enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *me
 		return load_error(device->name, -errno);
 	object->rodata->fwd_link = device->link;
 	object->rodata->fwd_device_index = device->index;
-	object->rodata->fwd_half_open = meta->half_open;
-	object->rodata->fwd_connections = meta->connections;
-	object->rodata->fwd_buckets = FWD_BUCKETS(meta->connections, meta->half_open);
-	object->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(meta->connections, meta->half_open));
+	object->rodata->fwd_sizes = fwd_sizes_of(meta->connections, meta->half_open);
 	ret = use_maps(object->obj, maps, meta->connections, meta->half_open);
 	if (!ret)
 		ret = fwd_tc__load(object);
@@ -218,10 +215,7 @@ struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_me
 	if (xdp) {
 		xdp->rodata->fwd_link = device->link;
 		xdp->rodata->fwd_device_index = device->index;
-		xdp->rodata->fwd_half_open = meta->half_open;
-		xdp->rodata->fwd_connections = meta->connections;
-		xdp->rodata->fwd_buckets = FWD_BUCKETS(meta->connections, meta->half_open);
-		xdp->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(meta->connections, meta->half_open));
+		xdp->rodata->fwd_sizes = fwd_sizes_of(meta->connections, meta->half_open);
 		xdp->rodata->fwd_mode = device->mode;
 		xdp->rodata->fwd_ifindex = ifindex;
 		memcpy((void *)xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));

@@ -155,7 +155,7 @@ static bool place_lives(__u32 index)
 
 static __u32 places(void)
 {
-	return FWD_RECORDS(fwd_connections, fwd_half_open);
+	return fwd_sizes.records;
 }
 
 /* One direction: the index leads to it, and the other turns its packets back. */
@@ -191,7 +191,7 @@ static void judge_index(__u32 live)
 {
 	__u32 cells = 0, moved = 0, second = 0;
 
-	for (__u32 i = 0; i < fwd_buckets; i++) {
+	for (__u32 i = 0; i < fwd_sizes.buckets; i++) {
 		const struct fwd_bucket *bucket = bucket_at(i);
 
 		moved += bucket->moved;
@@ -226,7 +226,7 @@ static void judge_slots(__u32 live)
 	}
 	if (confirmed != s->confirmed)
 		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
-	if (confirmed > fwd_connections || live - confirmed > fwd_half_open)
+	if (confirmed > fwd_sizes.connections || live - confirmed > fwd_sizes.half_open)
 		fail("%u are confirmed, %u are not", confirmed, live - confirmed);
 	if (live != s->used || s->high_water > places())
 		fail("%u places in use, %u counted, high water %u", live, s->used, s->high_water);

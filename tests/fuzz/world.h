@@ -396,13 +396,12 @@ static void world_parse_once(void)
 
 static void world_sizes(__u32 half_open, __u32 connections, __u32 bucket_count)
 {
-	fwd_buckets = bucket_count;
-	fwd_half_open = half_open;
-	fwd_connections = connections;
-	fwd_tag = fwd_cell_tag(FWD_RECORDS(connections, half_open));
-	NATIVE_MAP(&conns)->spec.max_entries = FWD_RECORDS(connections, half_open);
-	NATIVE_MAP(&slots)->spec.max_entries = FWD_RECORDS(connections, half_open);
-	NATIVE_QUEUE(&free_slots)->spec.max_entries = FWD_RECORDS(connections, half_open);
+	const __u32 records = connections + 2 * half_open;
+
+	fwd_sizes = (struct fwd_sizes){connections, half_open, records, bucket_count, fwd_cell_tag(records)};
+	NATIVE_MAP(&conns)->spec.max_entries = records;
+	NATIVE_MAP(&slots)->spec.max_entries = records;
+	NATIVE_QUEUE(&free_slots)->spec.max_entries = records;
 	NATIVE_MAP(&buckets)->spec.max_entries = bucket_count;
 	NATIVE_MAP(&ring)->spec.max_entries = half_open;
 	NATIVE_MAP(&datagrams)->spec.max_entries = 4;
@@ -413,7 +412,7 @@ static void world_start(const struct script_setup *setup)
 	struct fwd_config *c;
 
 	world_parse_once();
-	/* Often fewer buckets than there should be, so that some are full. */
+	/* Often fewer buckets than there should be, so that some are full; and less rest, so that the execution is short. */
 	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7), 5 - (setup->connections >> 3 & 3));
 	world.ns = 1000 * FWD_NSEC;
 	world.random = setup->ports * 2 + 1;

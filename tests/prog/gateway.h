@@ -152,15 +152,24 @@ static inline void devices_make(void)
 		gw.ifindex[i] = ifindex_of(devices[i].name);
 }
 
+static inline struct fwd_sizes gateway_sizes(void)
+{
+	struct fwd_sizes sizes = fwd_sizes_of(gw.connections, gw.half_open);
+
+	if (gw.buckets)
+		sizes.buckets = gw.buckets;
+	return sizes;
+}
+
 /* Places for connections in all. */
 static inline __u32 gateway_records(void)
 {
-	return FWD_RECORDS(gw.connections, gw.half_open);
+	return gateway_sizes().records;
 }
 
 static inline __u32 gateway_buckets(void)
 {
-	return gw.buckets ? gw.buckets : FWD_BUCKETS(gw.connections, gw.half_open);
+	return gateway_sizes().buckets;
 }
 
 static inline void object_size(struct fwd_tc *o)
@@ -198,10 +207,7 @@ static inline struct fwd_tc *object_load(enum fwd_link link, const char *program
 	cr_assert(o);
 	o->rodata->fwd_link = link;
 	o->rodata->fwd_device_index = link;
-	o->rodata->fwd_half_open = gw.half_open;
-	o->rodata->fwd_connections = gw.connections;
-	o->rodata->fwd_buckets = gateway_buckets();
-	o->rodata->fwd_tag = fwd_cell_tag(gateway_records());
+	o->rodata->fwd_sizes = gateway_sizes();
 	object_size(o);
 	if (gw.maps)
 		object_share(o->obj, gw.maps->obj);
@@ -226,10 +232,7 @@ static inline struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 	cr_assert(o);
 	o->rodata->fwd_link = devices[dev].link;
 	o->rodata->fwd_device_index = devices[dev].link;
-	o->rodata->fwd_half_open = gw.half_open;
-	o->rodata->fwd_connections = gw.connections;
-	o->rodata->fwd_buckets = gateway_buckets();
-	o->rodata->fwd_tag = fwd_cell_tag(gateway_records());
+	o->rodata->fwd_sizes = gateway_sizes();
 	o->rodata->fwd_mode = mode;
 	o->rodata->fwd_ifindex = gw.ifindex[dev];
 	memcpy((void *)o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));

@@ -108,7 +108,7 @@ static struct cost load_tc(const char *name, enum fwd_link link)
 
 	cr_assert(o);
 	o->rodata->fwd_link = link;
-	o->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN));
+	o->rodata->fwd_sizes = fwd_sizes_of(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN);
 	cost = cost_of(o->obj, name);
 	fwd_tc__destroy(o);
 	return cost;
@@ -120,7 +120,7 @@ static struct cost load_xdp(const char *name, enum fwd_mode mode)
 	struct cost cost;
 
 	cr_assert(o);
-	o->rodata->fwd_tag = fwd_cell_tag(FWD_RECORDS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN));
+	o->rodata->fwd_sizes = fwd_sizes_of(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN);
 	o->rodata->fwd_mode = mode;
 	cost = cost_of(o->obj, name);
 	fwd_xdp__destroy(o);
