@@ -129,19 +129,30 @@ topo_wait() {
 	done
 }
 
+# topo_host HOST: a new one, without any cable.
 topo_host() {
-	local host=$1
-	ip netns add "$TOPO_PREFIX-$host"
-	# No wait for duplicate addresses: there are none.
-	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
-		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0
-	topo_ip "$host" <<<"link set lo up"
+	ip netns add "$TOPO_PREFIX-$1"
+	topo_settings "$1"
+	topo_ip "$1" <<<"link set lo up"
 }
 
-# topo_link HOST DEV HOST DEV: a cable.
+# topo_settings HOST [SETTING...]. No wait for duplicate addresses: there are none.
+topo_settings() {
+	local host=$1
+	shift
+	topo_in "$host" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0 "$@"
+}
+
+# As `ip -batch` takes it: a cable HOST DEV HOST DEV.
+topo_cable() {
+	echo "link add $2 netns $TOPO_PREFIX-$1 type veth peer name $4 netns $TOPO_PREFIX-$3"
+}
+
+# topo_link HOST DEV HOST DEV: a cable whose ends are up.
 topo_link() {
 	local side
-	topo_ip "$1" <<<"link add $2 type veth peer name $4 netns $TOPO_PREFIX-$3"
+	topo_cable "$@" | ip -batch -
 	for side in "$1 $2" "$3 $4"; do
 		# shellcheck disable=SC2086
 		set -- $side
@@ -169,9 +180,7 @@ topo_default_route() {
 	END
 }
 
-topo_forwarding() {
-	topo_in "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-}
+TOPO_FORWARDING='net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1'
 
 # topo_wireguard HOST: wg0. By the kernel's module where it is; else by wireguard-go, one process for
 # each device. Those share one folder of control sockets, named by device: so the device is made under a
@@ -275,54 +284,122 @@ topo_filter() {
 	END
 }
 
+topo_make_cables() {
+	topo_cable client eth0 internet c0
+	topo_cable gateway eth0 internet g0
+	topo_cable router wan internet h0
+	topo_cable home enp3s0 router lan
+	! topo_option client2 || topo_cable client2 eth0 internet d0
+	! topo_option lan || topo_cable gateway eth1 lan eth0
+}
+
+# topo_device DEV ADDRESS...: for `ip -batch`, like all that follows.
+topo_device() {
+	local address dev=$1
+	shift
+	for address; do
+		case $address in
+		*:*) echo "addr add $address dev $dev nodad" ;;
+		*) echo "addr add $address dev $dev" ;;
+		esac
+	done
+	echo "link set $dev up"
+}
+
+# topo_routes GATEWAY...
+topo_routes() {
+	printf 'route add default via %s\n' "$@"
+}
+
+topo_make_internet() {
+	topo_device lo
+	topo_device c0 54.147.66.1/24 2001:db8:54::1/64
+	topo_device g0 93.184.216.1/24 2001:db8:93::1/64
+	topo_device h0 203.0.113.1/24
+	! topo_option client2 || topo_device d0 198.51.100.1/24 2001:db8:198::1/64
+}
+
+topo_make_client() {
+	topo_device lo
+	topo_device eth0 $CLIENT/24 $CLIENT6/64
+	topo_routes 54.147.66.1 2001:db8:54::1
+}
+
+topo_make_client2() {
+	topo_device lo
+	topo_device eth0 $CLIENT2/24 $CLIENT2_6/64
+	topo_routes 198.51.100.1 2001:db8:198::1
+}
+
+topo_make_gateway() {
+	topo_device lo
+	topo_device eth0 $GATEWAY/24 $GATEWAY6/64
+	topo_routes 93.184.216.1 2001:db8:93::1
+	! topo_option lan || topo_device eth1 10.99.0.1/24 fd10:99::1/64
+}
+
+# It has one public address, and home none.
+topo_make_router() {
+	topo_device lo
+	topo_device wan 203.0.113.7/24
+	topo_device lan 192.168.178.1/24
+	topo_routes 203.0.113.1
+}
+
+topo_make_home() {
+	topo_device lo
+	topo_device enp3s0 192.168.178.20/24
+	topo_routes 192.168.178.1
+}
+
+topo_make_lan() {
+	topo_device lo
+	topo_device eth0 $LAN/24 $LAN6/64
+	topo_routes 10.99.0.1 fd10:99::1
+}
+
+# Without offloads.
+topo_make_plain() {
+	local dev
+	topo_offload client eth0 off
+	topo_offload gateway eth0 off
+	topo_offload router wan off
+	topo_offload router lan off
+	topo_offload home enp3s0 off
+	for dev in c0 g0 h0; do topo_offload internet $dev off; done
+	if topo_option client2; then
+		topo_offload client2 eth0 off
+		topo_offload internet d0 off
+	fi
+	if topo_option lan; then
+		topo_offload gateway eth1 off
+		topo_offload lan eth0 off
+	fi
+}
+
 # All steps. Any that fails ends it.
 topo_make() {
-	local host
+	local host hosts=(internet client gateway router home)
+	! topo_option client2 || hosts+=(client2)
+	! topo_option lan || hosts+=(lan)
 	mkdir -p "$TOPO_DIR/bpf"
 	chmod 700 "$TOPO_DIR"
 	mount -t bpf bpf "$TOPO_DIR/bpf"
 
-	for host in internet client gateway router home; do
-		topo_host $host
+	# In few processes, for making one is what a topology costs.
+	printf "netns add $TOPO_PREFIX-%s\n" "${hosts[@]}" | ip -batch -
+	topo_make_cables | ip -batch -
+	for host in "${hosts[@]}"; do
+		case $host in
+		# shellcheck disable=SC2086
+		internet | gateway) topo_settings "$host" $TOPO_FORWARDING ;;
+		router) topo_settings router net.ipv4.ip_forward=1 ;;
+		*) topo_settings "$host" ;;
+		esac
+		"topo_make_$host" | topo_ip "$host"
 	done
-	topo_forwarding internet
-	topo_link client eth0 internet c0
-	topo_address client eth0 $CLIENT/24 $CLIENT6/64
-	topo_address internet c0 54.147.66.1/24 2001:db8:54::1/64
-	topo_default_route client 54.147.66.1 2001:db8:54::1
-
-	topo_link gateway eth0 internet g0
-	topo_address gateway eth0 $GATEWAY/24 $GATEWAY6/64
-	topo_address internet g0 93.184.216.1/24 2001:db8:93::1/64
-	topo_default_route gateway 93.184.216.1 2001:db8:93::1
-	topo_forwarding gateway
-
-	# The home router has one public address, and home none.
-	topo_link router wan internet h0
-	topo_in internet ip addr add 203.0.113.1/24 dev h0
-	topo_in router ip addr add 203.0.113.7/24 dev wan
-	topo_default_route router 203.0.113.1
-	topo_link home enp3s0 router lan
-	topo_in router ip addr add 192.168.178.1/24 dev lan
-	topo_in home ip addr add 192.168.178.20/24 dev enp3s0
-	topo_default_route home 192.168.178.1
-	topo_in router sysctl -qw net.ipv4.ip_forward=1
 	topo_in router iptables -t nat -A POSTROUTING -o wan -j MASQUERADE
-
-	if topo_option client2; then
-		topo_host client2
-		topo_link client2 eth0 internet d0
-		topo_address client2 eth0 $CLIENT2/24 $CLIENT2_6/64
-		topo_address internet d0 198.51.100.1/24 2001:db8:198::1/64
-		topo_default_route client2 198.51.100.1 2001:db8:198::1
-	fi
-	if topo_option lan; then
-		topo_host lan
-		topo_link gateway eth1 lan eth0
-		topo_address gateway eth1 10.99.0.1/24 fd10:99::1/64
-		topo_address lan eth0 $LAN/24 $LAN6/64
-		topo_default_route lan 10.99.0.1 fd10:99::1
-	fi
+	! topo_option offload=off || topo_make_plain
 
 	topo_tunnel
 	topo_firewall
@@ -347,8 +424,8 @@ topo_down() {
 	local namespace
 	topo_kill "$TOPO_DIR/pids"
 	for namespace in /run/netns/"$TOPO_PREFIX"-*; do
-		[ -e "$namespace" ] && ip netns del "${namespace##*/}"
-	done
+		[ -e "$namespace" ] && echo "netns del ${namespace##*/}"
+	done | ip -force -batch -
 	while mountpoint -q "$TOPO_DIR/bpf" 2>/dev/null; do
 		umount "$TOPO_DIR/bpf" || break
 	done

@@ -16,7 +16,7 @@ new UDP caller `udp ADDR PORT`. UDP is answered with "ADDR PORT " and the datagr
 All other commands are callers. They exit 0 if everything they asked for came, and was right.
 """
 import argparse
-import asyncio
+import contextlib
 import errno
 import hashlib
 import os
@@ -26,6 +26,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 
 
@@ -48,7 +49,9 @@ def sha256(content):
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: threads may speak at once.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def fail(*words):
@@ -59,65 +62,67 @@ def fail(*words):
 # ---- the far side ----
 
 
-async def served(reader, writer):
-    caller = writer.get_extra_info("peername")
+def answer(sock, words, lines):
+    if words[0] == "WHO":
+        caller = sock.getpeername()
+        sock.sendall(f"{caller[0]} {caller[1]}\n".encode())
+    elif words[0] == "ECHO":
+        while block := lines.read1(65536):
+            sock.sendall(block)
+    elif words[0] == "PUT":
+        sha = hashlib.sha256()
+        while block := lines.read1(1 << 18):
+            sha.update(block)
+        sock.sendall(sha.hexdigest().encode() + b"\n")
+    elif words[0] in ("GET", "HALF"):
+        if words[0] == "HALF":
+            sock.sendall(sha256(lines.read()).encode() + b"\n")
+        sock.sendall(data(int(words[1]), int(words[2])))
+
+
+def served(sock, caller):
     say("tcp", caller[0], caller[1])
     try:
-        words = (await reader.readline()).decode().split()
-        if not words:
-            return
-        if words[0] == "WHO":
-            writer.write(f"{caller[0]} {caller[1]}\n".encode())
-        elif words[0] == "ECHO":
-            while block := await reader.read(65536):
-                writer.write(block)
-                await writer.drain()
-        elif words[0] == "PUT":
-            sha = hashlib.sha256()
-            while block := await reader.read(1 << 18):
-                sha.update(block)
-            writer.write(sha.hexdigest().encode() + b"\n")
-        elif words[0] in ("GET", "HALF"):
-            if words[0] == "HALF":
-                writer.write(sha256(await reader.read(-1)).encode() + b"\n")
-            content = memoryview(data(int(words[1]), int(words[2])))
-            for start in range(0, len(content), 1 << 18):
-                writer.write(content[start : start + (1 << 18)])
-                await writer.drain()
-        await writer.drain()
+        with sock, sock.makefile("rb") as lines:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if words := lines.readline().decode().split():
+                answer(sock, words, lines)
     except OSError as error:
         say("tcp-error", caller[0], caller[1], error.strerror or error)
     finally:
-        writer.close()
         say("tcp-end", caller[0], caller[1])
 
 
-class UdpServer(asyncio.DatagramProtocol):
-    def __init__(self):
-        self.callers = set()
+def accept_all(listener):
+    while True:
+        in_background(served, *listener.accept())
 
-    def connection_made(self, transport):
-        self.transport = transport
 
-    def datagram_received(self, content, caller):
-        if caller not in self.callers:
-            self.callers.add(caller)
+def answer_all(sock):
+    callers = set()
+    while True:
+        content, caller = sock.recvfrom(65536)
+        if caller not in callers:
+            callers.add(caller)
             say("udp", caller[0], caller[1])
-        self.transport.sendto(f"{caller[0]} {caller[1]} ".encode() + content, caller)
+        with contextlib.suppress(OSError):
+            sock.sendto(f"{caller[0]} {caller[1]} ".encode() + content, caller)
 
 
-async def serve_async(args):
-    loop = asyncio.get_running_loop()
-    for host, port in map(endpoint, args.tcp):
-        await asyncio.start_server(served, host, port, backlog=4096)
-    for where in map(endpoint, args.udp):
-        await loop.create_datagram_endpoint(UdpServer, local_addr=where)
-    say("ready")
-    await asyncio.Event().wait()
+def in_background(run, *args):
+    threading.Thread(target=run, args=args, daemon=True).start()
 
 
+# Threads, since asyncio takes longer to import than most tests need this for.
 def serve(args):
-    asyncio.run(serve_async(args))
+    for where in map(endpoint, args.tcp):
+        in_background(accept_all, socket.create_server(where, family=family(where[0]), backlog=4096))
+    for where in map(endpoint, args.udp):
+        sock = socket.socket(family(where[0]), socket.SOCK_DGRAM)
+        sock.bind(where)
+        in_background(answer_all, sock)
+    say("ready")
+    threading.Event().wait()
 
 
 # ---- callers ----
