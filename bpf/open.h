@@ -74,7 +74,7 @@ static __always_inline void open_count(const struct fwd_open *open, enum fwd_rea
 	if (!c)
 		return;
 	if (reason != FWD_FORWARDED) {
-		c->failed++;
+		c->failed += reason != FWD_RACE;
 		return;
 	}
 	c->created++;

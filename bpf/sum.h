@@ -10,24 +10,30 @@
 #define SUM_CHUNK      64
 #define SUM_PACKET_MAX 1536 /* bytes in one go: an error has 1280 at most (RFC 4443 2.4 c) */
 
+/* The sum of up to SUM_CHUNK bytes at off, from `sum` on. Apart from the loop, which the verifier goes through turn by
+ * turn. */
+__noinline __u32 sum_chunk(fwd_ctx *ctx, __u32 off, __u32 size, __u32 sum)
+{
+	__u8 chunk[SUM_CHUNK] = {};
+
+	/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
+	barrier_var(size);
+	if (size > SUM_CHUNK)
+		return sum;
+	if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
+		return sum;
+	return bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
+}
+
 /* The sum of len bytes at off, from `sum` on. Of more than SUM_PACKET_MAX only those. */
 __noinline __u32 sum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
 {
 	int turn;
 
-	for (turn = 0; turn < SUM_PACKET_MAX / SUM_CHUNK; turn++) {
-		__u8 chunk[SUM_CHUNK] = {};
+	for (turn = 0; len && turn < SUM_PACKET_MAX / SUM_CHUNK; turn++) {
 		__u32 size = len < SUM_CHUNK ? len : SUM_CHUNK;
 
-		if (!size)
-			break;
-		/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
-		barrier_var(size);
-		if (size > SUM_CHUNK)
-			break;
-		if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
-			break;
-		sum = bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
+		sum = sum_chunk(ctx, off, size, sum);
 		off += size;
 		len -= size;
 	}

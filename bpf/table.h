@@ -199,25 +199,33 @@ __noinline __u32 bucket_moved(__u32 index, int change)
 }
 
 /*
- * Is there another entry of the tuple that my claim is for? Of two claims the one further in front goes on: it takes the
- * other's away, so that this can't become an entry any more, however far its owner is. In front of mine are the
- * cells below `mine_at`.
+ * Is cell i of the bucket another entry of the tuple that my claim is for? Of two claims the one further in front goes on:
+ * it takes the other's away, so that this can't become an entry any more, however far its owner is. In front of mine
+ * are the cells below `mine_at`.
  */
-__noinline int bucket_rival(__u32 index, __u32 mine, int mine_at, const struct fwd_tuple *tuple)
+__noinline int cell_is_rival(__u32 index, __u32 i, __u32 mine, int mine_at, const struct fwd_tuple *tuple)
 {
 	struct fwd_bucket *bucket = bucket_at(index);
-	int i;
+	__u32 cell;
 
-	for (i = 0; bucket && i < FWD_BUCKET_CELLS; i++) {
-		__u32 cell = READ_ONCE(bucket->cell[i]);
+	if (!bucket || i >= FWD_BUCKET_CELLS)
+		return 0;
+	cell = READ_ONCE(bucket->cell[i]);
+	if (cell == mine || !cell_fits(cell, mine) || !entry_is(cell_entry(cell), tuple))
+		return 0;
+	return !(cell & FWD_CELL_CLAIM) || (int)i < mine_at ||
+	       __sync_val_compare_and_swap(&bucket->cell[i], cell, 0) == (cell & ~FWD_CELL_CLAIM);
+}
 
-		if (cell == mine || !cell_fits(cell, mine) || !entry_is(cell_entry(cell), tuple))
-			continue;
-		if (!(cell & FWD_CELL_CLAIM) || i < mine_at ||
-		    __sync_val_compare_and_swap(&bucket->cell[i], cell, 0) == (cell & ~FWD_CELL_CLAIM))
-			return 1;
-	}
-	return 0;
+static __always_inline bool bucket_rival(__u32 index, __u32 mine, int mine_at, const struct fwd_tuple *tuple)
+{
+	const struct fwd_bucket *bucket = bucket_at(index);
+	__u32 i;
+
+	for (i = 0; bucket && i < FWD_BUCKET_CELLS; i++)
+		if (cell_fits(READ_ONCE(bucket->cell[i]), mine) && cell_is_rival(index, i, mine, mine_at, tuple))
+			return true;
+	return false;
 }
 
 /* Before all cells of a bucket, or behind them. */

@@ -109,6 +109,7 @@ __noinline int way_follow(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_co
 	back = &conn->flow[FWD_DIR_REPLY].way;
 	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || back->ifindex == ifindex)
 		return 0;
+	/* With the request's ports and TOS: an `ip rule` that looks at those of answers isn't seen here. */
 	to = translation_of(conn, FWD_DIR_REPLY);
 	if (!fib_found(fib_lookup_by(ctx, &fib, pkt, to.saddr, to.daddr, ifindex)) || fib.ifindex != ifindex)
 		return 0;
@@ -137,7 +138,7 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	struct fwd_device *device;
 	enum fwd_reason reason;
 	struct fwd_way *way;
-	bool has_neighbour;
+	bool has_neighbour, resolved;
 	long ret;
 
 	if (!pkt || !conn)
@@ -162,8 +163,10 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	way->mtu = device_mtu(ctx, fib.ifindex);
 	if (device->link == FWD_LINK_ETHERNET)
 		next_hop_set(pkt, &fib, has_neighbour);
-	/* 0 can come up as a time, too; then this is done once more. */
-	way->refreshed = has_neighbour || device->link == FWD_LINK_IP ? pkt->now : 0;
+	/* 0 can come up as a time, too; then this is done once more. So it is when a request has just called the answers to
+	 * another device. */
+	resolved = has_neighbour || device->link == FWD_LINK_IP;
+	way->refreshed = resolved && READ_ONCE(way->ifindex) == fib.ifindex ? pkt->now : 0;
 	return FWD_FORWARDED;
 }
 

@@ -152,7 +152,7 @@ topo_cable() {
 # topo_link HOST DEV HOST DEV: a cable whose ends are up.
 topo_link() {
 	local side
-	topo_cable "$@" | ip -batch -
+	topo_cable "$@" | topo_ip "$1"
 	for side in "$1 $2" "$3 $4"; do
 		# shellcheck disable=SC2086
 		set -- $side
@@ -388,7 +388,7 @@ topo_make() {
 
 	# In few processes, for making one is what a topology costs.
 	printf "netns add $TOPO_PREFIX-%s\n" "${hosts[@]}" | ip -batch -
-	topo_make_cables | ip -batch -
+	# Before there are devices, which take their settings from them.
 	for host in "${hosts[@]}"; do
 		case $host in
 		# shellcheck disable=SC2086
@@ -396,6 +396,10 @@ topo_make() {
 		router) topo_settings router net.ipv4.ip_forward=1 ;;
 		*) topo_settings "$host" ;;
 		esac
+	done
+	# Made there, since kernels before 6.15 want a device's first name to be free where they are asked.
+	topo_make_cables | topo_ip internet
+	for host in "${hosts[@]}"; do
 		"topo_make_$host" | topo_ip "$host"
 	done
 	topo_in router iptables -t nat -A POSTROUTING -o wan -j MASQUERADE

@@ -95,7 +95,11 @@ def served(sock, caller):
 
 def accept_all(listener):
     while True:
-        in_background(served, *listener.accept())
+        try:
+            in_background(served, *listener.accept())
+        except (OSError, RuntimeError) as error:  # no more descriptors, no more threads
+            say("tcp-error", error)
+            time.sleep(0.1)
 
 
 def answer_all(sock):
