@@ -53,7 +53,7 @@ test_story() {
 		and .state == "TIME_WAIT" and .expires_s <= 120 and .expires_s > 100 and .idle_s < 10
 		and .packets_in >= 4 and .packets_out >= 3)' conn list
 	json '.connections.active == 2 and .connections.created == 2 and .connections.failed == 0
-		and ([.devices[] | select(.mode == "tc") | .name] | sort) == ["eth0", "wg0"]
+		and ([.devices[] | select(.mode == "tc" or .mode == "'"${FWDCTL_MODE:-tc}"'") | .name] | sort) == ["eth0", "wg0"]
 		and all(.devices[]; .packets > 0) and (.drops | add // 0) == 0' stats
 }
 
