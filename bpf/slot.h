@@ -63,8 +63,8 @@ static __always_inline bool slot_fresh(struct fwd_sweeper *s, __u32 *index)
 }
 
 /*
- * Takes a slot. Returns its index, or -ENOSPC. While not so many are at rest as there is room for, fresh ones are taken, and of those
- * at rest the one that rests longest.
+ * Takes a slot. Returns its index, or -ENOSPC. While fewer are at rest than there is room for, fresh ones are taken, then of
+ * those at rest the one that rests longest.
  */
 __noinline int slot_take(void)
 {
