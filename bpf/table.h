@@ -198,6 +198,14 @@ __noinline __u32 bucket_moved(__u32 index, int change)
 	return bucket ? __sync_fetch_and_add(&bucket->moved, change) : 0;
 }
 
+/* Is some of the bucket's in another one? */
+static __always_inline bool bucket_has_moved(__u32 index)
+{
+	const struct fwd_bucket *bucket = bucket_at(index);
+
+	return bucket && READ_ONCE(bucket->moved);
+}
+
 /*
  * Is cell i of the bucket another entry of the tuple that my claim is for? Of two claims the one further in front goes on:
  * it takes the other's away, so that this can't become an entry any more, however far its owner is. In front of mine
@@ -211,7 +219,7 @@ __noinline int cell_is_rival(__u32 index, __u32 i, __u32 mine, int mine_at, cons
 	if (!bucket || i >= FWD_BUCKET_CELLS)
 		return 0;
 	cell = READ_ONCE(bucket->cell[i]);
-	if (cell == mine || !cell_fits(cell, mine) || !entry_is(cell_entry(cell), tuple))
+	if (cell == mine || !entry_is(cell_entry(cell), tuple))
 		return 0;
 	return !(cell & FWD_CELL_CLAIM) || (int)i < mine_at ||
 	       __sync_val_compare_and_swap(&bucket->cell[i], cell, 0) == (cell & ~FWD_CELL_CLAIM);
@@ -237,7 +245,7 @@ static __always_inline bool table_rival(__u64 hash, __u32 claim, int at, bool in
 					const struct fwd_tuple *tuple)
 {
 	return bucket_rival(bucket_first(hash), claim, in_second ? TABLE_BEHIND : at, tuple) ||
-	       (bucket_moved(bucket_first(hash), 0) &&
+	       (bucket_has_moved(bucket_first(hash)) &&
 		bucket_rival(bucket_second(hash), claim, in_second ? at : TABLE_BEFORE, tuple));
 }
 

@@ -149,35 +149,59 @@ topo_cable() {
 	echo "link add $2 netns $TOPO_PREFIX-$1 type veth peer name $4 netns $TOPO_PREFIX-$3"
 }
 
+# topo_cable_plain HOST DEV HOST DEV: no offloads at its ends any more.
+topo_cable_plain() {
+	topo_offload "$1" "$2" off
+	topo_offload "$3" "$4" off
+}
+
 # topo_link HOST DEV HOST DEV: a cable whose ends are up.
 topo_link() {
-	local side
 	topo_cable "$@" | topo_ip "$1"
-	for side in "$1 $2" "$3 $4"; do
-		# shellcheck disable=SC2086
-		set -- $side
-		topo_option offload=off && topo_offload "$1" "$2" off
-		topo_ip "$1" <<<"link set $2 up"
-	done
+	! topo_option offload=off || topo_cable_plain "$@"
+	topo_ip "$1" <<<"link set $2 up"
+	topo_ip "$3" <<<"link set $4 up"
 }
 
 topo_offload() {
 	topo_in "$1" ethtool -K "$2" tx "$3" rx "$3" gro "$3" gso "$3" tso "$3" >/dev/null 2>&1 || true
 }
 
-# topo_address HOST DEV V4/LEN V6/LEN
-topo_address() {
-	topo_ip "$1" <<-END
-		addr add $3 dev $2
-		addr add $4 dev $2 nodad
-	END
+# topo_addresses DEV ADDRESS/LEN...: for `ip -batch`, like the next two.
+topo_addresses() {
+	local address dev=$1
+	shift
+	for address; do
+		case $address in
+		*:*) echo "addr add $address dev $dev nodad" ;;
+		*) echo "addr add $address dev $dev" ;;
+		esac
+	done
 }
 
+# topo_device DEV ADDRESS/LEN...
+topo_device() {
+	topo_addresses "$@"
+	echo "link set $1 up"
+}
+
+# topo_routes GATEWAY...
+topo_routes() {
+	printf 'route add default via %s\n' "$@"
+}
+
+# topo_address HOST DEV ADDRESS/LEN...
+topo_address() {
+	local host=$1
+	shift
+	topo_addresses "$@" | topo_ip "$host"
+}
+
+# topo_default_route HOST GATEWAY...
 topo_default_route() {
-	topo_ip "$1" <<-END
-		route add default via $2
-		${3:+route add default via $3}
-	END
+	local host=$1
+	shift
+	topo_routes "$@" | topo_ip "$host"
 }
 
 TOPO_FORWARDING='net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1'
@@ -284,31 +308,22 @@ topo_filter() {
 	END
 }
 
-topo_make_cables() {
-	topo_cable client eth0 internet c0
-	topo_cable gateway eth0 internet g0
-	topo_cable router wan internet h0
-	topo_cable home enp3s0 router lan
-	! topo_option client2 || topo_cable client2 eth0 internet d0
-	! topo_option lan || topo_cable gateway eth1 lan eth0
+# A line for each: HOST DEV HOST DEV.
+topo_cables() {
+	echo client eth0 internet c0
+	echo gateway eth0 internet g0
+	echo router wan internet h0
+	echo home enp3s0 router lan
+	! topo_option client2 || echo client2 eth0 internet d0
+	! topo_option lan || echo gateway eth1 lan eth0
 }
 
-# topo_device DEV ADDRESS...: for `ip -batch`, like all that follows.
-topo_device() {
-	local address dev=$1
-	shift
-	for address; do
-		case $address in
-		*:*) echo "addr add $address dev $dev nodad" ;;
-		*) echo "addr add $address dev $dev" ;;
-		esac
-	done
-	echo "link set $dev up"
-}
-
-# topo_routes GATEWAY...
-topo_routes() {
-	printf 'route add default via %s\n' "$@"
+# each_cable FUNCTION: calls it with the words of each line.
+each_cable() {
+	local cable
+	while read -ra cable; do
+		"$1" "${cable[@]}"
+	done < <(topo_cables)
 }
 
 topo_make_internet() {
@@ -358,25 +373,6 @@ topo_make_lan() {
 	topo_routes 10.99.0.1 fd10:99::1
 }
 
-# Without offloads.
-topo_make_plain() {
-	local dev
-	topo_offload client eth0 off
-	topo_offload gateway eth0 off
-	topo_offload router wan off
-	topo_offload router lan off
-	topo_offload home enp3s0 off
-	for dev in c0 g0 h0; do topo_offload internet $dev off; done
-	if topo_option client2; then
-		topo_offload client2 eth0 off
-		topo_offload internet d0 off
-	fi
-	if topo_option lan; then
-		topo_offload gateway eth1 off
-		topo_offload lan eth0 off
-	fi
-}
-
 # All steps. Any that fails ends it.
 topo_make() {
 	local host hosts=(internet client gateway router home)
@@ -398,12 +394,12 @@ topo_make() {
 		esac
 	done
 	# Made there, since kernels before 6.15 want a device's first name to be free where they are asked.
-	topo_make_cables | topo_ip internet
+	each_cable topo_cable | topo_ip internet
 	for host in "${hosts[@]}"; do
 		"topo_make_$host" | topo_ip "$host"
 	done
 	topo_in router iptables -t nat -A POSTROUTING -o wan -j MASQUERADE
-	! topo_option offload=off || topo_make_plain
+	! topo_option offload=off || each_cable topo_cable_plain
 
 	topo_tunnel
 	topo_firewall

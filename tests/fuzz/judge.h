@@ -153,11 +153,6 @@ static bool place_lives(__u32 index)
 	return slot_lives(slot_at(index)->use);
 }
 
-static __u32 places(void)
-{
-	return fwd_sizes.records;
-}
-
 /* One direction: the index leads to it, and the other turns its packets back. */
 static void judge_entry(__u32 entry)
 {
@@ -219,7 +214,7 @@ static void judge_slots(__u32 live)
 	const struct fwd_sweeper *s = sweeper_get();
 	__u32 confirmed = 0;
 
-	for (__u32 i = 0; i < places(); i++) {
+	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		if (slot_state(slot_at(i)->use) == FWD_SLOT_TAKEN)
 			fail("place %u is taken, and nobody at work", i);
 		confirmed += slot_state(slot_at(i)->use) == FWD_SLOT_CONFIRMED;
@@ -228,7 +223,7 @@ static void judge_slots(__u32 live)
 		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
 	if (confirmed > fwd_sizes.connections || live - confirmed > fwd_sizes.half_open)
 		fail("%u are confirmed, %u are not", confirmed, live - confirmed);
-	if (live != s->used || s->high_water > places())
+	if (live != s->used || s->high_water > fwd_sizes.records)
 		fail("%u places in use, %u counted, high water %u", live, s->used, s->high_water);
 }
 
@@ -238,7 +233,7 @@ static __u32 judge_table(void)
 	const struct fwd_counters *c = counters_get();
 	__u32 live = 0, of_rule[RULES] = {};
 
-	for (__u32 i = 0; i < places(); i++) {
+	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *flow = &conn_at(i)->flow[FWD_DIR_FORWARD];
 
 		if (!place_lives(i))
@@ -274,7 +269,7 @@ static struct ends ends_count(void)
 	const struct fwd_counters *c = counters_get();
 	struct ends e = {.ended = c->ended, .evicted = c->evicted};
 
-	for (__u32 i = 0; i < places(); i++)
+	for (__u32 i = 0; i < fwd_sizes.records; i++)
 		e.confirmed += place_lives(i) &&
 			       conn_at(i)->flow[FWD_DIR_FORWARD].track & FWD_TRACK_CONFIRMED;
 	return e;
@@ -295,7 +290,7 @@ static void judge_swept(void)
 {
 	__u32 now = clock_now();
 
-	for (__u32 i = 0; i < places(); i++) {
+	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *forward = &conn_at(i)->flow[FWD_DIR_FORWARD];
 		__u32 quiet = now - forward->last_seen;
 		__u32 twin_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
