@@ -10,7 +10,9 @@
 #ifndef FWD_EXPRESS_H
 #define FWD_EXPRESS_H
 
+#include "admit.h"
 #include "conntrack.h"
+#include "rule.h"
 #include "translate.h"
 #include "verdict.h"
 #include "way.h"
@@ -46,10 +48,24 @@ static __always_inline bool express_sum_is_there(fwd_ctx *ctx, const struct fwd_
 	return check && *check != (__u16)~csum_fold(pseudo);
 }
 
-static __always_inline bool express_takes(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+/* Is there anything for XDP to do with the packet? Opening a connection is tc's, and so is nearly all of refusing to. */
+static __always_inline bool express_concerns(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
-	return !pkt->is_error && pkt->fragment.part == FWD_PART_WHOLE && pkt->ttl > 1 &&
-	       !(pkt->tcp_flags & FWD_TCP_SYN) && express_sum_is_there(ctx, pkt);
+	if (pkt->is_error || pkt->fragment.part != FWD_PART_WHOLE || pkt->ttl <= 1)
+		return false;
+	return pkt->tcp_flags & FWD_TCP_SYN ? exhausted_is(FWD_EXHAUSTED_ANY, pkt->now)
+					    : express_sum_is_there(ctx, pkt);
+}
+
+/* A packet of no known connection, to a map that has no source port left: refused here, or who floods it would get
+ * twice of the CPU what others' packets take. All others are tc's. */
+static __always_inline enum fwd_reason express_refuse(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	__u32 rule = FWD_RULE_NONE;
+
+	if (!exhausted_is(FWD_EXHAUSTED_ANY, pkt->now) || rule_lookup(ctx, pkt, &rule) != FWD_FORWARDED)
+		return FWD_NOT_OURS;
+	return admit(ctx, pkt, rule) == FWD_NO_PORT ? FWD_NO_PORT : FWD_NOT_OURS;
 }
 
 /* Sends the packet the connection's way, as the hook's return value: if that is known, fresh, open to XDP and wide
@@ -79,11 +95,15 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 	struct fwd_conn *conn;
 	struct ethhdr *eth;
 
-	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_FORWARDED || !express_takes(ctx, pkt))
+	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_FORWARDED)
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
+	if (!express_concerns(ctx, pkt))
+		return FWD_NOT_OURS;
 	conn = conn_lookup(pkt);
-	if (!conn || flow_is_local(conn_flow(conn, pkt)))
+	if (!conn)
+		return express_refuse(ctx, pkt);
+	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN))
 		return FWD_NOT_OURS;
 	*action = express_send(ctx, pkt, conn);
 	if (*action == ctx_pass())

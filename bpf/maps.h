@@ -107,6 +107,16 @@ struct {
 	__type(value, struct fwd_rule_stats);
 } rule_stats SEC(".maps");
 
+/* At which tick the search for a source port last failed; see admit.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWD_RULES_MAX + 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} exhausted SEC(".maps");
+
+#define FWD_EXHAUSTED_ANY FWD_RULES_MAX /* of any map */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FWD_PORTS_MAX);

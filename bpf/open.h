@@ -5,6 +5,7 @@
 #ifndef FWD_OPEN_H
 #define FWD_OPEN_H
 
+#include "admit.h"
 #include "conntrack.h"
 #include "way.h"
 #include "mtu.h"
@@ -216,23 +217,14 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	enum fwd_reason reason;
 	__u16 shift, back_mtu;
 
-	if (!pkt || !open || !rule || rule->state != FWD_RULE_ACTIVE)
+	if (!pkt || !open || !rule)
 		return FWD_NOT_OURS;
-	if (!track_opens(pkt->tuple.proto, pkt->tcp_flags))
-		return FWD_NO_CONNECTION;
-	/* Any UDP packet could be a first one, also an answer to the gateway's own resolver, or WireGuard's.
-	 * The sockets know. */
-	if (pkt->tuple.proto == IPPROTO_UDP && port_is_sockets(ctx, &pkt->tuple))
-		return FWD_OWN_SOCKET;
-	if (!addr_is_unicast(&pkt->tuple.saddr))
-		return FWD_MARTIAN;
+	reason = admit(ctx, pkt, index);
+	if (reason != FWD_FORWARDED)
+		return reason;
 	open_plan(open, pkt);
 	forward = &open->conn.flow[FWD_DIR_FORWARD];
 	forward->rule = index;
-	if (port_is_exhausted(index, pkt->now)) {
-		open_count(open, FWD_NO_PORT);
-		return FWD_NO_PORT;
-	}
 	forward->rule_gen = rule->gen;
 	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
 	if (!port_pool_set(open, rule))
@@ -265,7 +257,7 @@ static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt 
 		return reason;
 	reason = open_enter(ctx, pkt);
 	if (reason == FWD_NO_PORT)
-		port_note_exhausted(index, pkt->now);
+		exhausted_note(index, pkt->now);
 	return reason;
 }
 

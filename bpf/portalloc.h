@@ -9,6 +9,7 @@
 #ifndef FWD_PORTALLOC_H
 #define FWD_PORTALLOC_H
 
+#include "admit.h"
 #include "conntrack.h"
 
 #define PORT_TRIES  32
@@ -42,56 +43,6 @@ static __always_inline struct fwd_open *open_get(void)
 	return bpf_map_lookup_elem(&open_scratch, &zero);
 }
 
-static __always_inline int port_is_tcp_sockets(fwd_ctx *ctx, struct bpf_sock_tuple *tuple,
-					       __u32 size)
-{
-	struct bpf_sock *sk = bpf_skc_lookup_tcp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
-	int taken;
-
-	if (!sk)
-		return 0;
-	taken = sk->state != BPF_TCP_LISTEN;
-	bpf_sk_release(sk);
-	return taken;
-}
-
-static __always_inline int port_is_udp_sockets(fwd_ctx *ctx, struct bpf_sock_tuple *tuple,
-					       __u32 size)
-{
-	struct bpf_sock *sk = bpf_sk_lookup_udp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
-
-	if (!sk)
-		return 0;
-	bpf_sk_release(sk);
-	return 1;
-}
-
-/*
- * Is there a socket of the gateway that the answers would be meant for? One that is connected to the
- * target from this very port, one that was until just now (TIME_WAIT), or a UDP socket bound to it.
- * A listening TCP socket isn't in the way: the target calls it from other ports, or by a SYN.
- */
-static __always_inline int port_is_sockets(fwd_ctx *ctx, const struct fwd_tuple *reply)
-{
-	__u32 size = addr_is_v4(&reply->saddr) ? sizeof(((struct bpf_sock_tuple *)0)->ipv4)
-					       : sizeof(((struct bpf_sock_tuple *)0)->ipv6);
-	struct bpf_sock_tuple tuple = {};
-
-	if (size == sizeof(tuple.ipv4)) {
-		tuple.ipv4.saddr = reply->saddr.w[3];
-		tuple.ipv4.daddr = reply->daddr.w[3];
-		tuple.ipv4.sport = reply->sport;
-		tuple.ipv4.dport = reply->dport;
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, &reply->saddr, sizeof(tuple.ipv6.saddr));
-		__builtin_memcpy(tuple.ipv6.daddr, &reply->daddr, sizeof(tuple.ipv6.daddr));
-		tuple.ipv6.sport = reply->sport;
-		tuple.ipv6.dport = reply->dport;
-	}
-	return reply->proto == IPPROTO_TCP ? port_is_tcp_sockets(ctx, &tuple, size)
-					   : port_is_udp_sockets(ctx, &tuple, size);
-}
-
 /* The addresses that connections of this map may come from; false: none is known yet. */
 static __always_inline bool port_pool_set(struct fwd_open *open, const struct fwd_rule *rule)
 {
@@ -103,33 +54,6 @@ static __always_inline bool port_pool_set(struct fwd_open *open, const struct fw
 	__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
 	open->pool_count = rule->snat_count;
 	return open->pool_count > 0;
-}
-
-/*
- * When the search for a port last failed, by map; each CPU's own, and each device's. Until the clock ticks
- * again (some 4 ms at most) new connections of that map are refused without a search, which would cost
- * fifty times what another packet does: whoever knows how to exhaust the ports must not get a CPU on top.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, FWD_RULES_MAX);
-	__type(key, __u32);
-	__type(value, __u32);
-} exhausted SEC(".maps");
-
-static __always_inline bool port_is_exhausted(__u32 rule, __u32 now)
-{
-	const __u32 *when = bpf_map_lookup_elem(&exhausted, &rule);
-
-	return when && *when && *when == now;
-}
-
-static __always_inline void port_note_exhausted(__u32 rule, __u32 now)
-{
-	__u32 *when = bpf_map_lookup_elem(&exhausted, &rule);
-
-	if (when)
-		*when = now;
 }
 
 static __always_inline __be16 port_random(void)

@@ -5,6 +5,7 @@
 #ifndef FWD_RULE_H
 #define FWD_RULE_H
 
+#include "fib.h"
 #include "maps.h"
 #include "parse.h"
 

@@ -24,6 +24,7 @@
 	X(RULES, "rules", FIXED)                 \
 	X(RULE_INDEX, "rule_index", FIXED)       \
 	X(RULE_STATS, "rule_stats", FIXED)       \
+	X(EXHAUSTED, "exhausted", FIXED)         \
 	X(DEVICES, "devices", FIXED)             \
 	X(DEVICE_STATS, "device_stats", FIXED)   \
 	X(XDP_DEVICES, "xdp_devices", FIXED)     \

@@ -3,6 +3,8 @@
  * What XDP takes by itself, and what it leaves to tc. That it does with a packet what tc does is shown by all
  * other tests of this layer, run with FWD_TEST_XDP=1.
  */
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include "check.h"
 
 #define PUBLIC  "93.184.216.34:8080"
@@ -199,6 +201,91 @@ Test(xdp, removed_map)
 	rule_give_up(1);
 	cr_expect(!takes(ETH0, UDP(IN)));
 	cr_expect(!conn_exists(IN, PROTO_UDP));
+}
+
+/* All source ports towards the target are one client's. */
+static void start_exhausted(void)
+{
+	static struct result r;
+	char way[80];
+
+	unsetenv("FWD_TEST_XDP");
+	gateway_start(16, 2 * 65536);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		rule_put(i, &rules[i]);
+	xdp_start(FWD_MODE_XDP);
+	for (int port = 1; port < 65536; port++) {
+		snprintf(way, sizeof(way), "54.200.0.1:%d > " PUBLIC, port);
+		run(ETH0, INGRESS, &UDP(way), &r);
+		run(ETH0, INGRESS, &TCP(way, SYN), &r);
+	}
+	cr_assert(counters_read().created == 2 * 65535);
+}
+
+static int socket_at(__u16 port)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)));
+	return fd;
+}
+
+#define RUNS 50
+
+static void is_refused(const struct packet *p)
+{
+	static struct result r;
+
+	run(ETH0, INGRESS, p, &r);
+	cr_assert(r.verdict == TC_ACT_SHOT);
+}
+
+/* How many of RUNS such packets XDP drops, each right after others were refused; the clock may tick between them. port: of
+ * a socket of the gateway meanwhile; 0: none. */
+static int drops(struct packet p, __u16 port)
+{
+	static struct result r;
+	int count = 0;
+
+	for (int i = 0; i < RUNS; i++) {
+		int fd = -1;
+
+		is_refused(&UDP(IN));
+		is_refused(&TCP(IN, SYN));
+		if (port)
+			fd = socket_at(port);
+		packet_build(&r.in, &p, devices[ETH0].mac, devices[ETH0].peer);
+		count += run_xdp(ETH0, &r) == TC_ACT_SHOT;
+		if (port)
+			close(fd);
+	}
+	return count;
+}
+
+/* What tc would refuse for want of a source port, XDP refuses; and nothing else. */
+Test(xdp_exhausted, is_refused, .init = start_exhausted, .fini = check_table_at_end, .timeout = 60)
+{
+	__u64 before[FWD_REASON_MAX], after[FWD_REASON_MAX];
+
+	reasons_read(before);
+	cr_expect(drops(UDP(IN), 0) > RUNS / 2);
+	cr_expect(drops(TCP(IN, SYN), 0) > RUNS / 2);
+	reasons_read(after);
+	cr_expect(after[FWD_NO_PORT] - before[FWD_NO_PORT] == counters_read().failed);
+	cr_expect(counters_read().created == 2 * 65535);
+	cr_expect(!conn_exists(IN, PROTO_UDP) && !conn_exists(IN, PROTO_TCP));
+
+	cr_expect(!drops(UDP("54.200.0.1:7 > " PUBLIC), 0), "a known connection");
+	cr_expect(!drops(TCP("54.200.0.1:7 > " PUBLIC, SYN), 0), "its SYN once more");
+	cr_expect(!drops(TCP(IN, ACK), 0), "nobody's");
+	cr_expect(!drops(UDP("54.147.66.132:40000 > 93.184.216.34:8081"), 0), "no map");
+	cr_expect(!drops(UDP(IN6), 0), "another map");
+	cr_expect(!drops(UDP(IN, .ttl = 1), 0));
+	cr_expect(!drops(UDP("224.0.0.1:40000 > " PUBLIC), 0), "the stack's to judge");
+	cr_expect(!drops(UDP(IN), 8080), "a socket of the gateway");
+	clock_advance(1);
+	cr_expect(!takes(ETH0, UDP(IN)), "it is tc that tries again");
 }
 
 static void start_generic(void)
