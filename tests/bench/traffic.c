@@ -30,8 +30,10 @@
 
 /* What hasn't arrived after so long is lost. It takes a while where others use the machine, too. */
 #define PATIENCE_US 200000
-/* Packets that are to be refused never arrive, and leave at this pace: 192 at a time. */
-#define REFUSED_US 1000
+/* Packets that are to be refused never arrive. They leave 192 at a time, about as fast as others do: fewer would be a trickle,
+ * and the search for a port that fwdctl makes once in 4 ms most of what is measured. What a slower gateway's ring has no room
+ * for is neither received nor counted. */
+#define REFUSED_US 100
 /* veth's ring holds 256 frames, the TUN's queue 500. */
 #define WINDOW 192
 /* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */

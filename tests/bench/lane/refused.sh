@@ -12,8 +12,7 @@ lane_refused() {
 			say "refused: round $ROUND, $CONTENDER"
 			hosts_up refused
 			if contender_up "$CONTENDER" <(echo "$proto 8000 8000"); then
-				# netfilter tries thousands of ports for each, which takes it 0.1 ms.
-				traffic --flows 64512 --packets 20000 --refused >"$TOPO_DIR/traffic"
+				traffic --flows 64512 --packets "$PACKETS" --refused >"$TOPO_DIR/traffic"
 				refused_record <"$TOPO_DIR/traffic"
 			fi
 			hosts_down refused
