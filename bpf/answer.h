@@ -131,7 +131,8 @@ static __always_inline bool answer_write_icmp(fwd_ctx *ctx, const struct fwd_pkt
 					      struct answer *a, __u32 off, __u32 len, __u32 sum)
 {
 	if (pkt->family == FWD_FAMILY_IPV6)
-		sum = csum_add(sum, csum_pseudo(&a->from, &pkt->tuple.saddr, IPPROTO_ICMPV6, len));
+		sum = csum_add(sum, csum_pseudo(&a->from, &pkt->tuple.saddr, FWD_FAMILY_IPV6,
+						IPPROTO_ICMPV6, len));
 	a->icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&a->icmp, sizeof(a->icmp), sum));
 	return ctx_store(ctx, off, &a->icmp, sizeof(a->icmp));
 }

@@ -29,7 +29,6 @@ static __always_inline __u32 csum_delta(__u32 from, __u32 to)
 
 static __always_inline __u32 csum_delta_addr(const struct fwd_addr *from, const struct fwd_addr *to)
 {
-	/* Of two IPv4 addresses only the last word can differ; equal words add nothing. */
 	__u64 sum = (__u64)to->w[3] + (__u32)~from->w[3];
 	int i;
 
@@ -46,16 +45,18 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	return (__u16)~sum;
 }
 
-/* The sum of the pseudo header of len bytes of proto (RFC 9293 3.1, RFC 8200 8.1). What marks an address as
- * IPv4's is all ones, and adds nothing. */
+/* The sum of the pseudo header of len bytes of proto (RFC 9293 3.1, RFC 8200 8.1). */
 static __always_inline __u32 csum_pseudo(const struct fwd_addr *saddr, const struct fwd_addr *daddr,
-					 __u8 proto, __u32 len)
+					 enum fwd_family family, __u8 proto, __u32 len)
 {
-	__u64 sum = (__u64)__builtin_bswap32(len) + __builtin_bswap32(proto);
+	__u64 sum = (__u64)__builtin_bswap32(len) + __builtin_bswap32(proto) + saddr->w[3] + daddr->w[3];
 	int i;
 
+	/* What marks an address as IPv4's is no part of the packet. */
+	if (family == FWD_FAMILY_IPV4)
+		return csum_add((__u32)sum, (__u32)(sum >> 32));
 #pragma unroll
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 3; i++)
 		sum += (__u64)saddr->w[i] + daddr->w[i];
 	return csum_add((__u32)sum, (__u32)(sum >> 32));
 }

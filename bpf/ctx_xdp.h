@@ -86,16 +86,9 @@ static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 le
  * the stack's. A VLAN's tag is in the frame, where parse() finds it: fwdctl sees to that. */
 static __always_inline bool ctx_is_for_us(fwd_ctx *ctx)
 {
-	const struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
-	int i;
+	const __be16 *to = ctx_at(ctx, 0, sizeof(struct ethhdr));
 
-	if (!eth)
-		return false;
-#pragma unroll
-	for (i = 0; i < ETH_ALEN; i++)
-		if (eth->h_dest[i] != fwd_mac[i])
-			return false;
-	return true;
+	return to && to[0] == fwd_mac.word[0] && to[1] == fwd_mac.word[1] && to[2] == fwd_mac.word[2];
 }
 
 /* By hand, since the field holds the packet's checksum: express_sum_is_there(). A UDP checksum of zero means

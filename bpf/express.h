@@ -41,7 +41,7 @@ static __always_inline bool express_sum_is_there(fwd_ctx *ctx, const struct fwd_
 {
 	bool tcp = pkt->tuple.proto == IPPROTO_TCP;
 	__u32 off = pkt->l4_off + (tcp ? TCP_CHECK_OFF : UDP_CHECK_OFF);
-	__u32 pseudo = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, pkt->tuple.proto,
+	__u32 pseudo = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, pkt->family, pkt->tuple.proto,
 				   pkt->bytes - (pkt->l4_off - pkt->l3_off));
 	const __u16 *check = ctx_at(ctx, off, sizeof(*check));
 

@@ -52,7 +52,8 @@ __noinline bool sum_of_error_is_right(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 	if (len > SUM_PACKET_MAX)
 		return true;
 	if (pkt->family == FWD_FAMILY_IPV6)
-		sum = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, IPPROTO_ICMPV6, len);
+		sum = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, FWD_FAMILY_IPV6,
+				  IPPROTO_ICMPV6, len);
 	return csum_fold(sum_packet(ctx, pkt->l4_off, len, sum)) == 0;
 }
 

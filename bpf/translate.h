@@ -35,8 +35,18 @@ static __always_inline struct translation translation_of(const struct fwd_conn *
 /* What the new addresses change in a sum over the old ones. */
 static __always_inline __u32 translation_addr_delta(const struct fwd_pkt *pkt, const struct translation *to)
 {
-	return csum_add(csum_delta_addr(&pkt->tuple.saddr, to->saddr),
-			csum_delta_addr(&pkt->tuple.daddr, to->daddr));
+	__u32 delta = csum_add(csum_delta(pkt->tuple.saddr.w[3], to->saddr->w[3]),
+			       csum_delta(pkt->tuple.daddr.w[3], to->daddr->w[3]));
+	int i;
+
+	/* Of two IPv4 addresses only the last word can differ. */
+	if (pkt->family == FWD_FAMILY_IPV4)
+		return delta;
+#pragma unroll
+	for (i = 0; i < 3; i++)
+		delta = csum_add(delta, csum_add(csum_delta(pkt->tuple.saddr.w[i], to->saddr->w[i]),
+						 csum_delta(pkt->tuple.daddr.w[i], to->daddr->w[i])));
+	return delta;
 }
 
 /* The TTL shares its 16-bit word with the protocol (RFC 791 3.1). */

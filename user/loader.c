@@ -218,7 +218,7 @@ struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_me
 		xdp->rodata->fwd_sizes = fwd_sizes_of(meta->connections, meta->half_open);
 		xdp->rodata->fwd_mode = device->mode;
 		xdp->rodata->fwd_ifindex = ifindex;
-		memcpy((void *)xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));
+		memcpy((void *)&xdp->rodata->fwd_mac, mac, sizeof(xdp->rodata->fwd_mac));
 		ret = use_maps(xdp->obj, maps, meta->connections, meta->half_open);
 	}
 	if (!ret)

@@ -235,7 +235,7 @@ static inline struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 	o->rodata->fwd_sizes = gateway_sizes();
 	o->rodata->fwd_mode = mode;
 	o->rodata->fwd_ifindex = gw.ifindex[dev];
-	memcpy((void *)o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));
+	memcpy((void *)&o->rodata->fwd_mac, devices[dev].mac, sizeof(o->rodata->fwd_mac));
 	object_share(o->obj, gw.maps->obj);
 	for (int i = 0; i < DEVICES; i++)
 		if (gw.xdp[i])
