@@ -258,14 +258,6 @@ static bool is_port_alone(const struct sequence *s, const struct step *step)
 	return step->same_packets || (is_translated(s, step) && step->outs[NFT].count == 1);
 }
 
-/* What the model's number stood for before anybody chose a source port. */
-static uint16_t real_port(const struct sequence *s, uint16_t port)
-{
-	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count
-		   ? s->conn[port - VIRTUAL_PORT].cport
-		   : port;
-}
-
 /* netfilter tracks whatever passes, also what no rule concerns: a flow between the same ends takes
  * the port from the map's visitor. */
 static bool passing_flow(const struct sequence *s, const struct step *step)
@@ -291,7 +283,7 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 		sport = get16(p->data + l.l4);
 		dport = get16(p->data + l.l4 + 2);
 		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    sport == c->tport && real_port(s, dport) == c->cport)
+		    sport == c->tport && model_real_port(s, dport) == c->cport)
 			return true;
 		/* Or by the visitor himself, past the map (`--snat none`). */
 		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) &&

@@ -464,33 +464,52 @@ static void say(struct step *step, const char *format, ...)
 	va_end(words);
 }
 
+uint16_t model_real_port(const struct sequence *s, uint16_t port)
+{
+	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count
+		   ? s->conn[port - VIRTUAL_PORT].cport
+		   : port;
+}
+
+/* The connection whose target sends this, by its own source port; or, by chance, by that of another: where both kept their
+ * client's. */
+static bool is_reply_of(const struct sequence *s, const struct conn *c, const struct packet *p, const struct layout *l,
+			bool by_chance)
+{
+	struct addr src = addr_of(p->data, false), dst = addr_of(p->data, true);
+	uint16_t port = get16(p->data + l->l4 + 2), own = c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport;
+
+	if (by_chance) {
+		port = model_real_port(s, port);
+		own = c->cport;
+	}
+	return c->proto == l->proto && addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
+	       get16(p->data + l->l4) == c->tport && port == own;
+}
+
+static bool is_request_of(const struct conn *c, const struct packet *p, const struct layout *l)
+{
+	struct addr src = addr_of(p->data, false), dst = addr_of(p->data, true);
+
+	return c->proto == l->proto && addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) &&
+	       get16(p->data + l->l4) == c->cport && get16(p->data + l->l4 + 2) == c->lport;
+}
+
 struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end)
 {
-	struct addr src, dst;
-	uint16_t sport, dport;
 	struct layout l;
 	unsigned i;
 
 	if (!packet_layout(p->data, p->len, &l) || l.end < l.l4 + 4 || l.frag_at)
 		return NULL;
-	src = addr_of(p->data, false);
-	dst = addr_of(p->data, true);
-	sport = get16(p->data + l.l4);
-	dport = get16(p->data + l.l4 + 2);
-	for (i = 0; i < s->conn_count; i++) {
-		struct conn *c = &s->conn[i];
-
-		if (c->proto != l.proto)
-			continue;
-		*end = CLIENT;
-		if (addr_equal(&src, &c->client) && addr_equal(&dst, &c->listen) &&
-		    sport == c->cport && dport == c->lport)
-			return c;
-		*end = TARGET;
-		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    sport == c->tport && dport == (c->map->snat ? VIRTUAL_PORT + i : c->cport))
-			return c;
-	}
+	*end = CLIENT;
+	for (i = 0; i < s->conn_count; i++)
+		if (is_request_of(&s->conn[i], p, &l))
+			return &s->conn[i];
+	*end = TARGET;
+	for (i = 0; i < 2 * s->conn_count; i++)
+		if (is_reply_of(s, &s->conn[i % s->conn_count], p, &l, i >= s->conn_count))
+			return &s->conn[i % s->conn_count];
 	return NULL;
 }
 

@@ -96,6 +96,8 @@ struct sequence {
 
 /* The gateway's address on the inside. */
 const struct addr *model_inner(int family);
+/* What the model's number stood for before anybody chose a source port; any other port as it is. */
+uint16_t model_real_port(const struct sequence *s, uint16_t port);
 /* The connection that this packet belongs to by its tuple, and which end of it sends it; or NULL.
  */
 struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end);
