@@ -167,7 +167,7 @@ thread_place() {
 	NAPI=$(pgrep -n "^napi/$2-") ||
 		{ note "$2 has no NAPI thread (/sys/class/net/$2/threaded, kernel 5.12)"; return 1; }
 	taskset -pc "$1" "$NAPI" >/dev/null
-	renice -n -15 -p "$NAPI" >/dev/null
+	chrt -f -p 1 "$NAPI"
 }
 
 # The gateway's CPU time so far, ns: receiving, and the processes that forward.
