@@ -51,7 +51,10 @@ static __always_inline bool port_pool_set(struct fwd_open *open, const struct fw
 		open->pool_count = 1;
 		return true;
 	}
-	__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
+	/* Of most maps the first is all, and in the cache line that everything else was in. */
+	open->pool[0] = rule->pool[0];
+	if (rule->snat_count > 1)
+		__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
 	open->pool_count = rule->snat_count;
 	return open->pool_count > 0;
 }

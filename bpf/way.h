@@ -60,11 +60,14 @@ __noinline bool way_source_is_here(fwd_ctx *ctx, const struct fwd_pkt *pkt, cons
 {
 	__u32 index = pkt && conn ? conn->flow[FWD_DIR_FORWARD].rule : FWD_RULE_NONE;
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
-	struct fwd_source_seen *seen = bpf_map_lookup_elem(&sources_seen, &index);
+	struct fwd_source_seen *seen;
 	struct bpf_fib_lookup fib;
 	struct translation to;
 
-	if (!pkt || !conn || !rule || !seen || rule->snat != FWD_SNAT_AUTO)
+	if (!pkt || !conn || !rule || rule->snat != FWD_SNAT_AUTO)
+		return true;
+	seen = bpf_map_lookup_elem(&sources_seen, &index);
+	if (!seen)
 		return true;
 	if (seen->ifindex == ifindex && pkt->now - seen->when < WAY_MAX_AGE)
 		return true;

@@ -213,11 +213,11 @@ enum fwd_rule_change {
 #define FWD_NAME_LEN      32 /* with the final 0 */
 #define FWD_RULES_MAX     16384
 
-/* One map, as `fwdctl map add` made it. Ports in host order. */
+/* One map, as `fwdctl map add` made it. Ports in host order. What opening a connection takes is in the first cache line,
+ * up to the pool's first address: of many maps each is in no cache. */
 struct fwd_rule {
 	__u32 gen;   /* raised when the place is given up: ends the connections that carry the old one */
 	__u32 state; /* enum fwd_rule_state */
-	struct fwd_addr listen; /* all zero behind the family's prefix: any address of the gateway */
 	struct fwd_addr target;
 	__u16 listen_low;
 	__u16 listen_high; /* inclusive */
@@ -231,7 +231,9 @@ struct fwd_rule {
 	__u16 mss; /* enum fwd_mss, or bytes */
 	__u16 pad2;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: from where the target gets ICMP errors */
+	struct fwd_addr listen; /* all zero behind the family's prefix: any address of the gateway */
 	char name[FWD_NAME_LEN];
+	__u8 pad3[40];
 };
 
 /* Key of `rule_index`; value: __u32, index into `rules`. A range of ports is stored as the prefixes
@@ -406,7 +408,7 @@ _Static_assert(sizeof(struct fwd_flow) == 64, "ABI");
 _Static_assert(sizeof(struct fwd_conn) == 192, "ABI");
 _Static_assert(sizeof(struct fwd_slot) == 16, "ABI");
 _Static_assert(sizeof(struct fwd_bucket) == 64, "ABI");
-_Static_assert(sizeof(struct fwd_rule) == 344, "ABI");
+_Static_assert(sizeof(struct fwd_rule) == 384, "ABI");
 _Static_assert(sizeof(struct fwd_rule_key) == 20, "ABI");
 _Static_assert(sizeof(struct fwd_rule_stats) == 48, "ABI");
 _Static_assert(sizeof(struct fwd_device) == 24, "ABI");

@@ -3,11 +3,12 @@
 #
 # New TCP connections by real sockets: connect, request, answer, close. CPU time of the gateway for each, both of
 # its devices and a proxy's process together. Plain forwarding has as many ports, and no maps: what more ports cost the
-# hosts themselves.
+# hosts themselves. Each turn goes by every map: it is many maps in use that are measured, and not the first use of
+# each.
 
 lane_conns() {
 	local maps count
-	count=$(by_size 1500 2500 6000)
+	count=$(by_size 1500 10000 20000)
 	for maps in $(by_size 1 '1 1000 10000' '1 100 1000 10000'); do
 		conns_with "$maps" "$count"
 	done
@@ -30,7 +31,7 @@ conns_with() {
 			hosts_down "conns-$CONTENDER"
 		fi
 	done
-	in_turn "$ROUNDS" conns_turn "$maps" "$last" "$count"
+	in_turn "$(by_size 2 3 5)" conns_turn "$maps" "$last" "$count"
 }
 
 conns_run() {
