@@ -7,9 +7,10 @@
 # each.
 
 lane_conns() {
-	local maps count
-	count=$(by_size 1500 10000 20000)
+	local maps count least
+	least=$(by_size 1500 2500 6000)
 	for maps in $(by_size 1 '1 1000 10000' '1 100 1000 10000'); do
+		count=$((maps > least ? maps : least))
 		conns_with "$maps" "$count"
 	done
 }
@@ -31,7 +32,7 @@ conns_with() {
 			hosts_down "conns-$CONTENDER"
 		fi
 	done
-	in_turn "$(by_size 2 3 5)" conns_turn "$maps" "$last" "$count"
+	in_turn "$ROUNDS" conns_turn "$maps" "$last" "$count"
 }
 
 conns_run() {
