@@ -7,11 +7,9 @@
 # each.
 
 lane_conns() {
-	local maps count least
-	least=$(by_size 1500 2500 6000)
+	local maps
 	for maps in $(by_size 1 '1 1000 10000' '1 100 1000 10000'); do
-		count=$((maps > least ? maps : least))
-		conns_with "$maps" "$count"
+		conns_with "$maps" "$(by_size 1500 10000 20000)"
 	done
 }
 
