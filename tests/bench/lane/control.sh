@@ -23,25 +23,26 @@ lane_control() {
 control_turn() {
 	local many=$1
 	seq 8000 $((8000 + many - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
-	control_step adding "$many" control_add
-	control_step removing "$many" control_remove
+	control_step adding µs/map "$many" control_add
+	control_step removing µs/map "$many" control_remove
 	# One more, where many are.
 	control_add
 	echo tcp 7000 7000 >"$TOPO_DIR/maps"
-	control_step "adding one to $many" 1 control_add_one
+	control_step "adding one to $many" ms 1 control_add_one
 }
 
-# control_step CASE MAPS FUNCTION
+# control_step CASE ms|µs/map MAPS FUNCTION
 control_step() {
-	local case=$1 count=$2 took
+	local case=$1 unit=$2 count=$3 factor=1000 took
+	[ "$unit" = ms ] || factor=1000000
 	# The visitor lasts until he is told to end, and says what he saw.
 	topo_spawn client visitor $BENCH/sockets ask tcp $GATEWAY 7999 600
 	sleep 0.2
-	took=$(seconds "$3" 2>"$TOPO_DIR/error") || { note "$CONTENDER: $case: $(tail -n 1 "$TOPO_DIR/error")"; return; }
+	took=$(seconds "$4" 2>"$TOPO_DIR/error") || { note "$CONTENDER: $case: $(tail -n 1 "$TOPO_DIR/error")"; return; }
 	kill -INT "$TOPO_PID"
 	wait "$TOPO_PID"
-	COMMAND=$(control_command "$3" "$count")
-	record "$case" time ms/map "$(calc "$took * 1000 / $count")"
+	COMMAND=$(control_command "$4" "$count")
+	record "$case" time "$unit" "$(calc "$took * $factor / $count")"
 	record "$case" "longest wait of a visitor" ms "$(jq '.max / 1000' "$TOPO_DIR/visitor.log")"
 }
 

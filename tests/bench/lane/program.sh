@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The program alone, by BPF_PROG_RUN: time for each path and instructions, beside a program of one lookup.
+# The program alone, by BPF_PROG_RUN: time for each path and instructions, beside a program of one lookup; and what a
+# load from memory takes on this machine, of which a large table costs more than a small one.
 
 lane_program() {
 	for ROUND in $(seq "$ROUNDS"); do
 		for CONTENDER in "${AVAILABLE[@]}"; do
 			case $CONTENDER in fwdctl-tc | fwdctl-xdp) program_turn "${CONTENDER#fwdctl-}" ;; esac
 		done
+		COMMAND="program load"
+		CONTENDER=reference record "from 256 MB, one after the other" load ns \
+			"$(taskset -c "$LAST_CPU" $BENCH/program load | jq .load)"
 	done
 }
 
