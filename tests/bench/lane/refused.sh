@@ -6,7 +6,7 @@
 
 lane_refused() {
 	local proto=${REFUSED_PROTO:-udp}
-	for ROUND in $(seq "$(by_size 1 2 3)"); do
+	for ROUND in $(seq "$(by_size 2 2 3)"); do
 		for CONTENDER in "${AVAILABLE[@]}"; do
 			case $CONTENDER in plain | xdp-redirect | haproxy | socat) continue ;; esac
 			say "refused: round $ROUND, $CONTENDER"
