@@ -95,11 +95,11 @@ fwdctl_maps() {
 	}'
 }
 
-# What people use instead of NAT. A connection ends in it, and another begins: from a port of the gateway's, which are
-# as many as there can be, and used again after a second, as who runs a proxy has to set it.
+# What people use instead of NAT. A connection ends in it, and another begins, from a port of the gateway's: who runs a
+# proxy has to see to those.
 haproxy_start() {
 	command -v haproxy >/dev/null || { echo "haproxy: not installed: scripts/deps bench" >&2; return 1; }
-	topo_in gateway sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
+	reuse_ports gateway
 	{
 		printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\nlisten maps\n'
 		awk -v listen="$GATEWAY" '$1 == "tcp" { print "  bind " listen ":" ($2 == $3 ? $2 : $2 "-" $3) }'

@@ -207,6 +207,11 @@ seconds() {
 	calc "(${EPOCHREALTIME/[.,]/} - $start) / 1e6"
 }
 
+# reuse_ports HOST: it calls from as many ports as there can be, and again from those that it used a moment ago.
+reuse_ports() {
+	topo_in "$1" sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
+}
+
 # serve_home LOW HIGH
 serve_home() {
 	topo_spawn home serve taskset -c 0 $BENCH/sockets serve $TARGET "$1" "$2"

@@ -31,6 +31,15 @@ class Measured:
         a, b = (self(lane, case, metric, contender, "rounds") for case, contender in (ours, theirs))
         return paired(a, b) if a and b else None
 
+    def packets(self, ours, theirs, to, size):
+        """CPU time of an established connection's packet, both protocols and both ways in one figure."""
+        cases = [f"{proto} to {to}, {size} connections, {way}" for proto in ("udp", "tcp") for way in ("in", "back")]
+        return mean(self.ratio("packets", "cpu", (c, ours), (c, theirs)) for c in cases)
+
+    def refused(self, ours):
+        """CPU time of a packet for which there is no source port, to an established one's."""
+        return self.ratio("refused", "cpu", ("refused", ours), ("established", ours))
+
 
 def judge(results):
     m = Measured(results)
@@ -40,10 +49,6 @@ def judge(results):
         if value is not None:
             rows.append({"what": what, "target": text or f"at most {limit:.2f}", "measured": f"{value:.2f}",
                          "verdict": "holds" if value <= limit else "misses"})
-
-    def packets(ours, theirs, to, size):
-        cases = [f"{proto} to {to}, {size} connections, {way}" for proto in ("udp", "tcp") for way in ("in", "back")]
-        return mean(m.ratio("packets", "cpu", (c, ours), (c, theirs)) for c in cases)
 
     def growth(ours):
         return mean(m.ratio("packets", "cpu", (f"udp to eth, 500000 connections, {way}", ours),
@@ -55,11 +60,11 @@ def judge(results):
         few, many = (m.ratio("conns", "cpu", (f"{n} maps", ours), (f"{n} maps", "plain")) for n in (1, 10000))
         return many / few if few and many else None
 
-    target("tc, CPU per packet, to iptables", 0.60, packets("fwdctl-tc", "iptables-nft", "eth", 1000))
-    target("tc, CPU per packet, to plain forwarding", 1.0, packets("fwdctl-tc", "plain", "eth", 1000))
-    target("tc to an L3 device, to iptables", 0.65, packets("fwdctl-tc", "iptables-nft", "tun", 1000))
-    target("XDP, CPU per packet, to iptables", 0.25, packets("fwdctl-xdp", "iptables-nft", "eth", 1000))
-    target("XDP, CPU per packet, to bare redirect", 1.5, packets("fwdctl-xdp", "xdp-redirect", "eth", 1000))
+    target("tc, CPU per packet, to iptables", 0.60, m.packets("fwdctl-tc", "iptables-nft", "eth", 1000))
+    target("tc, CPU per packet, to plain forwarding", 1.0, m.packets("fwdctl-tc", "plain", "eth", 1000))
+    target("tc to an L3 device, to iptables", 0.65, m.packets("fwdctl-tc", "iptables-nft", "tun", 1000))
+    target("XDP, CPU per packet, to iptables", 0.25, m.packets("fwdctl-xdp", "iptables-nft", "eth", 1000))
+    target("XDP, CPU per packet, to bare redirect", 1.5, m.packets("fwdctl-xdp", "xdp-redirect", "eth", 1000))
     for ours in ("fwdctl-tc", "fwdctl-xdp"):
         target(f"{ours}: a new TCP connection, 1 map, to iptables", 0.5,
                m.ratio("conns", "cpu", ("1 maps", ours), ("1 maps", "iptables-nft")))
@@ -68,7 +73,7 @@ def judge(results):
         target(f"{ours}: the same, to plain forwarding to as many ports", 1.05, over_plain_growth(ours))
         target(f"{ours}: a packet of 500,000 connections to one of 1,000", 2.0, growth(ours))
         target(f"{ours}: a packet of 500,000 connections, to iptables", 0.5,
-               packets(ours, "iptables-nft", "eth", 500000))
+               m.packets(ours, "iptables-nft", "eth", 500000))
     for case in ("tcp, 1 stream", "tcp, 4 streams"):
         ours = (case, "fwdctl-tc")
         target(f"bulk, {case}: iptables' rate to ours", 1.0, m.ratio("bulk", "rate", (case, "iptables-nft"), ours))
@@ -79,8 +84,7 @@ def judge(results):
     target("memory per connection, to nf_conntrack", 1.0,
            m.ratio("scale", "memory", (million, "fwdctl-tc"), (million, "iptables-nft")))
     for ours in ("fwdctl-tc", "fwdctl-xdp"):
-        target(f"{ours}: a refused packet to an established one", 2.0,
-               m.ratio("refused", "cpu", ("refused", ours), ("established", ours)))
+        target(f"{ours}: a refused packet to an established one", 2.0, m.refused(ours))
     for case in ("tcp, idle", "tcp, beside bulk"):
         over_plain(m, case, target)
     fastest = [c for c in ("iptables-nft", "iptables-legacy", "nftables") if m("control", "adding", "time", c)]

@@ -20,8 +20,7 @@ conns_with() {
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in xdp-redirect | socat) continue ;; esac
 		hosts_up "conns-$CONTENDER" moderation
-		# Ports that were used a moment ago may be used again.
-		topo_in client sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
+		reuse_ports client
 		if seq 8000 $last | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps" && serve_home 8000 $last &&
 			contender_up "$CONTENDER" "$TOPO_DIR/maps" 2>"$TOPO_DIR/error" && conns_run "$last" 200 >/dev/null; then
 			READY+=("$CONTENDER")
