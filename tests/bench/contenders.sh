@@ -12,7 +12,7 @@ contender_up() {
 	local name=$1
 	case $name in
 	plain | xdp-redirect) return ;; # traffic attaches the latter
-	fwdctl-*) fwdctl_attach "${name#fwdctl-}" >"$TOPO_DIR/attach" 2>&1 || { cat "$TOPO_DIR/attach" >&2; return 1; } ;;
+	fwdctl-* | before-*) fwdctl_attach "${name#*-}" >"$TOPO_DIR/attach" 2>&1 || { cat "$TOPO_DIR/attach" >&2; return 1; } ;;
 	esac
 	[ $# = 1 ] || contender_maps "$name" <"$2"
 }
@@ -23,7 +23,7 @@ contender_maps() {
 	iptables-nft) iptables_rules | topo_in gateway iptables-nft-restore ;;
 	iptables-legacy) iptables_rules | topo_in gateway iptables-legacy-restore ;;
 	nftables) nftables_rules | topo_in gateway nft -f - ;;
-	fwdctl-*) fwdctl_maps | topo_in gateway build/fwdctl map add - ;;
+	fwdctl-* | before-*) fwdctl_maps | topo_in gateway "$(contender_fwdctl)" map add - ;;
 	haproxy) haproxy_start ;;
 	socat) socat_start ;; # UDP; what there is of TCP goes by haproxy
 	esac
@@ -84,8 +84,13 @@ nftables_rules() {
 	}'
 }
 
+# before-tc and before-xdp are an earlier commit's, in its own build directory $BEFORE.
+contender_fwdctl() {
+	case $CONTENDER in before-*) echo "$BEFORE/build/fwdctl" ;; *) echo build/fwdctl ;; esac
+}
+
 fwdctl_attach() {
-	topo_in gateway build/fwdctl attach eth0 "$INNER" --mode "$1" --connections "${CONNECTIONS:-131072}"
+	topo_in gateway "$(contender_fwdctl)" attach eth0 "$INNER" --mode "$1" --connections "${CONNECTIONS:-131072}"
 }
 
 fwdctl_maps() {

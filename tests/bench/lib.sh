@@ -240,5 +240,5 @@ table_default() {
 traffic() {
 	COMMAND="traffic --listen $GATEWAY --source $SOURCE --target $TARGET $*"
 	$BENCH/traffic --client "$TOPO_PREFIX-client" --gateway "$TOPO_PREFIX-gateway" --home "$TOPO_PREFIX-home" \
-		--listen $GATEWAY --source "$SOURCE" --target "$TARGET" "$@"
+		--threads "$(paste -sd, "$TOPO_DIR/napi")" --listen $GATEWAY --source "$SOURCE" --target "$TARGET" "$@"
 }

@@ -4,10 +4,12 @@
 What scripts/bench measured, as tables, JSON and plots.
 
     report.py results COMMAND SECONDS   build/bench/raw.jsonl -> results.json, plots, tables on the terminal
-    report.py gate[-again]              results.json against tests/bench/ratios; again: what was worse before, too
-    report.py set-gate                  results.json -> tests/bench/ratios
+    report.py before                    the commit in tests/bench/ratios
+    report.py gate COMMAND SECONDS COMMIT       raw.jsonl against tests/bench/ratios
+    report.py set-gate COMMAND SECONDS COMMIT   raw.jsonl -> tests/bench/ratios
     report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/
 """
+import configparser
 import datetime
 import json
 import os
@@ -23,10 +25,8 @@ import targets
 DIR = "build/bench"
 RESULTS = f"{DIR}/results.json"
 RATIOS = "tests/bench/ratios"
-SUSPECTS = f"{DIR}/suspects.json"
 DOC = "docs/benchmarks.md"
-BASES = {"program": "reference"}
-ORDER = ["plain", "iptables-nft", "iptables-legacy", "nftables", "fwdctl-tc", "fwdctl-xdp",
+ORDER = ["plain", "iptables-nft", "iptables-legacy", "nftables", "before-tc", "fwdctl-tc", "before-xdp", "fwdctl-xdp",
          "fwdctl-xdp-generic", "xdp-redirect", "haproxy", "socat", "reference"]
 LANES = {
     "packets": "Packets of established connections",
@@ -37,6 +37,7 @@ LANES = {
     "program": "The program alone",
     "bulk": "Bulk transfer",
     "latency": "Latency",
+    "gate": "This code beside an earlier commit's",
 }
 TOLERANCE = 1.15
 
@@ -81,7 +82,7 @@ def summed_up(rows):
     results = []
     for (lane, case, metric, unit, contender), group in groups.items():
         values = list(group["rounds"].values())
-        base = groups.get((lane, case, metric, unit, base_of(lane)))
+        base = groups.get((lane, case, metric, unit, base_of(lane, contender)))
         ratio = targets.paired(group["rounds"], base["rounds"]) if base else None
         results.append({"lane": lane, "case": case, "metric": metric, "unit": unit, "contender": contender,
                         "median": statistics.median(values), "min": min(values), "max": max(values),
@@ -147,8 +148,11 @@ def print_table(head, rows, out):
                         for i, (cell, w) in enumerate(zip(shown, widths))).rstrip(), file=out)
 
 
-def base_of(lane):
-    return BASES.get(lane, "iptables-nft")
+def base_of(lane, contender):
+    """What a contender's figures are compared with."""
+    if lane == "gate":
+        return contender.replace("fwdctl", "before")
+    return "reference" if lane == "program" else "iptables-nft"
 
 
 def print_all(data, out):
@@ -157,7 +161,7 @@ def print_all(data, out):
         if not rows:
             continue
         print(f"\n{title}\n", file=out)
-        print_table(["case", "figure", "contender", "median", "min", "max", f"ratio to {base_of(lane)}"], rows, out)
+        print_table(["case", "figure", "contender", "median", "min", "max", f"ratio to {base_of(lane, 'fwdctl')}"], rows, out)
         print("\nby:", file=out)
         for command in dict.fromkeys(r["command"] for r in data["results"] if r["lane"] == lane):
             print(f"    {command}", file=out)
@@ -278,7 +282,7 @@ def doc_lane(data, lane):
 def doc_cell(result, lane):
     if not result:
         return ""
-    if result["ratio"] is None or result["contender"] == base_of(lane):
+    if result["ratio"] is None or result["contender"] == base_of(lane, result["contender"]):
         return number(result["median"])
     return f"{number(result['median'])} ({result['ratio']:.2f})"
 
@@ -309,10 +313,11 @@ def write_docs():
     plots = plot_all(data, "docs/bench")
     for name, _, _ in plots:
         sign(f"docs/bench/{name}.svg")
-    parts = {lane: doc_lane(data, lane) for lane in LANES}
+    lanes = [lane for lane in LANES if lane != "gate"]
+    parts = {lane: doc_lane(data, lane) for lane in lanes}
     parts["targets"] = doc_targets(data)
     parts["run"] = doc_run(data)
-    for lane in LANES:
+    for lane in lanes:
         shown = "".join(f"![{title}](bench/{name}.svg)\n\n" for name, of, title in plots if of == lane)
         parts[lane] = shown + parts[lane]
     with open(DOC) as f:
@@ -333,53 +338,46 @@ def write_docs():
 # ---- the gate --------------------------------------------------------------------------------
 
 
-def gate_ratios(data):
-    """What a quick run can tell in spite of a machine's moods. Packets: fwdctl's CPU time to iptables', all four
-    cases in one figure, and no first packets of connections, of which a quick run has a thousand, which is too few. The
-    program: to the reference program, the least of all rounds of either, for nothing makes it quicker than it is."""
-    m = targets.Measured(data["results"])
-    found = {}
-    for ours in ("fwdctl-tc", "fwdctl-xdp"):
-        for to in ("eth", "tun"):
-            found[f"packets: to {to}, 1000 connections: {ours}"] = m.packets(ours, "iptables-nft", to, 1000)
-        found[f"refused: to established: {ours}"] = m.refused(ours)
-    for r in data["results"]:
-        if r["lane"] == "program" and r["metric"] == "run" and r["contender"] != "reference":
-            least = m("program", r["case"], "run", "reference", "min")
-            found[f"program: {r['case']}: {r['contender']}"] = r["min"] / least
-    return {name: ratio for name, ratio in found.items() if ratio}
+def committed():
+    """The commit, and {figure: CPU time of this code to that of the commit's}."""
+    ratios = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    ratios.optionxform = str
+    try:
+        ratios.read(RATIOS)
+    except configparser.Error:
+        pass
+    if not ratios.has_option("before", "commit") or not ratios.has_section("ratios"):
+        sys.exit(f"scripts/bench: {RATIOS} has no ratios; to measure them: scripts/bench --set-gate=COMMIT")
+    return ratios["before"]["commit"], {figure: float(ratio) for figure, ratio in ratios["ratios"].items()}
 
 
-def set_gate():
-    ratios = gate_ratios(load())
+def gate_results(command, seconds, commit):
+    data = make_results(command, seconds)
+    print_all(data, sys.stdout)
+    print(f"before: {commit}\n")
+    return data, {f"{r['contender']}: {r['case']}": r["ratio"] for r in data["results"]
+                  if r["contender"].startswith("fwdctl") and r["ratio"]}
+
+
+def set_gate(data, ratios, commit):
+    lines = [f"# {LICENCE}", "# CPU time of this code to that of an earlier commit's, in the same run, on the same machine.",
+             "# scripts/bench --gate compares with it, scripts/bench --set-gate writes it.", f"# {run_line(data)}",
+             "[before]", f"commit = {commit}", "", "[ratios]"]
     with open(RATIOS, "w") as f:
-        f.write("# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
-                "# What scripts/bench --gate compares with; written by scripts/bench --set-gate.\n")
-        f.writelines(f"{ratio:.3f}  {name}\n" for name, ratio in ratios.items())
-    print(f"written: {RATIOS}, {len(ratios)} ratios")
+        print("\n".join(lines + [f"{figure} = {ratio:.2f}" for figure, ratio in ratios.items()]), file=f)
+    print(f"written: {RATIOS}: {len(ratios)} ratios")
 
 
-def gate(again):
-    """again: only what was worse the last time, too, counts. What is worse twice is no accident."""
-    now = gate_ratios(load())
-    suspects = set(now)
-    if again:
-        with open(SUSPECTS) as f:
-            suspects = set(json.load(f))
-    worse, missing = [], 0
-    with open(RATIOS) as f:
-        lines = [line.strip().split(None, 1) for line in f if line.strip() and not line.startswith("#")]
-    for committed, name in lines:
-        if name not in now:
-            missing += 1
-            print(f"gate: {name}: not measured")
-        elif now[name] > float(committed) * TOLERANCE and name in suspects:
-            worse.append(name)
-            print(f"gate: {name}: {now[name]:.3f}, over 15 % worse than {committed}")
-    print(f"gate: {len(lines)} ratios, {len(worse)} worse{' twice' if again else ''}, {missing} not measured")
-    with open(SUSPECTS, "w") as f:
-        json.dump(worse, f)
-    return 1 if worse or missing == len(lines) else 0
+def gate(ratios):
+    then = committed()[1]
+    missing = [figure for figure in then if figure not in ratios]
+    worse = [figure for figure in then if figure in ratios and ratios[figure] > then[figure] * TOLERANCE]
+    for figure in missing:
+        print(f"gate: {figure}: not measured")
+    for figure in worse:
+        print(f"gate: {figure}: {ratios[figure]:.2f} of what it was, over 15 % worse than {then[figure]:.2f}")
+    print(f"gate: {len(then)} ratios, {len(worse)} worse, {len(missing)} not measured")
+    return 1 if worse or missing else 0
 
 
 def main():
@@ -391,10 +389,13 @@ def main():
         plot_all(data, f"{DIR}/plots")
         print_all(data, sys.stdout)
         print(f"all of it in {RESULTS}, plots in {DIR}/plots")
-    elif what in ("gate", "gate-again"):
-        return gate(what == "gate-again")
-    elif what == "set-gate":
-        set_gate()
+    elif what == "before":
+        print(committed()[0])
+    elif what in ("gate", "set-gate") and len(sys.argv) == 5:
+        data, ratios = gate_results(*sys.argv[2:])
+        if what == "gate":
+            return gate(ratios)
+        set_gate(data, ratios, sys.argv[4])
     elif what == "write-docs":
         write_docs()
     else:

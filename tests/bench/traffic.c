@@ -61,7 +61,7 @@ static struct {
 	__u32 n_sizes;
 	__u64 packets;
 	int tun_fd, gateway_cpu;
-	char napi_in[32], napi_back[32]; /* /proc/PID/schedstat */
+	int thread_in, thread_back; /* of the gateway's devices: what they take is the cost */
 	struct traffic *bpf;
 } t = {.services = 1, .packets = 200000, .tun_fd = -1};
 
@@ -186,8 +186,9 @@ static void sched_place(int cpu, int policy)
 		die("sched_setscheduler: %m");
 }
 
-/* The thread of the youngest device of that name; it is given a CPU, and goes first there. */
-static void napi_find(const char *device, int cpu, char *path, size_t size)
+/* The TUN's thread, the youngest of that name, for it has just been opened. It is given a CPU, and goes
+ * first there. */
+static int tun_thread(const char *device)
 {
 	unsigned long long started, youngest = 0;
 	struct dirent *entry;
@@ -207,16 +208,19 @@ static void napi_find(const char *device, int cpu, char *path, size_t size)
 	if (!pid)
 		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
 		    device, device);
-	cpu_pin(pid, cpu);
+	cpu_pin(pid, t.gateway_cpu);
 	setpriority(PRIO_PROCESS, pid, -15);
-	snprintf(path, size, "/proc/%d/schedstat", pid);
+	return pid;
 }
 
-static __u64 cpu_ns(const char *schedstat)
+static __u64 cpu_ns(int thread)
 {
 	unsigned long long ns = 0;
-	FILE *f = fopen(schedstat, "r");
+	char schedstat[32];
+	FILE *f;
 
+	snprintf(schedstat, sizeof(schedstat), "/proc/%d/schedstat", thread);
+	f = fopen(schedstat, "r");
 	if (!f || fscanf(f, "%llu", &ns) != 1)
 		die("%s: %m", schedstat);
 	fclose(f);
@@ -367,7 +371,8 @@ static void order_fill(struct flow_order *order, bool in)
 
 static struct result run(struct flow_order *order, bool in)
 {
-	const char *napi = in ? t.napi_in : t.napi_back, *device = in ? "eth0" : t.inner_name;
+	const char *device = in ? "eth0" : t.inner_name;
+	int thread = in ? t.thread_in : t.thread_back;
 	struct traffic__bss *bss = t.bpf->bss;
 	struct result r;
 
@@ -381,7 +386,7 @@ static struct result run(struct flow_order *order, bool in)
 	bss->sent.since = now_ns();
 
 	r.received = device_received(device);
-	r.cpu_ns = cpu_ns(napi);
+	r.cpu_ns = cpu_ns(thread);
 	r.wall_ns = now_ns();
 	host_enter(in ? CLIENT : HOME);
 	if (!in && t.tun)
@@ -392,7 +397,7 @@ static struct result run(struct flow_order *order, bool in)
 	sent()->lost = 0; /* some may only be late */
 	wait_for_rest();
 	usleep(1000); /* the thread's time is brought up to date when it sleeps */
-	r.cpu_ns = cpu_ns(napi) - r.cpu_ns;
+	r.cpu_ns = cpu_ns(thread) - r.cpu_ns;
 	r.received = device_received(device) - r.received;
 	r.sent = bss->sent.packets;
 	r.right = bss->arrived.right;
@@ -522,23 +527,17 @@ static void detour_set(struct flow_detour *detour, const struct device *out,
 
 static void world_find(void)
 {
-	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	char sink_napi[32];
-
+	t.gateway_cpu = sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	t.inner_name = t.tun ? "wg0" : "eth1";
 	if (t.tun)
 		t.tun_fd = tun_open("wg0");
 	t.outer = device_of(GATEWAY, "eth0");
 	t.inner = device_of(GATEWAY, t.inner_name);
 	t.client = device_of(CLIENT, "g0");
-	t.gateway_cpu = 1 % cpus;
-	napi_find("eth0", t.gateway_cpu, t.napi_in, sizeof(t.napi_in));
-	napi_find(t.inner_name, t.gateway_cpu, t.napi_back, sizeof(t.napi_back));
-	napi_find("g0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
 	if (t.tun)
-		return;
-	t.home = device_of(HOME, "h0");
-	napi_find("h0", cpus > 2 ? 2 : 0, sink_napi, sizeof(sink_napi));
+		t.thread_back = tun_thread("wg0");
+	else
+		t.home = device_of(HOME, "h0");
 }
 
 static void programs_start(void)
@@ -604,6 +603,10 @@ static void argument(int option)
 	case 'p':
 		t.packets = atoll(optarg);
 		break;
+	case 'e':
+		if (sscanf(optarg, "%d,%d", &t.thread_in, &t.thread_back) != 2)
+			die("--threads: eth0's, eth1's");
+		break;
 	case '?':
 		exit(2);
 	}
@@ -615,6 +618,7 @@ static void arguments(int argc, char **argv)
 	    {"client", 1, 0, 'c'}, /* names of network namespaces */
 	    {"gateway", 1, 0, 'g'},
 	    {"home", 1, 0, 'h'},
+	    {"threads", 1, 0, 'e'}, /* IDs of the NAPI threads of the gateway's eth0 and eth1 */
 	    {"listen", 1, 0, 'l'}, /* addresses: the map's, */
 	    {"source", 1, 0, 's'}, /* what home sees, */
 	    {"target", 1, 0, 't'}, /* and home's */
@@ -632,8 +636,9 @@ static void arguments(int argc, char **argv)
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		argument(option);
-	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.inside.service || !t.n_sizes)
-		die("--client, --gateway, --home, --target and --flows are needed");
+	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.thread_in || !t.inside.service ||
+	    !t.n_sizes)
+		die("--client, --gateway, --home, --threads, --target and --flows are needed");
 	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
 		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);
 	t.plain |= t.redirect;

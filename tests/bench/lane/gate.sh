@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# This code beside that of an earlier commit ("before"), which tests/bench/ratios names: has anything become slower? Their
+# hosts stand at the same time, and their turns take less than a second: what disturbs the machine disturbs both, and
+# there are many turns. Now and then the hosts are made anew, for where in memory things happen to be matters, too.
+
+GATE_SETS=3 # of hosts
+
+# before_build [COMMIT]: of that commit, or the one in tests/bench/ratios, to $BEFORE/build/fwdctl.
+before_build() {
+	local commit=$1
+	[ -n "$commit" ] || commit=$(python3 tests/bench/report.py before) || return
+	if ! BEFORE_COMMIT=$(git rev-parse --quiet --verify "$commit^{commit}"); then
+		echo "scripts/bench: commit $commit is not in this repository, and the gate measures its code beside this:" \
+			"git fetch --unshallow, or scripts/bench --set-gate=COMMIT" >&2
+		return 1
+	fi
+	BEFORE=$BENCH/before-$BEFORE_COMMIT
+	if [ ! -d "$BEFORE" ]; then
+		rm -rf $BENCH/before-*
+		mkdir -p "$BEFORE" && git archive "$BEFORE_COMMIT" Makefile bpf user include | tar -x -C "$BEFORE" || return
+	fi
+	make -s -C "$BEFORE" -j"$(nproc)" VERSION="$BEFORE_COMMIT"
+}
+
+lane_gate() {
+	local set
+	for set in $(seq 0 $((GATE_SETS - 1))); do
+		gate_set "$set" eth "8000 8015" gate_eth
+		gate_set "$set" tun "8000 8015" gate_tun
+		gate_set "$set" eth "8000 8000" gate_refused
+	done
+}
+
+# gate_set SET TO PORTS FUNCTION: its share of the rounds, of all contenders.
+gate_set() {
+	local set=$1 to=$2 ports=$3 what=$4 share=$((ROUNDS / GATE_SETS)) round
+	READY=()
+	for CONTENDER in "${AVAILABLE[@]}"; do
+		# Towards a TUN XDP leaves all to tc; what that takes is among the program's figures.
+		case $CONTENDER,$to in *-xdp,tun) continue ;; esac
+		hosts_up "gate-$CONTENDER" "$to"
+		contender_up "$CONTENDER" <(echo "udp $ports") && READY+=("$CONTENDER")
+	done
+	say "gate: $what, $share rounds"
+	for round in $(seq $share); do
+		ROUND=$((set * share + round))
+		for CONTENDER in "${READY[@]}"; do
+			hosts_use "gate-$CONTENDER"
+			"$what"
+		done
+	done
+	all_down
+}
+
+gate_eth() {
+	gate_packets "udp to eth, 1000 connections"
+	gate_program
+}
+
+gate_tun() {
+	gate_packets "udp to tun, 1000 connections" --tun
+}
+
+# Both ways in one figure. The first packets of a thousand connections are too few for another.
+gate_packets() {
+	local case=$1
+	shift
+	traffic --services 16 --flows 1000 --packets "$PACKETS" "$@" >"$TOPO_DIR/traffic"
+	gate_record established "$case" <"$TOPO_DIR/traffic"
+}
+
+gate_refused() {
+	local known=--known
+	[ $((ROUND % (ROUNDS / GATE_SETS))) != 1 ] || known=
+	# shellcheck disable=SC2086
+	traffic --flows 64512 --packets "$PACKETS" --refused $known >"$TOPO_DIR/traffic"
+	gate_record established "udp to eth, 64512 connections" <"$TOPO_DIR/traffic"
+	gate_record refused "udp to eth, refused" <"$TOPO_DIR/traffic"
+}
+
+# gate_record STEP CASE. What doesn't arrive, or arrives though it should be refused, makes the figure void.
+gate_record() {
+	local sent received right cpu
+	read -r sent received right cpu < <(jq -rs --arg step "$1" 'map(select(.step == $step)) |
+		"\(map(.sent) | add) \(map(.received) | add) \(map(.right) | add) \(map(.cpu_ns) | add)"')
+	[ "$1" != refused ] || right=$((sent - right))
+	if [ $((right * 1000)) -lt $((sent * 999)) ]; then
+		note "$CONTENDER: $2: of $sent packets $right were dealt with rightly"
+	else
+		record "$2" cpu ns/packet "$(calc "$cpu / $received")"
+	fi
+}
+
+# Its connections have other visitors than the traffic's, at the same ports: neither may be there for the other.
+gate_program() {
+	local path ns
+	COMMAND="program ${CONTENDER#*-} eth0 $INNER $GATEWAY $SOURCE $TARGET"
+	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null
+	# shellcheck disable=SC2086
+	topo_in gateway taskset -c "$LAST_CPU" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error" ||
+		note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"
+	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null
+	while IFS=: read -r path ns; do
+		record "program, $path" run ns/packet "$ns"
+	done < <(jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program")
+}
