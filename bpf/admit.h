@@ -6,6 +6,7 @@
 #ifndef FWD_ADMIT_H
 #define FWD_ADMIT_H
 
+#include "exhausted.h"
 #include "maps.h"
 #include "parse.h"
 #include "track.h"
@@ -60,31 +61,6 @@ static __always_inline int port_is_sockets(fwd_ctx *ctx, const struct fwd_tuple 
 					   : port_is_udp_sockets(ctx, &tuple, size);
 }
 
-/*
- * The search for a port has failed: until the clock ticks again (some 4 ms at most) new connections of that map are
- * refused without one, which would cost fifty times what another packet does: whoever knows how to exhaust the ports must
- * not get a CPU on top. Each CPU writes it once a tick at most.
- */
-static __always_inline void exhausted_note(__u32 rule, __u32 now)
-{
-	__u32 any = FWD_EXHAUSTED_ANY;
-	__u32 *of_rule = bpf_map_lookup_elem(&exhausted, &rule);
-	__u32 *of_any = bpf_map_lookup_elem(&exhausted, &any);
-
-	if (!of_rule || !of_any)
-		return;
-	*of_rule = now;
-	*of_any = now;
-}
-
-/* rule: a map's index, or FWD_EXHAUSTED_ANY: is there such a map? */
-static __always_inline bool exhausted_is(__u32 rule, __u32 now)
-{
-	const __u32 *when = bpf_map_lookup_elem(&exhausted, &rule);
-
-	return when && *when && *when == now;
-}
-
 static __always_inline void admit_count_refusal(void)
 {
 	struct fwd_counters *c = counters_get();
@@ -108,7 +84,7 @@ static __always_inline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt 
 		return FWD_OWN_SOCKET;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
 		return FWD_MARTIAN;
-	if (!exhausted_is(index, pkt->now))
+	if (!exhausted_any(pkt->now) || !exhausted_is(pkt, index))
 		return FWD_FORWARDED;
 	admit_count_refusal();
 	return FWD_NO_PORT;

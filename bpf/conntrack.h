@@ -9,6 +9,7 @@
 #ifndef FWD_CONNTRACK_H
 #define FWD_CONNTRACK_H
 
+#include "exhausted.h"
 #include "parse.h"
 #include "slot.h"
 #include "table.h"
@@ -116,12 +117,13 @@ static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const str
 }
 
 /* The connection that the packet belongs to, and in pkt->entry the direction too; or NULL. One lookup for a packet of a
- * known connection. A SYN in the place of one that is over ends it, but not where its TTL keeps it from being sent on:
- * nothing would come instead. */
+ * known connection. A SYN in the place of one that is over ends it, and there is a port for what comes instead; but not where
+ * its TTL keeps it from being sent on: nothing would come. */
 static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 {
 	struct fwd_conn *conn = conn_find(pkt, &pkt->tuple);
 	struct fwd_flow *flow;
+	__u32 rule;
 
 	if (!conn)
 		return NULL;
@@ -129,7 +131,10 @@ static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 	if (flow_is_dead(flow) ||
 	    ((pkt->tcp_flags & FWD_TCP_SYN) && pkt_dir(pkt) == FWD_DIR_FORWARD && pkt->ttl > 1 &&
 	     track_opens(pkt->tuple.proto, pkt->tcp_flags) && track_is_over(flow->track))) {
+		rule = flow->rule;
 		conn_end_found(pkt->entry, &pkt->tuple);
+		if (exhausted_any(pkt->now))
+			exhausted_forget(pkt, rule);
 		return NULL;
 	}
 	return conn;

@@ -4,7 +4,7 @@
  * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
  * has made anything of the frame, that is cheap (docs/benchmarks.md).
  *
- * All others go on to tc, as they came and uncounted: it is the same table that both look into, so what one
+ * All others go on to tc, as they came and uncounted, but for what it would refuse for want of a source port: it is the same table that both look into, so what one
  * hook begins the other can go on with. The steps are the pipeline's own.
  */
 #ifndef FWD_EXPRESS_H
@@ -49,12 +49,11 @@ static __always_inline bool express_sum_is_there(fwd_ctx *ctx, const struct fwd_
 }
 
 /* Is there anything for XDP to do with the packet? Opening a connection is tc's, and so is nearly all of refusing to. */
-static __always_inline bool express_concerns(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+static __always_inline bool express_concerns(const struct fwd_pkt *pkt)
 {
 	if (pkt->is_error || pkt->fragment.part != FWD_PART_WHOLE || pkt->ttl <= 1)
 		return false;
-	return pkt->tcp_flags & FWD_TCP_SYN ? exhausted_is(FWD_EXHAUSTED_ANY, pkt->now)
-					    : express_sum_is_there(ctx, pkt);
+	return !(pkt->tcp_flags & FWD_TCP_SYN) || exhausted_any(pkt->now);
 }
 
 /* A packet of no known connection, to a map that has no source port left: refused here, or who floods it would get
@@ -63,7 +62,7 @@ static __always_inline enum fwd_reason express_refuse(fwd_ctx *ctx, const struct
 {
 	__u32 rule = FWD_RULE_NONE;
 
-	if (!exhausted_is(FWD_EXHAUSTED_ANY, pkt->now) || rule_lookup(ctx, pkt, &rule) != FWD_FORWARDED)
+	if (!exhausted_any(pkt->now) || rule_lookup(ctx, pkt, &rule) != FWD_FORWARDED)
 		return FWD_NOT_OURS;
 	return admit(ctx, pkt, rule) == FWD_NO_PORT ? FWD_NO_PORT : FWD_NOT_OURS;
 }
@@ -98,12 +97,12 @@ static __always_inline enum fwd_reason express(fwd_ctx *ctx, struct fwd_pkt *pkt
 	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_FORWARDED)
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
-	if (!express_concerns(ctx, pkt))
+	if (!express_concerns(pkt))
 		return FWD_NOT_OURS;
 	conn = conn_lookup(pkt);
 	if (!conn)
 		return express_refuse(ctx, pkt);
-	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN))
+	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) || !express_sum_is_there(ctx, pkt))
 		return FWD_NOT_OURS;
 	*action = express_send(ctx, pkt, conn);
 	if (*action == ctx_pass())

@@ -107,15 +107,23 @@ struct {
 	__type(value, struct fwd_rule_stats);
 } rule_stats SEC(".maps");
 
-/* At which tick the search for a source port last failed; see admit.h. */
+/* A target and the addresses towards it, of which a search for a source port failed; see admit.h. */
+struct fwd_exhausted {
+	__u32 who;    /* what of its hash isn't in the key */
+	__u32 tick;   /* of the last failure */
+	__u32 failed; /* searches in a row, at that tick */
+};
+
+#define FWD_EXHAUSTED_MAX 4096
+#define FWD_EXHAUSTED_ANY FWD_EXHAUSTED_MAX /* the last failure of all; it is asked first */
+
+/* Key: part of a hash. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FWD_RULES_MAX + 1);
+	__uint(max_entries, FWD_EXHAUSTED_MAX + 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct fwd_exhausted);
 } exhausted SEC(".maps");
-
-#define FWD_EXHAUSTED_ANY FWD_RULES_MAX /* of any map */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -257,7 +257,9 @@ static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt 
 		return reason;
 	reason = open_enter(ctx, pkt);
 	if (reason == FWD_NO_PORT)
-		exhausted_note(index, pkt->now);
+		exhausted_note(pkt, index);
+	else if (reason == FWD_FORWARDED && exhausted_any(pkt->now))
+		exhausted_forget(pkt, index);
 	return reason;
 }
 

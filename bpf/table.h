@@ -54,6 +54,15 @@ static __always_inline __u64 hash_pair(const __u32 *secret, __u32 a, __u32 b)
 	return (__u64)(__u32)(a + secret[0]) * (__u32)(b + secret[1]);
 }
 
+static __always_inline __u64 hash_mix(__u64 h)
+{
+	h ^= h >> 32;
+	h *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio */
+	h ^= h >> 29;
+	h *= 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 32;
+}
+
 /*
  * NH (RFC 4418 5.2.2) of the tuple's words, which makes two tuples meet with a chance of 2^-32 whatever they are, since
  * nobody outside knows the secret; then a mix, for NH alone leaves the differences in some of the bits.
@@ -71,11 +80,7 @@ static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
 	h += hash_pair(c->secret + 4, d[0], d[1]);
 	h += hash_pair(c->secret + 6, d[2], d[3]);
 	h += hash_pair(c->secret + 8, (__u32)tuple->sport << 16 | tuple->dport, tuple->proto);
-	h ^= h >> 32;
-	h *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio */
-	h ^= h >> 29;
-	h *= 0x9e3779b97f4a7c15ULL;
-	return h ^ h >> 32;
+	return hash_mix(h);
 }
 
 static __always_inline struct fwd_bucket *bucket_at(__u32 index)

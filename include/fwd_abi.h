@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define FWD_ABI_VERSION 6
+#define FWD_ABI_VERSION 7
 
 /* An IPv6 address, or an IPv4 one mapped to ::ffff:a.b.c.d (RFC 4291 2.5.5.2), so that one piece of
  * code serves both. On the wire no IPv6 packet may carry a mapped address: the parser leaves such

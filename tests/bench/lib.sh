@@ -139,9 +139,11 @@ hosts_threads() {
 	# A sink that sleeps would be woken by the gateway, at the cost of the gateway.
 	local wait=0 sinks_wait=20000
 	topo_option moderation && wait=200000 sinks_wait=200000
-	device_poll client $sinks_wait g0
-	device_poll home $sinks_wait h0
-	device_poll gateway $wait eth0 eth1
+	# Without threads of their own, those found by their devices' names would be another's.
+	if ! { device_poll client $sinks_wait g0 && device_poll home $sinks_wait h0 && device_poll gateway $wait eth0 eth1; }; then
+		note "no NAPI threads (/sys/class/net/*/threaded, kernel 5.12)"
+		return 1
+	fi
 	thread_place 0 g0
 	thread_place 0 h0
 	thread_place "$LAST_CPU" eth0 && echo "$NAPI" >>"$TOPO_DIR/napi"
@@ -158,7 +160,7 @@ device_poll() {
 		shift
 		for dev; do
 			ethtool -K $dev gro on tso off && cd /sys/class/net/$dev && echo 1 >threaded &&
-				echo $wait >gro_flush_timeout && echo 1 >napi_defer_hard_irqs
+				echo $wait >gro_flush_timeout && echo 1 >napi_defer_hard_irqs || exit
 		done' sh "$wait" "$@"
 }
 

@@ -339,16 +339,21 @@ def write_docs():
 
 
 def committed():
-    """The commit, and {figure: CPU time of this code to that of the commit's}."""
+    """The commit, and {figure: CPU time of this code to that of the commit's}. None, {}: there are none."""
     ratios = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     ratios.optionxform = str
     try:
         ratios.read(RATIOS)
-    except configparser.Error:
-        pass
-    if not ratios.has_option("before", "commit") or not ratios.has_section("ratios"):
+        return ratios["before"]["commit"], {figure: float(ratio) for figure, ratio in ratios["ratios"].items()}
+    except (configparser.Error, KeyError, ValueError):
+        return None, {}
+
+
+def before():
+    commit = committed()[0]
+    if not commit:
         sys.exit(f"scripts/bench: {RATIOS} has no ratios; to measure them: scripts/bench --set-gate=COMMIT")
-    return ratios["before"]["commit"], {figure: float(ratio) for figure, ratio in ratios["ratios"].items()}
+    print(commit)
 
 
 def gate_results(command, seconds, commit):
@@ -360,6 +365,10 @@ def gate_results(command, seconds, commit):
 
 
 def set_gate(data, ratios, commit):
+    missing = [figure for figure in committed()[1] if figure not in ratios]
+    if missing:
+        sys.exit(f"scripts/bench: {RATIOS} is left as it is: not measured: {'; '.join(missing)}. A figure that is "
+                 "gone for good is to be deleted there first")
     lines = [f"# {LICENCE}", "# CPU time of this code to that of an earlier commit's, in the same run, on the same machine.",
              "# scripts/bench --gate compares with it, scripts/bench --set-gate writes it.", f"# {run_line(data)}",
              "[before]", f"commit = {commit}", "", "[ratios]"]
@@ -390,7 +399,7 @@ def main():
         print_all(data, sys.stdout)
         print(f"all of it in {RESULTS}, plots in {DIR}/plots")
     elif what == "before":
-        print(committed()[0])
+        before()
     elif what in ("gate", "set-gate") and len(sys.argv) == 5:
         data, ratios = gate_results(*sys.argv[2:])
         if what == "gate":

@@ -14,8 +14,11 @@
 #define REST        1024
 
 static const struct rule rules[] = {
-    {PROTO_TCP, PUBLIC, TARGET, "10.172.16.1"},
+    {PROTO_TCP, PUBLIC, TARGET, "10.172.16.1", .last = 8001},
     {PROTO_UDP, PUBLIC, TARGET, "10.172.16.1"},
+    /* Two ways to one target, with the visitor's own address. */
+    {PROTO_TCP, "93.184.216.34:8100", "10.172.16.2:8100", NULL},
+    {PROTO_TCP, "93.184.216.34:8101", "10.172.16.2:8100", NULL},
 };
 
 static void start_with(__u32 connections, __u32 half_open)
@@ -436,13 +439,14 @@ static void end_between(int low, int high)
 	}
 }
 
-/* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
-Test(ports, none_left, .fini = check_table_at_end, .timeout = 60)
+/* All source ports towards the target are one visitor's. In the ring there is room for those that are refused, too: a search takes
+ * a place there before it fails. */
+static void exhaust(void)
 {
 	static struct result r;
 	struct fwd_counters c;
 
-	start_with(16, 65536);
+	start_with(16, 2 * 65536);
 	PORTS_BETWEEN(1, 65536)
 	{
 		struct packet p = syn_from(port);
@@ -451,6 +455,30 @@ Test(ports, none_left, .fini = check_table_at_end, .timeout = 60)
 	}
 	c = counters_read();
 	cr_assert(c.created == 65535 && !c.failed);
+}
+
+/* Another visitor goes on trying, until none of his packets is searched a port for. */
+static void insist(const struct packet *p)
+{
+	static struct result r;
+
+	for (int i = 0; i < 8; i++) {
+		run(ETH0, INGRESS, p, &r);
+		cr_assert(r.verdict == TC_ACT_SHOT);
+	}
+}
+
+/* How often something is tried right after that. The clock may tick between the two, and then all is as if nothing had been. */
+#define TURNS 20
+
+TestSuite(ports, .fini = check_table_at_end, .timeout = 60);
+
+/* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
+Test(ports, none_left)
+{
+	struct fwd_counters c;
+
+	exhaust();
 	arrives("no port", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("no_port"));
 	arrives("UDP has", ETH0, UDP(visitor(1).in), LEAVES_BY(WG0, visitor(1).out));
 	c = counters_read();
@@ -471,6 +499,70 @@ Test(ports, none_left, .fini = check_table_at_end, .timeout = 60)
 		cr_expect(atoi(out + strlen("10.172.16.1:")) >= 16384 &&
 			      atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
+	}
+}
+
+/* Where a tenth of the ports is free, a search fails now and then (0.9 ^ 32), and the next one is made all the same. */
+Test(ports, some_left)
+{
+	static struct result r;
+
+	exhaust();
+	end_between(2000, 8500);
+	for (int n = 0; n < 1000; n++) {
+		struct visitor v = visitor(n);
+		struct packet p = TCP(v.in, SYN);
+
+		run(ETH0, INGRESS, &p, &r);
+	}
+	cr_expect(counters_read().failed < 80, "%llu of 1000 were refused", counters_read().failed);
+}
+
+/* Of a map of many ports, the other ones. */
+Test(ports, none_left_of_one_target)
+{
+	exhaust();
+	for (int n = 0; n < TURNS; n++) {
+		char in[80], out[80];
+
+		insist(&TCP(visitor(1).in, SYN));
+		snprintf(in, sizeof(in), "54.147.1.1:%d > 93.184.216.34:8001", 30000 + n);
+		snprintf(out, sizeof(out), "10.172.16.1:%d > 10.172.16.2:8001", 30000 + n);
+		arrives("another target", ETH0, TCP(in, SYN), LEAVES_BY(WG0, out));
+	}
+}
+
+/* Where each visitor has his own address, others. */
+Test(ports, none_left_of_one_visitor)
+{
+	static struct result r;
+	char way[80];
+
+	start_with(16, 2 * 65536);
+	PORTS_BETWEEN(1, 65536)
+	{
+		snprintf(way, sizeof(way), "54.200.0.1:%d > 93.184.216.34:8100", port);
+		run(ETH0, INGRESS, &TCP(way, SYN), &r);
+	}
+	for (int n = 0; n < TURNS; n++) {
+		char in[80], out[80];
+
+		insist(&TCP("54.200.0.1:7 > 93.184.216.34:8101", SYN));
+		snprintf(in, sizeof(in), "54.147.1.1:%d > 93.184.216.34:8101", 30000 + n);
+		snprintf(out, sizeof(out), "54.147.1.1:%d > 10.172.16.2:8100", 30000 + n);
+		arrives("another visitor", ETH0, TCP(in, SYN), LEAVES_BY(WG0, out));
+	}
+}
+
+/* Who comes back has the port that he had. */
+Test(ports, none_left_but_ones_own)
+{
+	exhaust();
+	end_between(20001, 20002);
+	for (int n = 0; n < TURNS; n++) {
+		establish(1);
+		from_client(1, RST);
+		insist(&TCP(visitor(2).in, SYN));
 	}
 }
 

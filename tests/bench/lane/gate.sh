@@ -19,7 +19,8 @@ before_build() {
 	BEFORE=$BENCH/before-$BEFORE_COMMIT
 	if [ ! -d "$BEFORE" ]; then
 		rm -rf $BENCH/before-*
-		mkdir -p "$BEFORE" && git archive "$BEFORE_COMMIT" Makefile bpf user include | tar -x -C "$BEFORE" || return
+		mkdir "$BEFORE.new" && git archive "$BEFORE_COMMIT" Makefile bpf user include | tar -x -C "$BEFORE.new" &&
+			mv "$BEFORE.new" "$BEFORE" || return
 	fi
 	make -s -C "$BEFORE" -j"$(nproc)" VERSION="$BEFORE_COMMIT"
 }
@@ -84,9 +85,13 @@ gate_refused() {
 gate_record() {
 	local sent received right cpu
 	read -r sent received right cpu < <(jq -rs --arg step "$1" 'map(select(.step == $step)) |
-		"\(map(.sent) | add) \(map(.received) | add) \(map(.right) | add) \(map(.cpu_ns) | add)"')
+		map([.sent, .received, .right, .cpu_ns]) | transpose | map(add) | join(" ")')
+	if [ -z "$sent" ]; then
+		note "$CONTENDER: $2: not measured"
+		return
+	fi
 	[ "$1" != refused ] || right=$((sent - right))
-	if [ $((right * 1000)) -lt $((sent * 999)) ]; then
+	if [ $((right * 1000)) -lt $((sent * 999)) ] || [ "$received" = 0 ]; then
 		note "$CONTENDER: $2: of $sent packets $right were dealt with rightly"
 	else
 		record "$2" cpu ns/packet "$(calc "$cpu / $received")"
