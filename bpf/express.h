@@ -4,8 +4,9 @@
  * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
  * has made anything of the frame, that is cheap (docs/benchmarks.md).
  *
- * All others go on to tc, as they came and uncounted, but for what it would refuse for want of a source port: it is the same table that both look into, so what one
- * hook begins the other can go on with. The steps are the pipeline's own.
+ * All others go on to tc, as they came and uncounted, but for what tc would refuse for want of a source port. It is
+ * the same table that both look into, so what one hook begins the other can go on with. The steps are the
+ * pipeline's own.
  */
 #ifndef FWD_EXPRESS_H
 #define FWD_EXPRESS_H

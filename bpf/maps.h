@@ -107,7 +107,7 @@ struct {
 	__type(value, struct fwd_rule_stats);
 } rule_stats SEC(".maps");
 
-/* A target and the addresses towards it, of which a search for a source port failed; see admit.h. */
+/* A target and the addresses towards it, of which a search for a source port failed; see exhausted.h. */
 struct fwd_exhausted {
 	__u32 who;    /* what of its hash isn't in the key */
 	__u32 tick;   /* of the last failure */

@@ -103,11 +103,13 @@ hosts_down() {
 	topo_down
 }
 
-# in_turn ROUNDS FUNCTION ARG...: for all that are $READY, round after round, on hosts $LANE-$CONTENDER of each.
+# in_turn ROUNDS FUNCTION ARG...: for all that are $READY, round after round, on hosts $LANE-$CONTENDER of each. ROUNDS: how
+# many, or "FIRST LAST".
 in_turn() {
 	local rounds=$1
 	shift
-	for ROUND in $(seq "$rounds"); do
+	# shellcheck disable=SC2086
+	for ROUND in $(seq $rounds); do
 		for CONTENDER in "${READY[@]}"; do
 			hosts_use "$LANE-$CONTENDER"
 			say "$LANE: round $ROUND, $CONTENDER"

@@ -5,6 +5,8 @@
 # hosts stand at the same time, and their turns take less than a second: what disturbs the machine disturbs both, and
 # there are many turns. Now and then the hosts are made anew, for where in memory things happen to be matters, too.
 
+. tests/bench/lane/program.sh
+
 GATE_SETS=3 # of hosts
 
 # before_build [COMMIT]: of that commit, or the one in tests/bench/ratios, to $BEFORE/build/fwdctl.
@@ -36,7 +38,7 @@ lane_gate() {
 
 # gate_set SET TO PORTS FUNCTION: its share of the rounds, of all contenders.
 gate_set() {
-	local set=$1 to=$2 ports=$3 what=$4 share=$((ROUNDS / GATE_SETS)) round
+	local set=$1 to=$2 ports=$3 what=$4 share=$((ROUNDS / GATE_SETS))
 	READY=()
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		# Towards a TUN XDP leaves all to tc; what that takes is among the program's figures.
@@ -44,15 +46,8 @@ gate_set() {
 		hosts_up "gate-$CONTENDER" "$to"
 		contender_up "$CONTENDER" <(echo "udp $ports") && READY+=("$CONTENDER")
 	done
-	say "gate: $what, $share rounds"
-	for round in $(seq $share); do
-		ROUND=$((set * share + round))
-		for CONTENDER in "${READY[@]}"; do
-			hosts_use "gate-$CONTENDER"
-			"$what"
-		done
-	done
-	all_down
+	in_turn "$((set * share + 1)) $(((set + 1) * share))" "$what"
+	all_down # those that did not come up, too
 }
 
 gate_eth() {
@@ -74,7 +69,7 @@ gate_packets() {
 
 gate_refused() {
 	local known=--known
-	[ $((ROUND % (ROUNDS / GATE_SETS))) != 1 ] || known=
+	[ -f "$TOPO_DIR/traffic" ] || known='' # the first turn on these hosts opens them
 	# shellcheck disable=SC2086
 	traffic --flows 64512 --packets "$PACKETS" --refused $known >"$TOPO_DIR/traffic"
 	gate_record established "udp to eth, 64512 connections" <"$TOPO_DIR/traffic"
@@ -101,13 +96,11 @@ gate_record() {
 # Its connections have other visitors than the traffic's, at the same ports: neither may be there for the other.
 gate_program() {
 	local path ns
-	COMMAND="program ${CONTENDER#*-} eth0 $INNER $GATEWAY $SOURCE $TARGET"
 	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null
-	# shellcheck disable=SC2086
-	topo_in gateway taskset -c "$LAST_CPU" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error" ||
-		note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"
+	if program_run "${CONTENDER#*-}"; then
+		while IFS=: read -r path ns; do
+			record "program, $path" run ns/packet "$ns"
+		done < <(program_paths)
+	fi
 	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null
-	while IFS=: read -r path ns; do
-		record "program, $path" run ns/packet "$ns"
-	done < <(jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program")
 }

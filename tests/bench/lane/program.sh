@@ -16,28 +16,36 @@ lane_program() {
 }
 
 program_turn() {
-	local hook=$1 who path ns measured
+	local hook=$1
 	say "program: round $ROUND, $hook"
 	hosts_up program
 	contender_up "$CONTENDER" <(echo udp 8000 8000) || return
-	COMMAND="program $hook eth0 $INNER $GATEWAY $SOURCE $TARGET"
-	# shellcheck disable=SC2086
-	if topo_in gateway taskset -c "$LAST_CPU" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error"; then
-		program_record "$hook"
-	else
-		note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"
-	fi
+	program_run "$hook" && program_record "$hook"
 	hosts_down program
+}
+
+# program_run HOOK: to $TOPO_DIR/program, or a note says why not.
+program_run() {
+	COMMAND="program $1 eth0 $INNER $GATEWAY $SOURCE $TARGET"
+	# shellcheck disable=SC2086
+	topo_in gateway taskset -c "$LAST_CPU" $BENCH/$COMMAND >"$TOPO_DIR/program" 2>"$TOPO_DIR/error" && return
+	note "$CONTENDER: program: $(tail -n 1 "$TOPO_DIR/error")"
+	return 1
+}
+
+# Lines of "PATH:NS", of the one that ran last.
+program_paths() {
+	jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program"
 }
 
 # The reference program's figures stand beside each path's, so that there is a ratio.
 program_record() {
-	local hook=$1 reference path ns
+	local hook=$1 reference path ns who xlated verified
 	reference=$(jq 'select(.path == "reference") | .ns' "$TOPO_DIR/program")
 	while IFS=: read -r path ns; do
 		record "$hook, $path" run ns/packet "$ns"
 		CONTENDER=reference record "$hook, $path" run ns/packet "$reference"
-	done < <(jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program")
+	done < <(program_paths)
 	while read -r who xlated verified; do
 		[ "$who" = program ] && who=$CONTENDER
 		CONTENDER=$who record "$hook, size" instructions "" "$xlated"
