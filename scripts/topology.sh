@@ -89,9 +89,12 @@ topo_remember() {
 topo_spawn() {
 	local host=$1 name=$2
 	shift 2
+	# Emptied here, not by the new process: who waits for its "ready" might get there first, and find that of an
+	# earlier one of the same name.
+	: >"$TOPO_DIR/$name.log" >"$TOPO_DIR/$name.err"
 	# Away from the terminal: a Ctrl-C there is for the caller, which ends this one in its turn.
 	setsid nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@" \
-		</dev/null >"$TOPO_DIR/$name.log" 2>"$TOPO_DIR/$name.err" &
+		</dev/null >>"$TOPO_DIR/$name.log" 2>>"$TOPO_DIR/$name.err" &
 	TOPO_PID=$!
 	topo_remember "$TOPO_PID"
 }
