@@ -123,9 +123,9 @@ static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const stru
  * Enters the connection that open->conn plans (all but the source port) into the table, in the slot taken.
  * FWD_FORWARDED: pkt->entry is it.
  *
- * The insertion of the answers' tuple is the claim of the source port, see port_claim(). Only then the
- * other one: if another CPU was faster with the same client's packet, the claim is rolled back
- * and the other's connection is used.
+ * The insertion of the answers' tuple is the claim of the source port, see port_claim(). Only then a place in the ring, so
+ * that who finds no port pushes nobody out, and the other tuple: if another CPU was faster with the same client's packet, the
+ * claim is rolled back and the other's connection is used.
  */
 __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
@@ -147,7 +147,7 @@ __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	reason = port_claim(ctx, open);
 	if (reason == FWD_FORWARDED) {
 		pkt->entry = entry_of(open->slot, FWD_DIR_FORWARD);
-		err = table_insert(pkt->entry, &pkt->tuple);
+		err = ring_enter(open->slot) ? table_insert(pkt->entry, &pkt->tuple) : -ENOSPC;
 		if (!err) {
 			slot_change(slot, slot->use, FWD_SLOT_HALF_OPEN);
 			open_count(open, FWD_FORWARDED);
@@ -172,10 +172,8 @@ __noinline enum fwd_reason open_enter(fwd_ctx *ctx, struct fwd_pkt *pkt)
 		return reason;
 	slot = slot_confirmed_full() ? -ENOSPC : slot_take();
 	open->slot = slot;
-	if (slot >= 0 && ring_enter(slot))
+	if (slot >= 0)
 		reason = open_enter_at(ctx, pkt);
-	else if (slot >= 0)
-		slot_give_back(slot);
 	if (reason != FWD_FORWARDED)
 		open_count(open, reason);
 	return reason;

@@ -439,14 +439,13 @@ static void end_between(int low, int high)
 	}
 }
 
-/* All source ports towards the target are one visitor's. In the ring there is room for those that are refused, too: a search takes
- * a place there before it fails. */
-static void exhaust(void)
+/* All source ports towards the target are one visitor's. */
+static void exhaust_with(__u32 half_open)
 {
 	static struct result r;
 	struct fwd_counters c;
 
-	start_with(16, 2 * 65536);
+	start_with(16, half_open);
 	PORTS_BETWEEN(1, 65536)
 	{
 		struct packet p = syn_from(port);
@@ -455,6 +454,11 @@ static void exhaust(void)
 	}
 	c = counters_read();
 	cr_assert(c.created == 65535 && !c.failed);
+}
+
+static void exhaust(void)
+{
+	exhaust_with(2 * 65536);
 }
 
 /* Another visitor goes on trying, until none of his packets is searched a port for. */
@@ -500,6 +504,16 @@ Test(ports, none_left)
 			      atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
 	}
+}
+
+/* Who finds none pushes nobody out of the half-open ring, though it is full. */
+Test(ports, none_left_pushes_nobody_out)
+{
+	exhaust_with(65535);
+	for (int n = 0; n < TURNS; n++)
+		insist(&TCP(visitor(1).in, SYN));
+	cr_expect(counters_read().evicted == 0, "%llu were pushed out", counters_read().evicted);
+	cr_expect(check_table() == 65535);
 }
 
 /* Where a tenth of the ports is free, a search fails now and then (0.9 ^ 32), and the next one is made all the same. */
