@@ -155,12 +155,18 @@ static __always_inline struct fwd_conn *conn_of_error(struct fwd_pkt *pkt)
 	return conn && !flow_is_dead(conn_flow(conn, pkt)) ? conn : NULL;
 }
 
+/* In ticks. What is over has little of it while places are wanted, as in nf_conntrack's early_drop(). */
 static __always_inline __u32 conn_timeout(__u32 track)
 {
 	const struct fwd_config *c = config_get();
+	const struct fwd_sweeper *s = sweeper_get();
 	__u32 which = fwd_state_timeout(fwd_state(track));
 
-	return c && which < FWD_TIMEOUT_MAX ? c->timeout[which] : 0;
+	if (!c || !s || which >= FWD_TIMEOUT_MAX)
+		return 0;
+	if (s->crowded && track_is_over(track) && c->timeout[which] > c->timeout[FWD_TIMEOUT_FLOOD])
+		which = FWD_TIMEOUT_FLOOD;
+	return c->timeout[which];
 }
 
 /* What conn_track() does for the few packets that change what is known. */

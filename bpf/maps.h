@@ -74,7 +74,7 @@ struct fwd_sweeper {
 	__u32 waiting;        /* half-open connections, as far as this round has come */
 	__u32 flooded;        /* 1: too many were in the last ones, see sweep_judge_flood() */
 	__u32 flood_until;    /* ticks */
-	__u32 pad;
+	__u32 crowded;        /* 1: few places are left for confirmed ones, see sweep_begin_round() */
 };
 
 struct {

@@ -18,6 +18,9 @@
 /* A part of the half-open ring; more than that in use is a flood. */
 #define SWEEP_FLOOD(half_open) ((half_open) / 2)
 
+/* A part of the places for confirmed connections; more than that in use, and those that are over have to hurry. */
+#define SWEEP_CROWD(connections) ((connections) - (connections) / 8)
+
 #define SWEEP_CLOCK      1 /* CLOCK_MONOTONIC; time.h is not for this target */
 #define SWEEP_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
 #define SWEEP_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
@@ -115,17 +118,28 @@ static __always_inline void sweep_judge_flood(struct fwd_sweeper *s, __u32 now)
 	s->waiting = 0;
 }
 
+/* Does this round look at all connections? If a timeout has changed; and when places begin to be few, since those that
+ * are over have less time from then on (conn_timeout()). */
+static __always_inline void sweep_begin_round(struct fwd_sweeper *s)
+{
+	bool crowded = s->confirmed > SWEEP_CROWD(fwd_sizes.connections);
+	const struct fwd_config *c = config_get();
+
+	if (!c)
+		return;
+	s->all = c->sweep_all != s->sweep_all_seen || (crowded && !s->crowded);
+	s->sweep_all_seen = c->sweep_all;
+	s->crowded = crowded;
+}
+
 /* One run: goes on where the last one ended. Returns the time to the next in ns. */
 static __always_inline __u64 sweep_run(struct fwd_sweeper *s)
 {
 	__u32 end = s->high_water, now = clock_now(), cursor = s->cursor;
-	const struct fwd_config *c = config_get();
 	int i, looks = 0;
 
-	if (cursor == 0 && c) {
-		s->all = c->sweep_all != s->sweep_all_seen;
-		s->sweep_all_seen = c->sweep_all;
-	}
+	if (cursor == 0)
+		sweep_begin_round(s);
 	for (i = 0; i < SWEEP_CHUNKS; i++) {
 		if (cursor >= end || looks >= SWEEP_LOOKS_MAX)
 			break;

@@ -168,7 +168,7 @@ struct sweeper {
 	__u32 waiting;
 	__u32 flooded;
 	__u32 flood_until;
-	__u32 pad;
+	__u32 crowded;
 };
 
 static inline struct sweeper sweeper_read(void)

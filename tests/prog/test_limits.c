@@ -769,6 +769,49 @@ Test(expiry, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
 }
 
+static void close_by_fin(int n)
+{
+	establish(n);
+	from_client(n, FIN | ACK);
+	from_target(n, FIN | ACK);
+	from_client(n, ACK);
+}
+
+/* Connections that are over don't keep others out: where hardly a place is left, they have seconds, too. */
+Test(expiry, crowd)
+{
+	establish(0);
+	for (int n = 1; n < CONNECTIONS; n++)
+		close_by_fin(n);
+	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
+	let_sweep();
+	cr_expect(check_table() == CONNECTIONS, "not at once");
+	clock_advance(6);
+	wait_for(1);
+	expect_state("lives", visitor(0).in, PROTO_TCP, "ESTABLISHED");
+	for (int n = 1; n < CONNECTIONS / 2; n++)
+		close_by_fin(n);
+	clock_advance(110);
+	let_sweep();
+	cr_expect(check_table() == CONNECTIONS / 2, "those are no crowd");
+}
+
+/* Those that end in a crowd, too. */
+Test(expiry, crowd_goes_on)
+{
+	for (int n = 0; n < CONNECTIONS; n++)
+		establish(n);
+	let_sweep();
+	cr_expect(sweeper_read().crowded);
+	for (int n = 1; n < CONNECTIONS; n++) {
+		from_client(n, FIN | ACK);
+		from_target(n, FIN | ACK);
+		from_client(n, ACK);
+	}
+	clock_advance(6);
+	wait_for(1);
+}
+
 /* But not before so many others were, as few half-open ones as there may be: a packet may still be reading it. */
 Test(expiry, place_is_used_again)
 {
