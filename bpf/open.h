@@ -227,6 +227,8 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
 	if (!port_pool_set(open, rule))
 		return FWD_NO_SOURCE;
+	/* A visitor's who has one of ours is refused below. */
+	open->foreign = rule->snat == FWD_SNAT_NONE && ctx_ifindex(ctx) != FWD_LOOPBACK;
 	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
 	open_plan_target(open, &rule->target, __builtin_bswap16(rule->target_low + shift), &open->pool[0]);
 	/* No route, no record. */

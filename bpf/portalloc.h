@@ -23,7 +23,7 @@ struct fwd_open {
 	struct fwd_tuple reply; /* of its answers, with the source that is being tried */
 	__u32 slot;
 	__u16 mss;
-	__u16 pad;
+	__u16 foreign; /* 1: the source address isn't the gateway's, so none of its sockets is in the way */
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* source addresses to choose from */
 	__u32 pool_count;                        /* 1 to FWD_SNAT_POOL_MAX */
 	__u32 skip_same_port;                    /* 1: the own source port is known to be taken */
@@ -72,6 +72,14 @@ static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_add
 	conn->flow[FWD_DIR_FORWARD].to_sport = port;
 }
 
+/* Are the answers that are being tried meant for a socket of the gateway? */
+__noinline bool port_is_gateways(fwd_ctx *ctx)
+{
+	struct fwd_open *open = open_get();
+
+	return !open || (!open->foreign && port_is_sockets(ctx, &open->reply));
+}
+
 /*
  * Gives the record at open->slot, which nobody knows yet, one source address and port to try. False: a socket of the
  * gateway has it. The own port on each address of the pool, from the one at `first` on, so that all get their share; then
@@ -95,10 +103,15 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 		port = port_random();
 	port_set(conn, &open->pool[source], port);
 	tuple_of_entry(&open->reply, conn, FWD_DIR_REPLY);
-	return !port_is_sockets(ctx, &open->reply);
+	return !port_is_gateways(ctx);
 }
 
-/* Claims a source for the record at open->slot, and enters it under the tuple of its answers. */
+/*
+ * Claims a source for the record at open->slot, and enters it under the tuple of its answers.
+ *
+ * A socket that comes while this is under way has either been there when it is asked for once more, behind the insertion, or
+ * finds the claim when its first packet leaves (egress()).
+ */
 static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
 {
 	__u32 first = bpf_get_prandom_u32(), i;
@@ -109,8 +122,10 @@ static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open 
 				  ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
 				  : -EEXIST;
 
-		if (!err)
+		if (!err && !port_is_gateways(ctx))
 			return FWD_FORWARDED;
+		if (!err)
+			table_remove(entry_of(open->slot, FWD_DIR_REPLY));
 		full |= err == -ENOSPC;
 	}
 	return full ? FWD_TABLE_FULL : FWD_NO_PORT;

@@ -167,8 +167,8 @@ __noinline enum fwd_reason way_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct
 	if (device->link == FWD_LINK_ETHERNET)
 		next_hop_set(pkt, &fib, has_neighbour);
 	/* 0 can come up as a time, too; then this is done once more. So it is when a request has just called the answers to
-	 * another device. */
-	resolved = has_neighbour || device->link == FWD_LINK_IP;
+	 * another device; and behind an ICMP error, which an `ip rule` may send another way than the connection. */
+	resolved = (has_neighbour || device->link == FWD_LINK_IP) && !pkt->is_error;
 	way->refreshed = resolved && READ_ONCE(way->ifindex) == fib.ifindex ? pkt->now : 0;
 	return FWD_FORWARDED;
 }

@@ -27,6 +27,7 @@ static const struct rule rules[] = {
     {PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
     {PROTO_TCP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
     {PROTO_TCP, "93.184.216.34:8004", "10.172.16.2:8004", "10.172.16.11"},
+    {PROTO_UDP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
 };
 
 static void start(void)
@@ -392,6 +393,16 @@ Test(connections, port_of_own_sockets_ipv6)
 	check_other_port("UDP", UDP(IN6, .data = 4));
 	close(tcp);
 	close(udp);
+}
+
+/* A socket bound to any address is none of a visitor's, who keeps his own. */
+Test(connections, port_with_own_address_beside_own_socket)
+{
+	int fd = socket_make(SOCK_DGRAM, "0.0.0.0:40000", NULL);
+
+	arrives("UDP", ETH0, UDP(CLIENT " > 93.184.216.34:8003"), LEAVES_BY(WG0, CLIENT " > 10.172.16.2:8003"));
+	arrives("answer", WG0, UDP("10.172.16.2:8003 > " CLIENT), LEAVES_BY(ETH0, "93.184.216.34:8003 > " CLIENT));
+	close(fd);
 }
 
 /* Sockets that are in nobody's way: to another target, or listening. */

@@ -119,6 +119,22 @@ Test(errors, from_the_side_of_the_client)
 	check_error("echo", ETH0, &before, 0, NULL);
 }
 
+/* What an `ip rule` says of the connection's packets goes on to hold for these, whatever it says of the error. */
+Test(errors, way_by_a_rule)
+{
+	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,
+			       .quoted = TCP("93.184.216.34:8000 > 54.147.66.132:40000", ACK, .data = 20)};
+	struct error after = {"10.172.16.1:0 > 10.172.16.2:0", 3, 4, 1400,
+			      .quoted = TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20), .ttl = 63};
+
+	ip_batch("rule add ipproto tcp dport 8000 lookup 100\n"
+		 "route add 10.172.16.2 via 192.168.7.2 dev eth1 table 100\n");
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT));
+	clock_advance(2);
+	check_error("when the way has to be asked for anew", ETH0, &before, WG0, &after);
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT));
+}
+
 /* RFC 5508 REQ-3: whose own checksum is wrong is nobody's; the stack drops it. */
 Test(errors, wrong_checksum)
 {
