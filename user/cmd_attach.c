@@ -84,6 +84,16 @@ static enum fwd_exit fit_table(struct instance *in, const struct rules *rules,
 	return rules_forget_connections(in, rules);
 }
 
+/* Nothing was attached, so there is nothing in the table that it could lose: back to the size that it had. */
+static void unfit_table(struct instance *in, const struct fwd_meta *before)
+{
+	struct device_list list;
+
+	if (in->exists && (in->meta.connections != before->connections || in->meta.half_open != before->half_open) &&
+	    !devices_read(in, &list) && !list.count)
+		instance_resize(in, before->connections, before->half_open);
+}
+
 /* From here on the instance is this network namespace's. */
 static enum fwd_exit claim_netns(struct instance *in, struct device_list *list)
 {
@@ -131,8 +141,10 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 	if (device) {
 		plan->device = *device;
 	} else {
+		char real[IF_NAMESIZE];
+
 		plan->device.ifindex = if_nametoindex(name);
-		device_set_name(&plan->device, name);
+		device_set_name(&plan->device, if_indextoname(plan->device.ifindex, real) ?: name);
 		if (choose_place(list, &plan->device))
 			return FWD_NOT_DONE;
 		list->device[list->count++] = plan->device;
@@ -326,15 +338,27 @@ static void check_forwarding(const struct rules *rules, const struct args *args)
 			break;
 }
 
+/* A device has alternative names, too. */
+static enum fwd_exit check_twice(const struct args *args)
+{
+	for (int i = 0; i < args->count; i++) {
+		__u32 ifindex = if_nametoindex(args->word[i]);
+
+		for (int j = 0; j < i; j++)
+			if (!strcmp(args->word[i], args->word[j]) ||
+			    (ifindex && ifindex == if_nametoindex(args->word[j])))
+				return fwd_usage("\"%s\" is given twice", args->word[i]);
+	}
+	return FWD_DONE;
+}
+
 static enum fwd_exit check_words(const struct args *args)
 {
 	/* One place is lo's. */
 	if (args->count > FWD_DEVICES_MAX - 1)
 		return fwd_err("%d devices are the most", FWD_DEVICES_MAX - 1);
-	for (int i = 0; i < args->count; i++)
-		for (int j = 0; j < i; j++)
-			if (!strcmp(args->word[i], args->word[j]))
-				return fwd_usage("\"%s\" is given twice", args->word[i]);
+	if (check_twice(args))
+		return FWD_BAD_USAGE;
 	for (int i = 0; i < args->count; i++) {
 		enum fwd_link link;
 
@@ -384,6 +408,7 @@ enum fwd_exit cmd_attach(const struct args *args)
 	struct rules rules = {};
 	struct plan *plans = NULL;
 	struct device_list list;
+	struct fwd_meta before;
 	struct instance in;
 	enum fwd_exit ret;
 	enum mode_wish wish;
@@ -400,10 +425,16 @@ enum fwd_exit cmd_attach(const struct args *args)
 	ret = FWD_NOT_DONE;
 	if (instance_open(&in, args->pin_dir, INSTANCE_MAKE))
 		goto out;
+	before = in.meta;
 	plans = alloc_plans(args->count + 1);
 	if (!plans || rules_open(&in, &rules, 0) || devices_read(&in, &list) || claim_netns(&in, &list) ||
-	    devices_refresh(&in, &list) || fit_table(&in, &rules, &list, connections, half_open) ||
-	    rules_refresh_sources(&rules) || attach_all(&in, &list, args, wish, plans) || let_go_of_lone_xdp(&in))
+	    devices_refresh(&in, &list))
+		goto out;
+	if (fit_table(&in, &rules, &list, connections, half_open) || attach_all(&in, &list, args, wish, plans)) {
+		unfit_table(&in, &before);
+		goto out;
+	}
+	if (rules_refresh_sources(&rules) || let_go_of_lone_xdp(&in))
 		goto out;
 	check_forwarding(&rules, args);
 	if (connections || half_open)
@@ -423,6 +454,8 @@ enum fwd_exit cmd_detach(const struct args *args)
 	struct instance in;
 	bool foreign;
 
+	if (check_twice(args))
+		return FWD_BAD_USAGE;
 	if (instance_open(&in, args->pin_dir, INSTANCE_CHANGE) || devices_read(&in, &list) ||
 	    devices_check_netns(&in, &list, &foreign))
 		goto out;

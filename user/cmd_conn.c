@@ -106,7 +106,8 @@ static bool matches(const struct filter *filter, const struct conn *conn)
 struct walk {
 	struct filter filter;
 	__u64 count;
-	struct json_stream stream; /* conn list --json */
+	bool json;                 /* conn list --json */
+	struct json_stream stream; /* the same */
 	int control_fd;            /* conn flush */
 };
 
@@ -123,6 +124,9 @@ static enum fwd_exit walk(const struct args *args, struct walk *walk, conn_visit
 		goto out;
 	if (in.exists)
 		walk->control_fd = pin_open(instance_path(&in, FWD_DIR_PROGS, "fwd_control", path));
+	/* Not before: an empty list isn't what there is if it can't be read. */
+	if (walk->json)
+		json_stream_begin(&walk->stream);
 	ret = conns_each(&in, &rules, visit, walk);
 out:
 	if (walk->control_fd >= 0)
@@ -213,10 +217,9 @@ enum fwd_exit cmd_conn_list(const struct args *args)
 
 	if (ret)
 		return ret;
-	if (json)
-		json_stream_begin(&w.stream);
+	w.json = json;
 	ret = walk(args, &w, json ? list_json : list_text);
-	if (json)
+	if (json && !ret)
 		json_stream_end(&w.stream);
 	return ret;
 }

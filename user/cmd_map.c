@@ -128,9 +128,12 @@ static void check_forwarding(const struct device_list *list, const struct additi
 
 	for (size_t i = 0; i < all->count; i++)
 		v6 |= all->rule[i].rule.family == FWD_FAMILY_IPV6;
-	for (size_t i = 0; v6 && i < list->count; i++)
-		if (!iface_check_forwarding(list->device[i].entry.name, FWD_FAMILY_IPV6))
+	for (size_t i = 0; v6 && i < list->count; i++) {
+		char name[IF_NAMESIZE];
+
+		if (!iface_check_forwarding(device_name_now(&list->device[i], name), FWD_FAMILY_IPV6))
 			break;
+	}
 }
 
 static enum fwd_exit add(const char *pin_dir, struct additions *all)

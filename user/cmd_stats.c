@@ -117,10 +117,11 @@ static json_t *devices_json(const struct stats *stats)
 
 	for (size_t i = 0; i < stats->devices.count; i++) {
 		const struct device *device = &stats->devices.device[i];
+		char name[IF_NAMESIZE];
 
 		json_array_append_new(
 		    array,
-		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", device->entry.name, "mode",
+		    json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", device_name_now(device, name), "mode",
 			      device_mode_name(device), "why", device_mode_why(device), "l2",
 			      link_name(device), "packets", (json_int_t)stats->seen[i].packets,
 			      "xdp_packets", (json_int_t)stats->seen[i].by_xdp, "hook",
@@ -163,8 +164,9 @@ static void print_text(const struct stats *stats)
 	for (size_t i = 0; i < stats->devices.count; i++) {
 		const struct device *device = &stats->devices.device[i];
 		bool xdp = device->entry.mode != FWD_MODE_TC;
+		char name[IF_NAMESIZE];
 
-		printf("  %-18s %12llu  packets seen; %s%s (%s), %s%s\n", device->entry.name,
+		printf("  %-18s %12llu  packets seen; %s%s (%s), %s%s\n", device_name_now(device, name),
 		       stats->seen[i].packets, xdp ? device_mode_name(device) : "",
 		       xdp ? " and tc" : "tc", hook_name(device), link_name(device),
 		       stats->attached[i] ? "" : "; NOT ATTACHED any more: fwdctl attach");

@@ -87,10 +87,20 @@ struct device *device_find(struct device_list *list, const char *name)
 	for (size_t i = 0; ifindex && i < list->count; i++)
 		if (list->device[i].ifindex == ifindex)
 			return &list->device[i];
-	for (size_t i = 0; i < list->count; i++)
-		if (!strcmp(list->device[i].entry.name, name))
-			return &list->device[i];
+	for (size_t i = 0; i < list->count; i++) {
+		struct device *device = &list->device[i];
+		char now[IF_NAMESIZE];
+
+		/* An old name that another device has now means that one, unless ours is gone. */
+		if (!strcmp(device->entry.name, name) && (!ifindex || !if_indextoname(device->ifindex, now)))
+			return device;
+	}
 	return NULL;
+}
+
+const char *device_name_now(const struct device *device, char name[IF_NAMESIZE])
+{
+	return if_indextoname(device->ifindex, name) ? name : device->entry.name;
 }
 
 bool device_is_alive(const struct instance *in, const struct device *device)

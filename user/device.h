@@ -6,6 +6,7 @@
 #ifndef FWD_USER_DEVICE_H
 #define FWD_USER_DEVICE_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include "err.h"
 #include "fwd_abi.h"
@@ -39,8 +40,12 @@ const char *device_mode_why(const struct device *device);
 /* How many users have named. */
 size_t devices_named(const struct device_list *list);
 
-/* By the name it has now, or had when it was attached. NULL: not attached. */
+/* By the name it has now (an alternative one, too), or had when it was attached, if no other device has that
+ * now. NULL: not attached. */
 struct device *device_find(struct device_list *list, const char *name);
+
+/* The name that it has now; of one that is gone the one that it had when it was attached. */
+const char *device_name_now(const struct device *device, char name[IF_NAMESIZE]);
 
 /* Whether its programs still see packets: false once the device is gone. */
 bool device_is_alive(const struct instance *in, const struct device *device);

@@ -37,8 +37,10 @@ void instance_this_netns(__u64 *dev, __u64 *ino)
 	*ino = st.st_ino;
 }
 
-static enum fwd_exit check_privileges(void)
+static enum fwd_exit check_privileges(bool make)
 {
+	/* Without CAP_PERFMON the verifier refuses programs such as these (include/linux/bpf.h, bpf_allow_ptr_leaks()). */
+	__u64 needed = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | (make ? 1ULL << CAP_PERFMON : 0);
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 	__u64 have;
@@ -47,9 +49,9 @@ static enum fwd_exit check_privileges(void)
 	have = data[0].effective | (__u64)data[1].effective << 32;
 	if (have & (1ULL << CAP_SYS_ADMIN))
 		return FWD_DONE;
-	if ((have & (1ULL << CAP_BPF)) && (have & (1ULL << CAP_NET_ADMIN)))
+	if ((have & needed) == needed)
 		return FWD_DONE;
-	return fwd_err("must be root (or have CAP_BPF and CAP_NET_ADMIN)");
+	return fwd_err("must be root (or have CAP_BPF, CAP_NET_ADMIN and, to attach, CAP_PERFMON)");
 }
 
 static pid_t parent_of(pid_t pid)
@@ -147,6 +149,19 @@ static bool lock_is_current(const struct instance *in)
 	       locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
 }
 
+/* Prints why: err is an errno. Who may only not look into the instance isn't given the advice, but told whose it is. */
+static enum fwd_exit cant_open(const struct instance *in, const char *path, int err, const char *advice)
+{
+	struct stat st;
+
+	if (err != EACCES && err != EPERM)
+		return fwd_err("can't open %s: %s%s", path, strerror(err), advice);
+	if (!stat(in->dir, &st) && st.st_uid != geteuid())
+		return fwd_err("can't open %s: %s: it belongs to the user with the ID %u", path, strerror(err),
+			       st.st_uid);
+	return fwd_err("can't open %s: %s", path, strerror(err));
+}
+
 static enum fwd_exit lock(struct instance *in, bool make)
 {
 	for (;;) {
@@ -160,7 +175,7 @@ static enum fwd_exit lock(struct instance *in, bool make)
 		if (in->lock_fd < 0 && errno == ENOENT && make)
 			continue;
 		if (in->lock_fd < 0)
-			return errno == ENOENT ? FWD_DONE : fwd_err("can't open %s: %m", in->dir);
+			return errno == ENOENT ? FWD_DONE : cant_open(in, in->dir, errno, "");
 		if (flock(in->lock_fd, LOCK_EX))
 			return fwd_err("can't lock %s: %m", in->dir);
 		signals_hold(SIG_BLOCK);
@@ -262,8 +277,7 @@ static enum fwd_exit open_maps(struct instance *in)
 		if (i == FWD_MAP_META && in->maps.fd[i] == -ENOENT)
 			return FWD_DONE;
 		if (in->maps.fd[i] < 0)
-			return fwd_err("can't open %s: %s: fwdctl purge and start anew", path,
-				       strerror(-in->maps.fd[i]));
+			return cant_open(in, path, -in->maps.fd[i], ": fwdctl purge and start anew");
 		if (i == FWD_MAP_META && (map_value_size(&in->maps, i) != sizeof(in->meta) ||
 					  map_read_one(&in->maps, i, &in->meta)))
 			return fwd_err("can't read %s: fwdctl purge and start anew", path);
@@ -286,7 +300,7 @@ enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_
 	bool missing;
 
 	init(in, dir);
-	if (check_privileges() || check_bpffs(in, use == INSTANCE_MAKE, &missing))
+	if (check_privileges(use == INSTANCE_MAKE) || check_bpffs(in, use == INSTANCE_MAKE, &missing))
 		return FWD_NOT_DONE;
 	if (missing)
 		return FWD_DONE;
@@ -304,7 +318,7 @@ enum fwd_exit instance_open_blind(struct instance *in, const char *dir)
 	bool missing;
 
 	init(in, dir);
-	if (check_privileges() || check_bpffs(in, false, &missing))
+	if (check_privileges(false) || check_bpffs(in, false, &missing))
 		return FWD_NOT_DONE;
 	return missing ? FWD_DONE : lock(in, false);
 }

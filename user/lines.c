@@ -30,14 +30,17 @@ enum fwd_exit lines_each(const struct args *args, lines_visit visit, void *arg)
 	unsigned int number = 0;
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t length;
 
 	if (!args_are_lines(args))
 		return visit(args, arg);
-	while (!ret && getline(&line, &size, stdin) >= 0) {
+	while (!ret && (length = getline(&line, &size, stdin)) >= 0) {
 		const char *first = line + strspn(line, BLANKS);
 
 		fwd_line(++number);
-		if (*first && *first != '#')
+		if (strlen(line) != (size_t)length)
+			ret = fwd_err("holds a NUL byte");
+		else if (*first && *first != '#')
 			ret = visit_line(args, line, number, visit, arg);
 	}
 	fwd_line(0);

@@ -41,7 +41,7 @@ int mode_candidates(const struct device_list *list, const struct args *args)
 		bool named = false;
 
 		for (int j = 0; j < args->count; j++)
-			named |= !strcmp(args->word[j], list->device[i].entry.name);
+			named |= if_nametoindex(args->word[j]) == list->device[i].ifindex;
 		count += !named && list->device[i].entry.mode == FWD_MODE_XDP;
 	}
 	return count;

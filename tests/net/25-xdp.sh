@@ -180,12 +180,17 @@ test_refused() {
 	fwd attach dummy0 dummy1
 	json 'all(.devices[]; .mode == "tc" and .attached and (.why | test("refused")))' stats
 	fwd detach
-	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp
+	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp --connections 1000 --half-open 1000
 	json '.devices == []' stats
+	json '.connections | .limit == 65536 and .half_open_limit == 16384' stats
 	# All or nothing, also where the first one had begun.
 	fwd attach eth0 dummy0 --mode xdp-generic
 	on gateway ip -j link show eth0 | jq -c '.[0].xdp' >"$TOPO_DIR/before"
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	on gateway ip addr add 10.172.16.9/32 dev wg0
+	on gateway ip route replace $HOME_WG dev wg0 src 10.172.16.9
 	rejects 1 'dummy0.*xdp.*tc' fwd attach eth0 dummy0 --mode xdp
+	json ".[0].source == [\"$GATEWAY_WG\"]" map list
 	on gateway ip -j link show eth0 | jq -c '.[0].xdp' | diff - "$TOPO_DIR/before" || fail "eth0 has changed"
 	json 'all(.devices[]; .mode == "xdp-generic" and .attached)' stats
 	fwd detach

@@ -121,6 +121,7 @@ test_lines() {
 	}
 	wrong "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
 	wrong "5: .*PROTO" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
+	wrong "3: holds a NUL byte$" add "tcp $GATEWAY:7003 $HOME_WG:80\\0 --snat none\n"
 	wrong "3: .*LISTEN TARGET" add "tcp $GATEWAY:7003\n"
 	wrong "3: .*one word too many" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
 	wrong "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
@@ -166,6 +167,53 @@ test_unknown_device() {
 	json '[.devices[].name] == ["eth0"]' stats
 }
 
+# Named twice it is still one, by whichever of its names.
+test_device_twice() {
+	topology
+	on gateway ip link property add dev eth0 altname wan0
+	rejects 2 'eth0.*given twice' fwd attach wan0 eth0
+	json '.devices == []' stats
+	fwd attach wan0 wg0
+	json '[.devices[].name] == ["eth0", "wg0"]' stats
+	rejects 2 'eth0.*given twice' fwd detach eth0 eth0
+	rejects 2 'eth0.*given twice' fwd detach wan0 eth0
+	json '[.devices[] | select(.attached).name] == ["eth0", "wg0"]' stats
+	fwd detach wan0
+	json '[.devices[].name] == ["wg0"]' stats
+}
+
+# One that was renamed is known by its new name; who has its old one now is another.
+test_device_renamed() {
+	topology
+	attach eth0 wg0
+	on gateway ip link add veth7 type veth peer name veth8
+	on gateway ip link set veth7 up
+	fwd attach veth7
+	on gateway ip link set veth7 down
+	on gateway ip link set veth7 name veth9
+	json '[.devices[] | select(.attached).name] == ["eth0", "wg0", "veth9"]' stats
+	on gateway ip link set veth8 name veth7
+	rejects 1 '"veth7": is not attached' fwd detach veth7
+	json '.devices | length == 3' stats
+	fwd detach veth9
+	json '[.devices[].name] == ["eth0", "wg0"]' stats
+	# Of one that is gone there is only the old name.
+	fwd attach veth7
+	on gateway ip link del veth9
+	on gateway ip link add veth7 type veth peer name veth8
+	fwd detach veth7
+	json '[.devices[].name] == ["eth0", "wg0"]' stats
+}
+
+# A list that could not be read is none, not an empty one.
+test_no_list() {
+	topology
+	attach eth0
+	is "$(fwd conn list --json 2>/dev/null)" "[]" "the list of connections"
+	is "$(fwd conn list --json --map nope 2>/dev/null)" "" "the list of no map's connections"
+	rejects 1 'nope' fwd conn list --json --map nope
+}
+
 test_not_root() {
 	topology
 	command -v setpriv >/dev/null || skip "no setpriv here"
@@ -180,6 +228,17 @@ test_not_root() {
 	rejects 1 'root|privilege|permi|CAP_' nobody map add tcp $GATEWAY:8001 $HOME_WG:8001
 	rejects 1 'root|privilege|permi|CAP_' nobody map list
 	rejects 1 'root|privilege|permi|CAP_' nobody purge
+	able() {
+		on gateway setpriv --reuid="$1" --inh-caps=-all --bounding-set=-all,+bpf,+net_admin"$2" "$tool" "${@:3}"
+	}
+	rejects 1 'CAP_PERFMON' able 0 "" attach eth0
+	able 0 ,+perfmon attach eth0
+	json '[.devices[].name] == ["eth0"]' stats
+	# Who may do everything, but not look into the instance, isn't told to purge it.
+	local few=-all,+bpf,+net_admin,+perfmon
+	chmod 755 "$TOPO_DIR" "$TOPO_DIR/bpf"
+	rejects 1 'belongs to the user with the ID 0$' on gateway setpriv --reuid=65534 --regid=65534 --clear-groups \
+		--inh-caps=$few --ambient-caps=$few --bounding-set=$few "$tool" map list
 	nobody version
 	nobody help >/dev/null
 	rm -f "$tool"
