@@ -347,7 +347,7 @@ enum fwd_timeout {
 	FWD_TIMEOUT_TCP_CLOSE,
 	FWD_TIMEOUT_UDP,
 	FWD_TIMEOUT_UDP_STREAM,
-	FWD_TIMEOUT_FLOOD, /* at most that of half-open ones, while there are too many of them */
+	FWD_TIMEOUT_FLOOD, /* at most that of half-open ones, while there are too many; of ended ones, where places are few */
 	FWD_TIMEOUT_MAX,
 };
 
