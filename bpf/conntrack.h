@@ -155,7 +155,8 @@ static __always_inline struct fwd_conn *conn_of_error(struct fwd_pkt *pkt)
 	return conn && !flow_is_dead(conn_flow(conn, pkt)) ? conn : NULL;
 }
 
-/* In ticks. What is over has little of it while places are wanted, as in nf_conntrack's early_drop(). */
+/* In ticks. Those nobody has confirmed have little of it in a flood, and those that are over while places are wanted, as in
+ * nf_conntrack's early_drop(). */
 static __always_inline __u32 conn_timeout(__u32 track)
 {
 	const struct fwd_config *c = config_get();
@@ -164,7 +165,8 @@ static __always_inline __u32 conn_timeout(__u32 track)
 
 	if (!c || !s || which >= FWD_TIMEOUT_MAX)
 		return 0;
-	if (s->crowded && track_is_over(track) && c->timeout[which] > c->timeout[FWD_TIMEOUT_FLOOD])
+	if (((s->flooded && !(track & FWD_TRACK_CONFIRMED)) || (s->crowded && track_is_over(track))) &&
+	    c->timeout[which] > c->timeout[FWD_TIMEOUT_FLOOD])
 		which = FWD_TIMEOUT_FLOOD;
 	return c->timeout[which];
 }

@@ -160,8 +160,8 @@ __noinline enum fwd_reason open_enter_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	return reason;
 }
 
-/* Enters what open->conn plans, or counts that it can't be. One after the other, so that the stack of neither stands on the
- * other's. */
+/* Enters what open->conn plans, or counts that it can't be. By itself, so that the stack of slot_take() doesn't stand on that
+ * of open_enter_at(). */
 __noinline enum fwd_reason open_enter(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();
@@ -225,10 +225,8 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	forward->rule = index;
 	forward->rule_gen = rule->gen;
 	shift = __builtin_bswap16(pkt->tuple.dport) - rule->listen_low;
-	if (!port_pool_set(open, rule))
+	if (!port_pool_set(ctx, open, rule))
 		return FWD_NO_SOURCE;
-	/* A visitor's who has one of ours is refused below. */
-	open->foreign = rule->snat == FWD_SNAT_NONE && ctx_ifindex(ctx) != FWD_LOOPBACK;
 	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
 	open_plan_target(open, &rule->target, __builtin_bswap16(rule->target_low + shift), &open->pool[0]);
 	/* No route, no record. */

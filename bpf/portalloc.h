@@ -44,9 +44,11 @@ static __always_inline struct fwd_open *open_get(void)
 }
 
 /* The addresses that connections of this map may come from; false: none is known yet. */
-static __always_inline bool port_pool_set(struct fwd_open *open, const struct fwd_rule *rule)
+static __always_inline bool port_pool_set(fwd_ctx *ctx, struct fwd_open *open, const struct fwd_rule *rule)
 {
 	if (rule->snat == FWD_SNAT_NONE) {
+		/* A visitor who has one of ours is refused later on. */
+		open->foreign = ctx_ifindex(ctx) != FWD_LOOPBACK;
 		open->pool[0] = open->conn.ends[FWD_DIR_FORWARD].saddr;
 		open->pool_count = 1;
 		return true;

@@ -30,12 +30,7 @@ static __always_inline bool sweep_lives(const struct fwd_conn *conn, __u32 now, 
 {
 	const struct fwd_flow *flow = &conn->flow[FWD_DIR_FORWARD], *twin = &conn->flow[FWD_DIR_REPLY];
 	__u32 last = flow->last_seen, timeout = conn_timeout(flow->track);
-	const struct fwd_sweeper *s = sweeper_get();
-	const struct fwd_config *c = config_get();
 
-	if (s && c && s->flooded && !(flow->track & FWD_TRACK_CONFIRMED) &&
-	    timeout > c->timeout[FWD_TIMEOUT_FLOOD])
-		timeout = c->timeout[FWD_TIMEOUT_FLOOD];
 	if (flow_is_dead(flow))
 		return false;
 	/* By age: of one that has been quiet for a month the sign of a difference says nothing. */

@@ -89,7 +89,7 @@ static void unfit_table(struct instance *in, const struct fwd_meta *before)
 {
 	struct device_list list;
 
-	if (in->exists && (in->meta.connections != before->connections || in->meta.half_open != before->half_open) &&
+	if ((in->meta.connections != before->connections || in->meta.half_open != before->half_open) &&
 	    !devices_read(in, &list) && !list.count)
 		instance_resize(in, before->connections, before->half_open);
 }
@@ -338,9 +338,12 @@ static void check_forwarding(const struct rules *rules, const struct args *args)
 			break;
 }
 
-/* A device has alternative names, too. */
-static enum fwd_exit check_twice(const struct args *args)
+static enum fwd_exit check_words(const struct args *args)
 {
+	/* One place is lo's. */
+	if (args->count > FWD_DEVICES_MAX - 1)
+		return fwd_err("%d devices are the most", FWD_DEVICES_MAX - 1);
+	/* A device has alternative names, too. */
 	for (int i = 0; i < args->count; i++) {
 		__u32 ifindex = if_nametoindex(args->word[i]);
 
@@ -349,16 +352,6 @@ static enum fwd_exit check_twice(const struct args *args)
 			    (ifindex && ifindex == if_nametoindex(args->word[j])))
 				return fwd_usage("\"%s\" is given twice", args->word[i]);
 	}
-	return FWD_DONE;
-}
-
-static enum fwd_exit check_words(const struct args *args)
-{
-	/* One place is lo's. */
-	if (args->count > FWD_DEVICES_MAX - 1)
-		return fwd_err("%d devices are the most", FWD_DEVICES_MAX - 1);
-	if (check_twice(args))
-		return FWD_BAD_USAGE;
 	for (int i = 0; i < args->count; i++) {
 		enum fwd_link link;
 
@@ -454,8 +447,6 @@ enum fwd_exit cmd_detach(const struct args *args)
 	struct instance in;
 	bool foreign;
 
-	if (check_twice(args))
-		return FWD_BAD_USAGE;
 	if (instance_open(&in, args->pin_dir, INSTANCE_CHANGE) || devices_read(&in, &list) ||
 	    devices_check_netns(&in, &list, &foreign))
 		goto out;
@@ -466,8 +457,12 @@ enum fwd_exit cmd_detach(const struct args *args)
 			fwd_err("\"%s\": is not attached", args->word[i]);
 			goto out;
 		}
-		if (chosen.count < FWD_DEVICES_MAX)
-			chosen.device[chosen.count++] = *device;
+		/* By whichever of its names, an old one too. */
+		if (device_at(&chosen, device->ifindex)) {
+			ret = fwd_usage("\"%s\" is given twice", args->word[i]);
+			goto out;
+		}
+		chosen.device[chosen.count++] = *device;
 	}
 	/* Without the others lo has nothing to do. */
 	if (!args->count || chosen.count >= devices_named(&list))

@@ -80,13 +80,21 @@ size_t devices_named(const struct device_list *list)
 	return count;
 }
 
+struct device *device_at(struct device_list *list, __u32 ifindex)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->device[i].ifindex == ifindex)
+			return &list->device[i];
+	return NULL;
+}
+
 struct device *device_find(struct device_list *list, const char *name)
 {
 	__u32 ifindex = if_nametoindex(name);
+	struct device *found = device_at(list, ifindex);
 
-	for (size_t i = 0; ifindex && i < list->count; i++)
-		if (list->device[i].ifindex == ifindex)
-			return &list->device[i];
+	if (found)
+		return found;
 	for (size_t i = 0; i < list->count; i++) {
 		struct device *device = &list->device[i];
 		char now[IF_NAMESIZE];

@@ -40,6 +40,9 @@ const char *device_mode_why(const struct device *device);
 /* How many users have named. */
 size_t devices_named(const struct device_list *list);
 
+/* NULL: not in the list. */
+struct device *device_at(struct device_list *list, __u32 ifindex);
+
 /* By the name it has now (an alternative one, too), or had when it was attached, if no other device has that
  * now. NULL: not attached. */
 struct device *device_find(struct device_list *list, const char *name);

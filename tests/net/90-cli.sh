@@ -192,6 +192,8 @@ test_device_renamed() {
 	on gateway ip link set veth7 down
 	on gateway ip link set veth7 name veth9
 	json '[.devices[] | select(.attached).name] == ["eth0", "wg0", "veth9"]' stats
+	rejects 2 'veth9.*given twice' fwd detach veth7 veth9
+	json '.devices | length == 3' stats
 	on gateway ip link set veth8 name veth7
 	rejects 1 '"veth7": is not attached' fwd detach veth7
 	json '.devices | length == 3' stats

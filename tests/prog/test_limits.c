@@ -642,6 +642,13 @@ enum {
 	ESTABLISHED,
 };
 
+static void end_by_fin(int n)
+{
+	from_client(n, FIN | ACK);
+	from_target(n, FIN | ACK);
+	from_client(n, ACK);
+}
+
 static void make_each_state(void)
 {
 	static const int tcp[] = {CLOSE, LAST_ACK, CLOSE_WAIT, FIN_WAIT, TIME_WAIT, ESTABLISHED};
@@ -654,9 +661,7 @@ static void make_each_state(void)
 	from_client(CLOSE_WAIT, FIN | ACK);
 	from_target(CLOSE_WAIT, ACK);
 	from_client(FIN_WAIT, FIN | ACK);
-	from_client(TIME_WAIT, FIN | ACK);
-	from_target(TIME_WAIT, FIN | ACK);
-	from_client(TIME_WAIT, ACK);
+	end_by_fin(TIME_WAIT);
 	syn(SYN_SENT);
 	syn(SYN_RECV);
 	syn_ack(SYN_RECV);
@@ -769,28 +774,24 @@ Test(expiry, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
 }
 
-static void close_by_fin(int n)
-{
-	establish(n);
-	from_client(n, FIN | ACK);
-	from_target(n, FIN | ACK);
-	from_client(n, ACK);
-}
-
 /* Connections that are over don't keep others out: where hardly a place is left, they have seconds, too. */
 Test(expiry, crowd)
 {
 	establish(0);
-	for (int n = 1; n < CONNECTIONS; n++)
-		close_by_fin(n);
+	for (int n = 1; n < CONNECTIONS; n++) {
+		establish(n);
+		end_by_fin(n);
+	}
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
 	let_sweep();
 	cr_expect(check_table() == CONNECTIONS, "not at once");
 	clock_advance(6);
 	wait_for(1);
 	expect_state("lives", visitor(0).in, PROTO_TCP, "ESTABLISHED");
-	for (int n = 1; n < CONNECTIONS / 2; n++)
-		close_by_fin(n);
+	for (int n = 1; n < CONNECTIONS / 2; n++) {
+		establish(n);
+		end_by_fin(n);
+	}
 	clock_advance(110);
 	let_sweep();
 	cr_expect(check_table() == CONNECTIONS / 2, "those are no crowd");
@@ -803,11 +804,8 @@ Test(expiry, crowd_goes_on)
 		establish(n);
 	let_sweep();
 	cr_expect(sweeper_read().crowded);
-	for (int n = 1; n < CONNECTIONS; n++) {
-		from_client(n, FIN | ACK);
-		from_target(n, FIN | ACK);
-		from_client(n, ACK);
-	}
+	for (int n = 1; n < CONNECTIONS; n++)
+		end_by_fin(n);
 	clock_advance(6);
 	wait_for(1);
 }
