@@ -7,6 +7,7 @@
 #ifndef FWD_CUT_H
 #define FWD_CUT_H
 
+#include "bound.h"
 #include "maps.h"
 #include "translate.h"
 
@@ -55,16 +56,6 @@ static __always_inline bool cut_is_possible(fwd_ctx *ctx, const struct fwd_pkt *
 	return pkt->is_error || pkt->fragment.part == FWD_PART_LATER || !ctx_csum_is_partial(ctx, check);
 }
 
-/* A length that isn't 0, said so that kernel 6.1 sees that, and its bound. */
-static __always_inline __u32 cut_bounded(__u32 len)
-{
-	len--;
-	barrier_var(len);
-	len &= CUT_LEN_BOUND - 1;
-	barrier_var(len);
-	return len + 1;
-}
-
 /* Takes the packet with its IP header at l3_off apart. */
 static __always_inline bool cut_begin(fwd_ctx *ctx, struct fwd_cut *c, __u32 l3_off, __u32 mtu)
 {
@@ -78,12 +69,11 @@ static __always_inline bool cut_begin(fwd_ctx *ctx, struct fwd_cut *c, __u32 l3_
 	if (header_len < sizeof(struct iphdr) || len <= header_len || mtu < header_len + 8)
 		return false;
 	c->header_len = header_len;
-	barrier_var(header_len);
-	if (header_len > sizeof(c->header) || !ctx_load(ctx, l3_off, &c->header, header_len))
+	if (!bound_at_most(header_len, sizeof(c->header)) || !ctx_load(ctx, l3_off, &c->header, header_len))
 		return false;
 	c->len = len - c->header_len;
 	if (c->len > CUT_MAX ||
-	    !ctx_load(ctx, l3_off + header_len, c->payload, cut_bounded(c->len)))
+	    !ctx_load(ctx, l3_off + header_len, c->payload, bound_len(c->len, CUT_LEN_BOUND)))
 		return false;
 	place = __builtin_bswap16(c->header.ip.frag_off);
 	c->start = place & IPV4_OFFSET_MASK;
@@ -121,16 +111,14 @@ __noinline bool cut_piece(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 
 	if (!c || off >= c->len)
 		return false;
-	barrier_var(off);
-	if (off > CUT_MAX)
+	if (!bound_at_most(off, CUT_MAX))
 		return false;
 	len = c->len - off < c->piece ? c->len - off : c->piece;
 	more = off + len < c->len ? IPV4_MORE_FRAGMENTS : c->more;
 	header_len = c->header_len;
 	if (header_len < sizeof(*ip))
 		return false;
-	barrier_var(header_len);
-	if (header_len > sizeof(c->header))
+	if (!bound_at_most(header_len, sizeof(c->header)))
 		return false;
 	ip = &c->header.ip;
 	ip->tot_len = __builtin_bswap16(header_len + len);
@@ -139,7 +127,7 @@ __noinline bool cut_piece(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 	ip->check = parse_ipv4_sum(&c->header, header_len);
 	return ctx_trim(ctx, l3_off + header_len + len) &&
 	       ctx_store(ctx, l3_off, &c->header, header_len) &&
-	       ctx_store(ctx, l3_off + header_len, c->payload + off, cut_bounded(len));
+	       ctx_store(ctx, l3_off + header_len, c->payload + off, bound_len(len, CUT_LEN_BOUND));
 }
 
 /* Sends the packet, whose IP header is at l3_off of the frame as it leaves, in pieces of at most mtu bytes.

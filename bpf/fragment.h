@@ -14,6 +14,7 @@
 #ifndef FWD_FRAGMENT_H
 #define FWD_FRAGMENT_H
 
+#include "bound.h"
 #include "conntrack.h"
 #include "cut.h"
 #include "translate.h"
@@ -229,8 +230,7 @@ static __always_inline enum fwd_reason fragment_keep(fwd_ctx *ctx, const struct 
 		return FWD_FRAGMENT_OVERFLOW;
 	/* Without it clang makes one comparison of the two, of a difference: verifiers before 6.8 learn
 	 * nothing about len from that. */
-	barrier_var(len);
-	if (len > FRAGMENT_MAX)
+	if (!bound_at_most(len, FRAGMENT_MAX))
 		return FWD_FRAGMENT_OVERFLOW;
 	copy->len = 0;
 	copy->key = s->key;
@@ -310,8 +310,7 @@ static __always_inline void fragment_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt
 
 	if (len < sizeof(struct iphdr))
 		return;
-	barrier_var(len);
-	if (len > FRAGMENT_MAX)
+	if (!bound_at_most(len, FRAGMENT_MAX))
 		return;
 	ttl = pkt->family == FWD_FAMILY_IPV4 ? copy->data[offsetof(struct iphdr, ttl)]
 					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
@@ -347,8 +346,7 @@ __noinline bool fragment_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	d = bpf_map_lookup_elem(&datagrams, &s->key);
 	if (!d || !d->kept || len < sizeof(struct iphdr))
 		return true;
-	barrier_var(len);
-	if (len > sizeof(s->frame))
+	if (!bound_at_most(len, sizeof(s->frame)))
 		return true;
 	if (!ctx_load(ctx, 0, s->frame, len))
 		return true;

@@ -6,6 +6,7 @@
 #ifndef FWD_MTU_H
 #define FWD_MTU_H
 
+#include "bound.h"
 #include "cut.h"
 #include "way.h"
 #include "maps.h"
@@ -99,8 +100,7 @@ __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss
 	len = pkt->l4_len - sizeof(struct tcphdr);
 	if (len < MTU_OPT_MSS_LEN || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
 		return true;
-	/* A mask is a bound that clang leaves as it is, and that old verifiers understand. */
-	at = mtu_find_mss(&options, len) & 63;
+	at = bound_mask(mtu_find_mss(&options, len), 63);
 	if (!at)
 		return true;
 	value = ctx_at(ctx, off + at, 2);

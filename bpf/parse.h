@@ -17,6 +17,7 @@
 #include <linux/udp.h>
 #include "fwd_reason.h"
 #include "fwd_track.h"
+#include "bound.h"
 #include "csum.h"
 #include "tuple.h"
 
@@ -381,10 +382,9 @@ static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_p
 static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off,
 						__u32 l3_end)
 {
-	/* Changes nothing, but gives verifiers before 6.8 one bound to hold on to: from the comparisons so far
-	 * they follow ways that can't be, on which this offset contradicts itself. */
-	barrier_var(l4_off);
-	l4_off &= 0xff;
+	/* The mask changes nothing. It gives verifiers before 6.8 one bound: from the comparisons so far they
+	 * follow impossible paths on which this offset contradicts itself. */
+	l4_off = bound_mask(l4_off, 0xff);
 	pkt->l4_off = l4_off;
 	pkt->is_error = 0;
 	if (pkt->fragment.part != FWD_PART_WHOLE) {
@@ -487,8 +487,7 @@ __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 head
 
 	if (header_len < sizeof(struct iphdr))
 		return FWD_MALFORMED;
-	barrier_var(header_len);
-	if (header_len > sizeof(ip) || !ctx_load(ctx, off, &ip, header_len))
+	if (!bound_at_most(header_len, sizeof(ip)) || !ctx_load(ctx, off, &ip, header_len))
 		return FWD_MALFORMED;
 	if (parse_ipv4_sum(&ip, sizeof(ip)) != 0)
 		return FWD_MALFORMED;

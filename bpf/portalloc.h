@@ -10,6 +10,7 @@
 #define FWD_PORTALLOC_H
 
 #include "admit.h"
+#include "bound.h"
 #include "conntrack.h"
 
 #define PORT_TRIES  32
@@ -99,7 +100,7 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 	conn = conn_at(open->slot);
 	if (!conn)
 		return false;
-	source = (first + turn) % open->pool_count & (FWD_SNAT_POOL_MAX - 1);
+	source = bound_mask((first + turn) % open->pool_count, FWD_SNAT_POOL_MAX - 1);
 	port = conn->flow[FWD_DIR_FORWARD].sport;
 	if (!port || open->skip_same_port || turn >= open->pool_count)
 		port = port_random();

@@ -5,6 +5,7 @@
 #ifndef FWD_SUM_H
 #define FWD_SUM_H
 
+#include "bound.h"
 #include "parse.h"
 
 #define SUM_CHUNK      64
@@ -17,8 +18,7 @@ __noinline __u32 sum_chunk(fwd_ctx *ctx, __u32 off, __u32 size, __u32 sum)
 	__u8 chunk[SUM_CHUNK] = {};
 
 	/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
-	barrier_var(size);
-	if (size > SUM_CHUNK)
+	if (!bound_at_most(size, SUM_CHUNK))
 		return sum;
 	if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
 		return sum;
