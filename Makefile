@@ -1,50 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# BPF objects -> skeletons -> build/fwdctl. One flat file, nothing recursive.
+# BPF objects -> skeletons -> build/fwdctl. One file, no recursion.
 #
 #   make                       build/fwdctl
+#   make check                 format, lint, include rule, spelling: what scripts/check runs
 #   make test                  everything that scripts/test runs (root)
 #   make fuzz                  what scripts/fuzz runs
 #   make bench                 what scripts/bench runs
-#   make install PREFIX= DESTDIR=
+#   make install PREFIX= DESTDIR=      make uninstall (the same variables)
+#   make compile_commands.json for clangd
 #   make clean                 V=1 shows the commands
+#
+# For packagers: CC, CLANG, CPPFLAGS, CFLAGS, LDFLAGS and PKGCONFIG are honoured. Warnings are errors only with
+# WERROR=1. Two builds of one commit by the same compilers are identical, in whatever folder.
+
+VERSION := 0.9.0
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 
-CC        ?= gcc
-CLANG     ?= clang
-BPFTOOL   ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
+CC         ?= gcc
+CLANG      ?= clang
+BPFTOOL    ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 LLVM_STRIP ?= llvm-strip
-PKGCONFIG ?= pkg-config
+PKGCONFIG  ?= pkg-config
 
-B := build
-# What `fwdctl version` says; a checkout knows better than a number in a file.
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+B ?= build
+# The oldest clang whose objects are tested. clang 13 generates code that the verifier refuses.
+CLANG_OLDEST := 14
+CLANG_VERSION := $(shell $(CLANG) -dumpversion 2>/dev/null)
+CLANG_MAJOR := $(firstword $(subst ., ,$(CLANG_VERSION)))
 
-WARN := -Wall -Wextra -Werror -Wno-unused-parameter
-INC  := -Iinclude -Ibpf -Iuser -I$(B)
+WARN := -Wall -Wextra -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
+# Paths in the debug information and in BTF are those of the repository, wherever it is built.
+MAP_PREFIX := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
+INC := -Iinclude -iquote bpf -iquote user -I$(B)
 CFLAGS ?= -O2 -g
-USER_CFLAGS := $(CFLAGS) -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE -DFWD_VERSION='"$(VERSION)"' \
-	$(shell $(PKGCONFIG) --cflags libbpf libxdp libmnl jansson)
-USER_LIBS := $(shell $(PKGCONFIG) --libs libxdp libbpf libmnl jansson)
+HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+HARDEN_LD := -pie -Wl,-z,relro,-z,now
+LIBS := libbpf libxdp libmnl jansson
+USER_CFLAGS := -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE $(MAP_PREFIX) $(shell $(PKGCONFIG) --cflags $(LIBS)) \
+	$(CPPFLAGS) $(CFLAGS)
+USER_LIBS := $(shell $(PKGCONFIG) --libs $(LIBS))
 
 # Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look.
 TRIPLET := $(shell $(CC) -print-multiarch)
-BPF_CFLAGS := -O2 -g -std=gnu11 -target bpf -mcpu=v3 $(WARN) -Iinclude -Ibpf \
+BPF_CFLAGS := -O2 -g -std=gnu11 -target bpf -mcpu=v3 $(WARN) $(MAP_PREFIX) -Iinclude -iquote bpf \
 	$(if $(TRIPLET),-idirafter /usr/include/$(TRIPLET)) $(shell $(PKGCONFIG) --cflags libbpf)
 
+BPF_HEADERS := $(wildcard bpf/*.h bpf/*/*.h include/fwd/*.h)
 BPF_SKELS := $(patsubst bpf/%.bpf.c,$(B)/%.skel.h,$(wildcard bpf/*.bpf.c))
-USER_OBJS := $(patsubst user/%.c,$(B)/user/%.o,$(wildcard user/*.c))
+USER_SOURCES := $(wildcard user/*.c user/*/*.c)
+USER_HEADERS := $(wildcard user/*/*.h include/fwd/*.h)
+USER_OBJS := $(patsubst %.c,$(B)/%.o,$(USER_SOURCES))
 # All but main(): what the tests link.
-USER_LIB_OBJS := $(filter-out $(B)/user/fwdctl.o,$(USER_OBJS))
+USER_LIB_OBJS := $(filter-out $(B)/user/main.o,$(USER_OBJS))
 
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
-HOST_SOURCES_test_addr := user/addr.c
-HOST_SOURCES_test_rule := user/map_rule.c user/addr.c user/err.c
-HOST_SOURCES_test_settings := user/settings.c user/err.c
+HOST_SOURCES_test_addr := user/model/addr.c
+HOST_SOURCES_test_rule := user/model/rule.c user/model/addr.c user/base/err.c
+HOST_SOURCES_test_settings := user/model/settings.c user/base/err.c
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
 BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
@@ -52,9 +69,9 @@ comma := ,
 space := $() $()
 FUZZ_DIR ?= $(B)/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES_fuzz_rule := user/map_rule.c user/addr.c user/settings.c
-FUZZ_SOURCES_fuzz_cli := $(filter-out user/fwdctl.c,$(wildcard user/*.c))
-# The journey, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
+FUZZ_SOURCES_fuzz_rule := user/model/rule.c user/model/addr.c user/model/settings.c
+FUZZ_SOURCES_fuzz_cli := $(filter-out user/main.c,$(USER_SOURCES))
+# The pipeline, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
 FUZZ_FLAGS_fuzz_pipeline := -Itests/fuzz/shim
 FUZZ_FLAGS_fuzz_cli := -Wl,$(subst $(space),$(comma),$(addprefix --wrap=,instance_open instance_open_blind \
 	instance_close iface_link iface_of_address iface_is_broadcast iface_source_towards))
@@ -68,58 +85,75 @@ Q := @
 say = @printf '  %-8s %s\n' $(1) $(2)
 endif
 
-.PHONY: all test tests fuzz bench install clean
+.PHONY: all check test tests fuzz bench install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(B)/fwdctl
 
+# What `fwdctl version` prints: the version, and the commit if this directory itself is a git checkout. Written
+# anew only when it changes.
+define VERSION_HEADER
+#define FWD_VERSION "$(VERSION)$(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
+	git ls-files --error-unmatch Makefile >/dev/null 2>&1 && \
+	git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/ (/; s/$$/)/')"
+#define FWD_BPF_COMPILER "clang $(CLANG_VERSION)"
+#define FWD_CLANG_MAJOR $(or $(CLANG_MAJOR),0)
+endef
+
+$(B)/version.h: FORCE
+	$(Q)mkdir -p $(@D)
+	$(file >$@.new,$(VERSION_HEADER))
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 $(B)/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)
+	$(Q)[ "$(or $(CLANG_MAJOR),0)" -ge $(CLANG_OLDEST) ] || { \
+		echo "fwdctl needs clang $(CLANG_OLDEST) or newer; $(CLANG) is $(or $(CLANG_VERSION),not there):" \
+		"make CLANG=clang-$(CLANG_OLDEST)" >&2; exit 1; }
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(B)/$*.bpf.d -MT $@ -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name fwd_$* > $@
 
-$(B)/user/%.o: user/%.c $(BPF_SKELS)
+$(B)/user/%.o: user/%.c $(BPF_SKELS) | $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
 
 $(B)/fwdctl: $(USER_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
 
 # Each file of tests/host is a program of its own, built with everything it includes.
-$(B)/host/%: tests/host/%.c $(wildcard tests/host/*.h) $(wildcard tests/prog/*.h) $(wildcard bpf/*.h) $(wildcard include/*.h) \
-		$(filter-out user/fwdctl.c,$(wildcard user/*.c)) $(wildcard user/*.h) $(BPF_SKELS)
+$(B)/host/%: tests/host/%.c $(wildcard tests/*.h tests/host/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_SOURCES) \
+		$(USER_HEADERS) | $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -Itests/host $< $(HOST_SOURCES_$*) -o $@ -lcriterion $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -iquote tests -Itests/host $< $(HOST_SOURCES_$*) -o $@ -lcriterion $(USER_LIBS)
 
-$(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS)
+$(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS) | $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -Itests/prog $< $(USER_LIB_OBJS) -o $@ -lcriterion $(USER_LIBS)
 
 # libFuzzer is clang's. For scripts/fuzz --lines they are built with other instruments, elsewhere.
 FUZZ_SANITIZE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_HEADERS := $(wildcard tests/fuzz/*.h) $(wildcard tests/fuzz/shim/bpf/*.h) $(wildcard tests/prog/*.h) \
-	$(wildcard bpf/*.h) $(wildcard include/*.h) $(wildcard user/*.h)
-$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(wildcard user/*.c) $(BPF_SKELS)
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_HEADERS)
+$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(USER_SOURCES) | $(BPF_SKELS) $(B)/version.h
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_FLAGS_fuzz_$*) $(USER_CFLAGS) -O1 -Itests/fuzz $(FUZZ_SANITIZE) \
+	$(Q)$(CLANG) $(FUZZ_FLAGS_fuzz_$*) $(USER_CFLAGS) -O1 -iquote tests -Itests/fuzz $(FUZZ_SANITIZE) \
 		$< $(FUZZ_SOURCES_fuzz_$*) -o $@ $(USER_LIBS)
 
 # Those of test_packets.c's functions that only judge have nothing to do there.
 $(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -Wno-unused $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) -iquote tests -Wno-unused $< -o $@
 
 fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
 
@@ -143,16 +177,25 @@ bench: $(B)/fwdctl $(BENCH_PROGRAMS)
 
 tests: $(HOST_TESTS) $(PROG_TESTS)
 
+check:
+	scripts/check
+
 test:
 	scripts/test
 
+compile_commands.json: FORCE
+	$(Q)scripts/compile_commands >$@
+
 install: $(B)/fwdctl
-	install -d $(DESTDIR)$(SBINDIR)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/fwdctl $(DESTDIR)$(SBINDIR)/fwdctl
-	if [ -f docs/fwdctl.8 ]; then install -d $(DESTDIR)$(MANDIR)/man8 && \
-		install -m 0644 docs/fwdctl.8 $(DESTDIR)$(MANDIR)/man8/fwdctl.8; fi
+	install -m 0644 docs/fwdctl.8 $(DESTDIR)$(MANDIR)/man8/fwdctl.8
+
+# What install put there, and nothing else: the maps of a running instance stay (fwdctl purge removes them).
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/fwdctl $(DESTDIR)$(MANDIR)/man8/fwdctl.8
 
 clean:
-	rm -rf $(B)
+	rm -rf $(B) compile_commands.json
 
--include $(wildcard $(B)/*.d $(B)/user/*.d)
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/user/*/*.d)

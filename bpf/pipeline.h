@@ -6,27 +6,29 @@
  * Decide first, then touch the packet once: up to translate() nothing is written to it, so whatever
  * ends earlier leaves it to the stack as it came.
  */
-#ifndef FWD_PIPELINE_H
-#define FWD_PIPELINE_H
+#ifndef FWD_BPF_PIPELINE_H
+#define FWD_BPF_PIPELINE_H
 
-#include "answer.h"
-#include "forward.h"
-#include "open.h"
-#include "translate_icmp.h"
+#include "ct/conntrack.h"
+#include "ct/frag_track.h"
+#include "ct/table.h"
+#include "pkt/csum_packet.h"
+#include "pkt/parse.h"
+#include "pkt/translate.h"
+#include "pkt/translate_icmp.h"
+#include "policy/rule.h"
+#include "step/forward.h"
+#include "step/icmp_error.h"
+#include "step/mtu.h"
+#include "step/open.h"
+#include "step/route.h"
 #include "verdict.h"
 
 /* What is too large for 512 bytes of stack; no packet interrupts another on its CPU. */
 struct fwd_scratch {
 	struct fwd_pkt pkt;
-	struct fwd_answer_budget budget;
+	struct fwd_icmp_budget budget;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct fwd_scratch);
-} scratch SEC(".maps");
 
 static __always_inline struct fwd_scratch *scratch_get(void)
 {
@@ -36,7 +38,7 @@ static __always_inline struct fwd_scratch *scratch_get(void)
 }
 
 /* The same for an ICMP error, which isn't a packet of the connection. */
-__noinline bool apply_to_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_ttl ttl)
+__noinline bool apply_icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_ttl ttl)
 {
 	struct translation to;
 
@@ -47,43 +49,42 @@ __noinline bool apply_to_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const st
 }
 
 /* Rewrites the packet as its connection says and counts it. The last step but sending. */
-static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					     struct fwd_conn *conn, enum fwd_ttl ttl)
+static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_conn *conn,
+					     enum fwd_ttl ttl)
 {
 	struct translation to;
 	__u16 mss;
 
 	if (!translate_drop_padding(ctx, pkt))
-		return FWD_TRANSLATE;
+		return FWD_REWRITE_FAILED;
 	if (pkt->is_error)
-		return apply_to_error(ctx, pkt, conn, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
-	if (pkt->fragment.part != FWD_PART_WHOLE && pkt->fragment.tiny)
+		return apply_icmp_error(ctx, pkt, conn, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
+	if (pkt->fragment.part != FWD_FRAG_NONE && pkt->fragment.tiny)
 		return FWD_FRAGMENT_TINY;
-	if (pkt->fragment.part == FWD_PART_FIRST && !fragment_first(pkt, true))
+	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_first(pkt, true))
 		return FWD_FRAGMENT_OVERLAP;
-	conn_track(pkt, conn);
+	conn_update(pkt, conn);
 	conn_count(pkt, conn);
 	mss = pkt->tcp_flags & FWD_TCP_SYN ? conn_mss(pkt) : 0;
 	if (mss && !mtu_clamp_mss(ctx, pkt, mss))
-		return FWD_TRANSLATE;
+		return FWD_REWRITE_FAILED;
 	to = translation_of(conn, pkt_dir(pkt));
-	return translate(ctx, pkt, &to, ttl) ? FWD_FORWARDED : FWD_TRANSLATE;
+	return translate(ctx, pkt, &to, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
 }
 
-/* The map of a packet of no known connection; FWD_FORWARDED if there is one. */
-static __always_inline enum fwd_reason rule_of_stranger(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-							__u32 *rule)
+/* The map of a packet of no known connection; FWD_OK if there is one. */
+static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
 {
 	enum fwd_reason reason;
 
 	if (pkt->is_error)
 		return FWD_NOT_OURS;
-	if (pkt->fragment.part == FWD_PART_LATER)
+	if (pkt->fragment.part == FWD_FRAG_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (pkt->fragment.part == FWD_PART_FIRST) {
+	if (pkt->fragment.part == FWD_FRAG_FIRST) {
 		if (reason == FWD_NOT_OURS)
-			fragment_first(pkt, false);
+			frag_first(pkt, false);
 		else if (pkt->fragment.tiny)
 			return FWD_FRAGMENT_TINY;
 	}
@@ -92,74 +93,73 @@ static __always_inline enum fwd_reason rule_of_stranger(fwd_ctx *ctx, const stru
 
 /* A packet that came in by an attached device. *known: the connection that it belongs to, as soon as that is
  * known. */
-static __always_inline enum fwd_reason travel(fwd_ctx *ctx, struct fwd_pkt *pkt,
-					      struct fwd_conn **known, int *action)
+static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn **known,
+						       int *action)
 {
 	__u32 rule = FWD_RULE_NONE;
 	enum fwd_reason reason;
 	struct fwd_conn *conn;
-	struct fwd_way *way;
+	struct fwd_route *route;
 
 	if (!ctx_is_for_us(ctx))
 		return FWD_NOT_OURS;
 	reason = parse(ctx, pkt);
-	if (reason != FWD_FORWARDED)
+	if (reason != FWD_OK)
 		return reason;
 	pkt->now = clock_now();
 
-	if (pkt->fragment.part == FWD_PART_LATER) {
-		reason = fragment_later(ctx, pkt);
-		if (reason != FWD_FORWARDED)
+	if (pkt->fragment.part == FWD_FRAG_LATER) {
+		reason = frag_later(ctx, pkt);
+		if (reason != FWD_OK)
 			return reason;
 	}
 
-	conn = pkt->is_error ? conn_of_error(pkt) : conn_lookup(pkt);
-	if (conn && pkt->is_error && !sum_of_error_is_right(ctx, pkt))
+	conn = pkt->is_error ? conn_lookup_quote(pkt) : conn_lookup(pkt);
+	if (conn && pkt->is_error && !csum_icmp_is_valid(ctx, pkt))
 		return FWD_MALFORMED;
 	if (!conn) {
-		reason = rule_of_stranger(ctx, pkt, &rule);
-		if (reason != FWD_FORWARDED)
+		reason = find_rule(ctx, pkt, &rule);
+		if (reason != FWD_OK)
 			return reason;
 	} else if (flow_is_local(conn_flow(conn, pkt))) {
 		/* The answer to a socket of the gateway; the stack takes it from here. */
-		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP)
-						  : FWD_NOT_OURS;
+		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
 	}
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
-		if (reason != FWD_FORWARDED)
+		if (reason != FWD_OK)
 			return reason;
 		conn = conn_at(entry_index(pkt->entry));
 		if (!conn)
 			return FWD_TABLE_FULL;
 	}
 	*known = conn;
-	way = &conn_flow(conn, pkt)->way;
-	if (!way_is_fresh(way, pkt->now)) {
-		way_follow(ctx, pkt, conn);
-		reason = way_refresh(ctx, pkt, conn);
+	route = &conn_flow(conn, pkt)->route;
+	if (!route_is_fresh(route, pkt->now)) {
+		route_follow_ingress(ctx, pkt, conn);
+		reason = route_refresh(ctx, pkt, conn);
 		/* Not to the stack: it knows no such connection, and would reset it. */
 		if (reason_class(reason) == FWD_CLASS_PASS)
-			return FWD_WAY_LOST;
-		if (reason != FWD_FORWARDED)
+			return FWD_ROUTE_LOST;
+		if (reason != FWD_OK)
 			return reason;
 	}
-	reason = way_admits(ctx, pkt, way);
-	if (reason != FWD_FORWARDED)
+	reason = route_admits(ctx, pkt, route);
+	if (reason != FWD_OK)
 		return reason;
 	reason = apply(ctx, pkt, conn, FWD_TTL_DECREMENT);
-	return reason == FWD_FORWARDED ? forward(ctx, pkt, conn, way, action) : reason;
+	return reason == FWD_OK ? forward(ctx, pkt, conn, route, action) : reason;
 }
 
 /* Where the journey ends early for a reason that its sender wants to know, it is told. */
 static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch *s, int *action)
 {
 	struct fwd_conn *known = NULL;
-	enum fwd_reason reason = travel(ctx, &s->pkt, &known, action);
+	enum fwd_reason reason = process_ingress(ctx, &s->pkt, &known, action);
 
-	if (reason_class(reason) != FWD_CLASS_ANSWER)
+	if (reason_class(reason) != FWD_CLASS_ICMP_ERROR)
 		return reason;
-	return answer(ctx, &s->pkt, known, &s->budget, reason, action);
+	return icmp_error(ctx, &s->pkt, known, &s->budget, reason, action);
 }
 
 /*
@@ -181,11 +181,10 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	struct fwd_tuple answer;
 	struct fwd_conn *conn;
 
-	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK ||
-	    parse(ctx, pkt) != FWD_FORWARDED)
+	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK)
 		return FWD_NOT_OURS;
 	if (pkt->is_error) {
-		conn = conn_of_error(pkt);
+		conn = conn_lookup_quote(pkt);
 		return conn ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
 	}
 	if (!port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
@@ -195,11 +194,10 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	conn = conn_lookup(pkt);
 	if (!conn) {
 		tuple_swap(&answer, &pkt->tuple);
-		if (table_find(&answer) < 0 ||
-		    !track_opens(pkt->tuple.proto, pkt->tcp_flags))
+		if (table_find(&answer) < 0 || !ct_opens(pkt->tuple.proto, pkt->tcp_flags))
 			return FWD_NOT_OURS;
 		reason = open_local(ctx, pkt);
-		if (reason != FWD_FORWARDED)
+		if (reason != FWD_OK)
 			return reason;
 		conn = conn_at(entry_index(pkt->entry));
 	}

@@ -2,16 +2,19 @@
 /*
  * The only exit: every packet gets one reason, and each reason that isn't silent is counted once.
  */
-#ifndef FWD_VERDICT_H
-#define FWD_VERDICT_H
+#ifndef FWD_BPF_VERDICT_H
+#define FWD_BPF_VERDICT_H
 
-#include "maps.h"
+#include "fwd/device.h"
+#include "fwd/reason.h"
+#include "base/config.h"
+#include "base/maps.h"
 
 static __always_inline enum fwd_reason_class reason_class(enum fwd_reason reason)
 {
 	switch (reason) {
-#define X(symbol, name, class, text)                                                               \
-	case FWD_##symbol:                                                                         \
+#define X(symbol, value, name, class, text) \
+	case FWD_##symbol:                  \
 		return FWD_CLASS_##class;
 		FWD_REASONS(X)
 #undef X
@@ -28,7 +31,7 @@ static __always_inline void count_device(const fwd_ctx *ctx, bool by_xdp)
 	if (!stats)
 		return;
 	stats->packets += ctx_segments(ctx);
-	stats->by_xdp += by_xdp;
+	stats->xdp_packets += by_xdp;
 }
 
 /* action: what forward() said the hook has to return; ctx_pass() where it wasn't reached. */
@@ -43,7 +46,7 @@ static __always_inline int verdict(enum fwd_reason reason, int action)
 	count = bpf_map_lookup_elem(&reasons, &key);
 	if (count)
 		(*count)++;
-	if (class == FWD_CLASS_ANSWER)
+	if (class == FWD_CLASS_ICMP_ERROR)
 		return action;
 	return class == FWD_CLASS_DROP ? ctx_drop() : ctx_pass();
 }

@@ -154,11 +154,9 @@ static inline enum flow_verdict flow_check(const __u8 *ip, const struct flow_kin
 
 	if (ip[0] != 0x45 || ip[9] != kind->proto || flow_get16(ip + 2) != FLOW_IP_LEN)
 		return FLOW_FOREIGN;
-	if (port < FLOW_FIRST_PORT || service < FLOW_FIRST_SERVICE ||
-	    service >= FLOW_FIRST_SERVICE + kind->services ||
-	    flow_get32(service_at) != kind->view.service ||
-	    flow_get32(client_at) != flow_client(&kind->view, flow) || ip[8] != kind->ttl ||
-	    flow_fold(flow_sum(ip, 20)) != 0xffff || flow_sum_l4(ip) != 0xffff)
+	if (port < FLOW_FIRST_PORT || service < FLOW_FIRST_SERVICE || service >= FLOW_FIRST_SERVICE + kind->services ||
+	    flow_get32(service_at) != kind->view.service || flow_get32(client_at) != flow_client(&kind->view, flow) ||
+	    ip[8] != kind->ttl || flow_fold(flow_sum(ip, 20)) != 0xffff || flow_sum_l4(ip) != 0xffff)
 		return FLOW_WRONG;
 	return FLOW_RIGHT;
 }

@@ -23,10 +23,10 @@ struct {
 static __always_inline __u64 *lookup(const __u8 *ip)
 {
 	struct key key = {
-	    .saddr[3] = *(const __u32 *)(ip + 12),
-	    .daddr[3] = *(const __u32 *)(ip + 16),
-	    .ports = *(const __u32 *)(ip + 20),
-	    .proto = ip[9],
+		.saddr[3] = *(const __u32 *)(ip + 12),
+		.daddr[3] = *(const __u32 *)(ip + 16),
+		.ports = *(const __u32 *)(ip + 20),
+		.proto = ip[9],
 	};
 
 	return bpf_map_lookup_elem(&table, &key);

@@ -78,14 +78,13 @@ struct outcome {
 	__u32 ns, verdict;
 };
 
-static struct outcome run(int fd, bool at_xdp, const struct device *d, const struct flow_kind *kind,
-			  __u32 flow)
+static struct outcome run(int fd, bool at_xdp, const struct device *d, const struct flow_kind *kind, __u32 flow)
 {
 	__u8 frame[FLOW_FRAME_LEN] = {}, out[256];
 	struct __sk_buff skb = {.ifindex = d->ifindex, .ingress_ifindex = d->ifindex};
 	struct xdp_md md = {.data_end = sizeof(frame), .ingress_ifindex = d->ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .data_out = out,
+		    .data_size_out = sizeof(out), .repeat = 1);
 
 	if (at_xdp) {
 		opts.ctx_in = &md;
@@ -119,8 +118,8 @@ static int compare(const void *a, const void *b)
 
 /* step: 0 for one flow all the time, 1 for another one each time. A packet that isn't sent on as
  * expected was not on that path. */
-static void path(const char *name, const struct device *d, const struct flow_kind *kind,
-		 bool forwarded, __u32 first, __u32 runs, __u32 step)
+static void path(const char *name, const struct device *d, const struct flow_kind *kind, bool forwarded, __u32 first,
+		 __u32 runs, __u32 step)
 {
 	__u32 redirect = xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
 	static __u32 ns[RUNS];
@@ -143,8 +142,8 @@ static void size(const char *name, int fd)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		die("information on the program: %m");
-	printf("{\"size\":\"%s\",\"xlated\":%u,\"jited\":%u,\"verified\":%u}\n", name,
-	       info.xlated_prog_len / 8, info.jited_prog_len, info.verified_insns);
+	printf("{\"size\":\"%s\",\"xlated\":%u,\"jited\":%u,\"verified\":%u}\n", name, info.xlated_prog_len / 8,
+	       info.jited_prog_len, info.verified_insns);
 }
 
 /* What a table's size costs: ns for a load that waits for the one before, as a connection's does for

@@ -29,9 +29,8 @@
 
 static struct sockaddr_in address_of(const char *addr, int port)
 {
-	return (struct sockaddr_in){.sin_family = AF_INET,
-				    .sin_port = htons(port),
-				    .sin_addr.s_addr = htonl(address(addr))};
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address(addr))};
 }
 
 static void watch(int epoll, int fd, uint32_t events, int number)
@@ -44,7 +43,11 @@ static void watch(int epoll, int fd, uint32_t events, int number)
 
 /* ---- serve --------------------------------------------------------------------------------- */
 
-enum { LISTENING, CONNECTED, DATAGRAMS };
+enum {
+	LISTENING,
+	CONNECTED,
+	DATAGRAMS
+};
 
 static void server_open(int epoll, const char *addr, int port, int type)
 {
@@ -201,8 +204,8 @@ static bool ask_once(int fd)
 	struct pollfd answered = {.fd = fd, .events = POLLIN};
 	char bytes[MESSAGE] = {};
 
-	return send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) == MESSAGE &&
-	       poll(&answered, 1, TIMEOUT_MS) == 1 && recv(fd, bytes, sizeof(bytes), 0) > 0;
+	return send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) == MESSAGE && poll(&answered, 1, TIMEOUT_MS) == 1 &&
+	       recv(fd, bytes, sizeof(bytes), 0) > 0;
 }
 
 static volatile sig_atomic_t interrupted;
@@ -243,8 +246,8 @@ static int ask(bool udp, const char *addr, int port, double seconds)
 	n = n < SAMPLES_MAX ? n : SAMPLES_MAX;
 	qsort(samples, n, sizeof(*samples), compare);
 	printf("{\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n", lost,
-	       percentile(samples, n, 0.5), percentile(samples, n, 0.99),
-	       percentile(samples, n, 0.999), longest / 1000.0);
+	       percentile(samples, n, 0.5), percentile(samples, n, 0.99), percentile(samples, n, 0.999),
+	       longest / 1000.0);
 	return 0;
 }
 

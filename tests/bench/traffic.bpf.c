@@ -76,8 +76,7 @@ static __always_inline int redirect(struct xdp_md *ctx, const struct flow_detour
 {
 	__u8 *frame = (void *)(long)ctx->data;
 
-	if (frame + FLOW_FRAME_LEN > (__u8 *)(long)ctx->data_end || frame[12] != 0x08 ||
-	    frame[13] != 0x00)
+	if (frame + FLOW_FRAME_LEN > (__u8 *)(long)ctx->data_end || frame[12] != 0x08 || frame[13] != 0x00)
 		return XDP_PASS;
 	__builtin_memcpy(frame, detour->ether, sizeof(detour->ether));
 	return bpf_redirect(detour->ifindex, 0);

@@ -42,7 +42,12 @@
 /* How often the TUN is read, and arrivals are waited for. */
 #define REST_US 100
 
-enum { CLIENT, GATEWAY, HOME, HOSTS };
+enum {
+	CLIENT,
+	GATEWAY,
+	HOME,
+	HOSTS
+};
 
 struct device {
 	int ifindex;
@@ -117,8 +122,8 @@ static int tun_open(const char *name)
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
 	/* Not by our /sys, which shows another namespace's devices. */
-	snprintf(command, sizeof(command),
-		 "ip netns exec %s sh -c 'echo 1 >/sys/class/net/%s/threaded'", t.gateway, name);
+	snprintf(command, sizeof(command), "ip netns exec %s sh -c 'echo 1 >/sys/class/net/%s/threaded'", t.gateway,
+		 name);
 	if (system(command))
 		die("%s: no NAPI thread", name);
 	return fd;
@@ -134,8 +139,7 @@ static __u64 device_received(const char *name)
 	host_enter(GATEWAY);
 	f = fopen("/proc/thread-self/net/dev", "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 &&
-		    !strcmp(found, name))
+		if (sscanf(line, " %31[^:]: %*u %llu", found, &packets) == 2 && !strcmp(found, name))
 			break;
 	if (f)
 		fclose(f);
@@ -206,8 +210,7 @@ static int tun_thread(const char *device)
 	}
 	closedir(proc);
 	if (!pid)
-		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12",
-		    device, device);
+		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12", device, device);
 	cpu_pin(pid, t.gateway_cpu);
 	setpriority(PRIO_PROCESS, pid, -15);
 	return pid;
@@ -264,9 +267,8 @@ static void send_by_program(const struct flow_order *order)
 	static __u8 frame[FLOW_FRAME_LEN];
 
 	while (sent()->packets < order->count && !too_many_lost(order)) {
-		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-			    .data_size_in = sizeof(frame), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
-			    .repeat = turns_for(order->count - sent()->packets));
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .repeat = turns_for(order->count - sent()->packets));
 
 		if (bpf_prog_test_run_opts(bpf_program__fd(t.bpf->progs.generate), &opts))
 			die("BPF_PROG_RUN with live frames (kernel 5.18): %m");
@@ -329,8 +331,7 @@ static void tun_drain(void)
 	__u8 ip[2048];
 
 	for (ssize_t len; (len = read(t.tun_fd, ip, sizeof(ip))) > 0;) {
-		enum flow_verdict verdict =
-		    len < FLOW_IP_LEN ? FLOW_FOREIGN : flow_check(ip, &kind);
+		enum flow_verdict verdict = len < FLOW_IP_LEN ? FLOW_FOREIGN : flow_check(ip, &kind);
 
 		arrived->right += verdict == FLOW_RIGHT;
 		arrived->wrong += verdict == FLOW_WRONG;
@@ -405,11 +406,11 @@ static struct result run(struct flow_order *order, bool in)
 	return r;
 }
 
-static void result_print(__u32 flows, const char *step, const char *way, const struct result *r)
+static void result_print(__u32 flows, const char *step, const char *route, const struct result *r)
 {
 	printf("{\"flows\":%u,\"step\":\"%s\",\"way\":\"%s\",\"sent\":%llu,\"received\":%llu,"
 	       "\"right\":%llu,\"wrong\":%llu,\"cpu_ns\":%llu,\"wall_ns\":%llu}\n",
-	       flows, step, way, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
+	       flows, step, route, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
 	fflush(stdout);
 }
 
@@ -431,9 +432,9 @@ static const struct handshake {
 	__u8 tcp_flags;
 	__u32 seq, ack;
 } handshake[] = {
-    {"open", true, FLOW_SYN, 1000, 0},
-    {"answer", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
-    {"confirm", true, FLOW_ACK, 1001, 5001},
+	{"open", true, FLOW_SYN, 1000, 0},
+	{"answer", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
+	{"confirm", true, FLOW_ACK, 1001, 5001},
 };
 
 #define STEPS (sizeof(handshake) / sizeof(handshake[0]))
@@ -446,12 +447,11 @@ static void connections_open(__u32 from, __u32 to)
 		for (size_t i = 0; i < STEPS; i++) {
 			const struct handshake *h = &handshake[i];
 			__u32 flows = to - first < OPEN_AT_ONCE ? to - first : OPEN_AT_ONCE;
-			struct flow_order order = {
-			    .kind = {.tcp_flags = h->tcp_flags, .seq = h->seq, .ack = h->ack},
-			    .first = first,
-			    .flows = flows,
-			    .step = 1,
-			    .count = flows};
+			struct flow_order order = {.kind = {.tcp_flags = h->tcp_flags, .seq = h->seq, .ack = h->ack},
+						   .first = first,
+						   .flows = flows,
+						   .step = 1,
+						   .count = flows};
 			struct result r = run(&order, h->in);
 
 			result_add(&sums[i], &r);
@@ -479,12 +479,11 @@ static __u32 stride(__u32 flows)
 
 static void packets_send(__u32 flows, bool in)
 {
-	struct flow_order order = {.kind = {.tcp_flags = FLOW_PSH | FLOW_ACK,
-					    .seq = in ? 1001 : 5001,
-					    .ack = in ? 5001 : 1001},
-				   .flows = flows,
-				   .step = stride(flows),
-				   .count = t.packets > flows ? t.packets : flows};
+	struct flow_order order = {
+		.kind = {.tcp_flags = FLOW_PSH | FLOW_ACK, .seq = in ? 1001 : 5001, .ack = in ? 5001 : 1001},
+		.flows = flows,
+		.step = stride(flows),
+		.count = t.packets > flows ? t.packets : flows};
 	struct result r = run(&order, in);
 
 	result_print(flows, "established", in ? "in" : "back", &r);
@@ -517,8 +516,7 @@ static void xdp_attach(struct bpf_program *program, int host, int ifindex)
 		die("XDP program \"%s\": %m", bpf_program__name(program));
 }
 
-static void detour_set(struct flow_detour *detour, const struct device *out,
-		       const struct device *to)
+static void detour_set(struct flow_detour *detour, const struct device *out, const struct device *to)
 {
 	detour->ifindex = out->ifindex;
 	memcpy(detour->ether, to->mac, 6);
@@ -566,8 +564,7 @@ static void sizes_parse(char *text)
 	for (char *part; (part = strsep(&text, ","));) {
 		__u32 size = atoi(part);
 
-		if (!size || t.n_sizes == SIZES_MAX ||
-		    (t.n_sizes && size <= t.sizes[t.n_sizes - 1]))
+		if (!size || t.n_sizes == SIZES_MAX || (t.n_sizes && size <= t.sizes[t.n_sizes - 1]))
 			die("--flows: ascending numbers, %d at most", SIZES_MAX);
 		t.sizes[t.n_sizes++] = size;
 	}
@@ -615,29 +612,28 @@ static void argument(int option)
 static void arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"client", 1, 0, 'c'}, /* names of network namespaces */
-	    {"gateway", 1, 0, 'g'},
-	    {"home", 1, 0, 'h'},
-	    {"threads", 1, 0, 'e'}, /* IDs of the NAPI threads of the gateway's eth0 and eth1 */
-	    {"listen", 1, 0, 'l'}, /* addresses: the map's, */
-	    {"source", 1, 0, 's'}, /* what home sees, */
-	    {"target", 1, 0, 't'}, /* and home's */
-	    {"services", 1, 0, 'n'},
-	    {"flows", 1, 0, 'f'},   /* how many, ascending */
-	    {"packets", 1, 0, 'p'}, /* at least, for each figure */
-	    {"tcp", 0, &t.tcp, 1},
-	    {"tun", 0, &t.tun, 1},
-	    {"plain", 0, &t.plain, 1},       /* no translation is expected */
-	    {"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
-	    {"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
-	    {"known", 0, &t.known, 1},       /* the connections are there, and get a packet */
-	    {},
+		{"client", 1, 0, 'c'}, /* names of network namespaces */
+		{"gateway", 1, 0, 'g'},
+		{"home", 1, 0, 'h'},
+		{"threads", 1, 0, 'e'}, /* IDs of the NAPI threads of the gateway's eth0 and eth1 */
+		{"listen", 1, 0, 'l'},  /* addresses: the map's, */
+		{"source", 1, 0, 's'},  /* what home sees, */
+		{"target", 1, 0, 't'},  /* and home's */
+		{"services", 1, 0, 'n'},
+		{"flows", 1, 0, 'f'},   /* how many, ascending */
+		{"packets", 1, 0, 'p'}, /* at least, for each figure */
+		{"tcp", 0, &t.tcp, 1},
+		{"tun", 0, &t.tun, 1},
+		{"plain", 0, &t.plain, 1},       /* no translation is expected */
+		{"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
+		{"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
+		{"known", 0, &t.known, 1},       /* the connections are there, and get a packet */
+		{},
 	};
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		argument(option);
-	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.thread_in || !t.inside.service ||
-	    !t.n_sizes)
+	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.thread_in || !t.inside.service || !t.n_sizes)
 		die("--client, --gateway, --home, --threads, --target and --flows are needed");
 	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
 		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);

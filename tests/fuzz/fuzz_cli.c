@@ -5,14 +5,14 @@
  */
 #include <errno.h>
 #include "fail.h"
-#include "iface.h"
+#include "host/iface.h"
 #include "words.h"
 
 #define main fwdctl_main
-#include "../../user/fwdctl.c"
+#include "../../user/main.c"
 #undef main
 
-enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum instance_use use)
+enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum instance_use gen_state)
 {
 	*in = (struct instance){.dir = dir, .lock_fd = -1};
 	return fwd_err("%s: no instance here", dir);

@@ -3,7 +3,7 @@
  * parse() alone, on any bytes, cut at every length. The first byte of the input says on which kind of device.
  */
 #include "ctx_native.h"
-#include "parse.h"
+#include "pkt/parse.h"
 
 /* A function of its own, to be counted. */
 static __noinline enum fwd_reason parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
@@ -24,7 +24,7 @@ static enum fwd_reason parse_over(fwd_ctx *ctx, struct fwd_pkt *pkt, __u8 garbag
 static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 {
 	__u32 end = p->l3_off + p->bytes;
-	bool first = p->fragment.part == FWD_PART_FIRST;
+	bool first = p->fragment.part == FWD_FRAG_FIRST;
 
 	if (p->family != FWD_FAMILY_IPV4 && p->family != FWD_FAMILY_IPV6)
 		fail("family %d", p->family);
@@ -41,23 +41,22 @@ static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 		fail("a quote beyond the end");
 	if (p->is_error && !addr_equal(&p->quote.tuple.saddr, &p->tuple.daddr))
 		fail("an error about somebody else's packet");
-	if (p->fragment.part != FWD_PART_WHOLE &&
+	if (p->fragment.part != FWD_FRAG_NONE &&
 	    (!p->fragment.units || p->fragment.start * 8 + p->fragment.units * 8 > 65536 + 7))
 		fail("a fragment from %u of %u units", p->fragment.start, p->fragment.units);
 }
 
 static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 {
-	bool whole = a->fragment.part == FWD_PART_WHOLE;
+	bool whole = a->fragment.part == FWD_FRAG_NONE;
 
-	/* A later fragment's ports are for fragment_later() to fill in. */
+	/* A later fragment's ports are for frag_later() to fill in. */
 	if (memcmp(&a->tuple, &b->tuple, offsetof(struct fwd_tuple, sport)) ||
-	    (a->fragment.part != FWD_PART_LATER && memcmp(&a->tuple, &b->tuple, sizeof(a->tuple))))
+	    (a->fragment.part != FWD_FRAG_LATER && memcmp(&a->tuple, &b->tuple, sizeof(a->tuple))))
 		fail("a tuple with garbage");
-	if (a->family != b->family || a->l3_off != b->l3_off || a->l4_off != b->l4_off ||
-	    a->ttl != b->ttl || a->tos != b->tos || a->tcp_flags != b->tcp_flags ||
-	    a->l4_len != b->l4_len || a->is_error != b->is_error || a->bytes != b->bytes ||
-	    a->dont_fragment != b->dont_fragment || a->segments != b->segments ||
+	if (a->family != b->family || a->l3_off != b->l3_off || a->l4_off != b->l4_off || a->ttl != b->ttl ||
+	    a->tos != b->tos || a->tcp_flags != b->tcp_flags || a->l4_len != b->l4_len || a->is_error != b->is_error ||
+	    a->bytes != b->bytes || a->dont_fragment != b->dont_fragment || a->segments != b->segments ||
 	    a->fragment.part != b->fragment.part || a->next_hop.how != b->next_hop.how)
 		fail("a field with garbage");
 	if (!whole && (a->fragment.id != b->fragment.id || a->fragment.start != b->fragment.start ||
@@ -83,7 +82,7 @@ static void parse_bytes(const __u8 *bytes, __u32 len)
 		fail("what was there before shows in the reason");
 	if (memcmp(ctx.data, bytes, len))
 		fail("parse() has written");
-	if (reason == FWD_FORWARDED) {
+	if (reason == FWD_OK) {
 		judge_pkt(&ctx, &pkt);
 		judge_same(&pkt, &again);
 	}

@@ -10,7 +10,7 @@
 #include "mutate.h"
 
 #define FLOWS       8
-#define PACKET_MORE (FRAGMENT_MAX + 1000) /* bytes behind the data of a step, at most */
+#define PACKET_MORE (FRAG_LEN_MAX + 1000) /* bytes behind the data of a step, at most */
 
 /* What the later steps can refer to: packets that were sent on. */
 static struct flow {
@@ -60,10 +60,10 @@ static void make_sound(void)
 	if (!view_has_check(&v))
 		return;
 	put16(ip + check, 0);
-	put16(ip + check, ~sum16(v.proto == IPPROTO_ICMP ? 0
-							 : sum_pseudo(view_addrs(&v), view_addrs_len(&v),
-								      v.proto, v.len - v.l4),
-				 ip + v.l4, v.len - v.l4));
+	put16(ip + check,
+	      ~sum16(v.proto == IPPROTO_ICMP ? 0
+					     : sum_pseudo(view_addrs(&v), view_addrs_len(&v), v.proto, v.len - v.l4),
+		     ip + v.l4, v.len - v.l4));
 	if (v.proto == PROTO_UDP && !get16(ip + check))
 		put16(ip + check, 0xffff);
 }
@@ -75,8 +75,7 @@ static void make_of_tuple(const struct fwd_tuple *t)
 	__u8 *ip = at_hand.ip;
 	struct view v;
 
-	if (!view_read(&v, ip, at_hand.len, false) || v.v6 == v4 || v.proto != t->proto ||
-	    v.l4 + 20 > v.len) {
+	if (!view_read(&v, ip, at_hand.len, false) || v.v6 == v4 || v.proto != t->proto || v.l4 + 20 > v.len) {
 		/* A plain one. */
 		size_t len = at_hand.len < 120 ? 120 : at_hand.len;
 
@@ -125,8 +124,8 @@ static void make_error(const struct flow *f, const struct step *step, const __u8
 	make_sound();
 	/* Whose checksum field make_sound() has cleared: */
 	put16(icmp + 2, 0);
-	put16(icmp + 2, ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, at_hand.len - header) : 0,
-			       icmp, at_hand.len - header));
+	put16(icmp + 2, ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, at_hand.len - header) : 0, icmp,
+			       at_hand.len - header));
 }
 
 /* False: this step has no packet. */
@@ -173,8 +172,7 @@ static void judge_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const
 	if (ctx->len < l3 || !view_read(&v, ctx->data + l3, ctx->len - l3, false))
 		fail("%s: no packet", what);
 	judge_header(&v, what);
-	if (devices_model[out].link == FWD_LINK_ETHERNET &&
-	    get16(ctx->data + 12) != (v.v6 ? ETH_P_IPV6 : ETH_P_IP))
+	if (devices_model[out].link == FWD_LINK_ETHERNET && get16(ctx->data + 12) != (v.v6 ? ETH_P_IPV6 : ETH_P_IP))
 		fail("%s: Ethernet type", what);
 }
 
@@ -255,12 +253,12 @@ static fwd_ctx ctx_make(const struct step *step)
 	size_t l2 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
 	size_t padding = step->where & WHERE_PADDING ? 1 + step->arg % 46 : 0, pad = l2 ? 2 : 0;
 	fwd_ctx ctx = {
-	    .len = l2 + at_hand.len + padding,
-	    .ifindex = IFINDEX(in),
-	    .from_host = (step->where & (WHERE_EGRESS | WHERE_FORWARDED)) == WHERE_EGRESS,
-	    .not_for_us = step->where & WHERE_NOT_OURS,
-	    .csum_ipv6 = true,
-	    .send_clone = take_clone,
+		.len = l2 + at_hand.len + padding,
+		.ifindex = IFINDEX(in),
+		.from_host = (step->where & (WHERE_EGRESS | WHERE_FORWARDED)) == WHERE_EGRESS,
+		.not_for_us = step->where & WHERE_NOT_OURS,
+		.csum_ipv6 = true,
+		.send_clone = take_clone,
 	};
 
 	ctx.data = (__u8 *)malloc(pad + ctx.len) + pad;
@@ -282,8 +280,7 @@ static void ctx_offload(fwd_ctx *ctx, const struct step *step, const struct view
 		return;
 	ctx->summed = NATIVE_CHECKSUM_PARTIAL;
 	ctx->csum_at = l2 + view_check(v);
-	put16(ctx->data + ctx->csum_at,
-	      sum_pseudo(view_addrs(v), view_addrs_len(v), v->proto, v->len - v->l4));
+	put16(ctx->data + ctx->csum_at, sum_pseudo(view_addrs(v), view_addrs_len(v), v->proto, v->len - v->l4));
 	memcpy(at_hand.ip, ctx->data + l2, at_hand.len);
 	if (step->where & WHERE_GSO && at_hand.len > 100) {
 		ctx->gso_size = 20 + step->arg * 8;
@@ -342,19 +339,19 @@ static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum de
 		flow_remember(was, &is, in, out);
 }
 
-static void judge_packet(const fwd_ctx *ctx, const struct view *was, const __u8 *before,
-			 __u32 before_len, enum device in, enum fwd_reason reason, int action)
+static void judge_packet(const fwd_ctx *ctx, const struct view *was, const __u8 *before, __u32 before_len,
+			 enum device in, enum fwd_reason reason, int action)
 {
 	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
 
 	if (world.held)
 		fail("%d sockets are held on to", world.held);
-	if (reason == FWD_FORWARDED) {
+	if (reason == FWD_OK) {
 		judge_translated(ctx, was, in, action);
 	} else if (action == TC_ACT_UNSPEC) {
 		if (ctx->len != before_len || memcmp(ctx->data, before, before_len))
 			fail("a packet was changed and passed, reason %d", reason);
-	} else if (reason_class(reason) == FWD_CLASS_ANSWER && action == TC_ACT_REDIRECT) {
+	} else if (reason_class(reason) == FWD_CLASS_ICMP_ERROR && action == TC_ACT_REDIRECT) {
 		if (ctx->returned_to != ctx->ifindex)
 			fail("an error that isn't returned");
 		judge_answer(was, ctx->data + l3, ctx->len - l3, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
@@ -390,7 +387,7 @@ static void run_packet(const struct step *step)
 		whole_begin(&was);
 	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
 					    : journey_ingress(&ctx, &reason, world.flags & SETUP_XDP);
-	if (reason == FWD_FORWARDED && !readable)
+	if (reason == FWD_OK && !readable)
 		fail("forwarded what is no packet");
 	judge_packet(&ctx, &was, before, before_len, in, reason, action);
 	judge_evicted(&ends);

@@ -4,17 +4,17 @@
  * is the link, one what becomes of the TTL; then the IP packet, whose outer checksums are set right here.
  */
 #include "ctx_native.h"
-#include "parse.h"
-#include "translate_icmp.h"
+#include "pkt/parse.h"
+#include "pkt/translate_icmp.h"
 
 /* Functions of their own, to be counted. */
 static __noinline bool parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
-	return parse(ctx, pkt) == FWD_FORWARDED && pkt->is_error;
+	return parse(ctx, pkt) == FWD_OK && pkt->is_error;
 }
 
-static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-					const struct translation *to, enum fwd_ttl how)
+static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct translation *to,
+					enum fwd_ttl how)
 {
 	return translate_error(ctx, pkt, to, how);
 }
@@ -41,15 +41,15 @@ static bool make_sound(__u8 *ip, size_t len)
 		put16(ip + 10, ~sum16(0, ip, 20));
 	}
 	put16(ip + header + 2, 0);
-	put16(ip + header + 2, ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, len - 40) : 0,
-				      ip + header, len - header));
+	put16(ip + header + 2,
+	      ~sum16(v6 ? sum_pseudo(ip + 8, 32, IPPROTO_ICMPV6, len - 40) : 0, ip + header, len - header));
 	return true;
 }
 
 /* What becomes of the answers to what the error is about. */
 static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *bytes)
 {
-	static struct fwd_ends ends;
+	static struct fwd_addrs ends;
 
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		addr_from_v4(&ends.saddr, 0x2222d85dU ^ bytes[4]);
@@ -58,8 +58,7 @@ static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *
 		ends.saddr = (struct fwd_addr){{0x1200120, bytes[4], 0, 0x34}};
 		ends.daddr = (struct fwd_addr){{0x1200120, 0, bytes[5], 0x132}};
 	}
-	return (struct translation){&ends.saddr, &ends.daddr, bytes[0] | bytes[1] << 8,
-				    bytes[2] | bytes[3] << 8};
+	return (struct translation){&ends.saddr, &ends.daddr, bytes[0] | bytes[1] << 8, bytes[2] | bytes[3] << 8};
 }
 
 /* What is no address, port, TTL or checksum stays. */

@@ -5,19 +5,19 @@
 #include <netinet/in.h>
 #include <stdarg.h>
 #include "fail.h"
-#include "map_rule.h"
-#include "settings.h"
+#include "model/rule.h"
+#include "model/settings.h"
 #include "words.h"
 
 /* In place of user/err.c: formatted, for the sanitizers to see, and not shown. */
-#define SAY(status)                                                \
-	do {                                                       \
-		char text[1024];                                   \
-		va_list args;                                      \
-		va_start(args, format);                            \
-		vsnprintf(text, sizeof(text), format, args);       \
-		va_end(args);                                      \
-		return status;                                     \
+#define SAY(status)                                          \
+	do {                                                 \
+		char text[1024];                             \
+		va_list args;                                \
+		va_start(args, format);                      \
+		vsnprintf(text, sizeof(text), format, args); \
+		va_end(args);                                \
+		return status;                               \
 	} while (0)
 
 enum fwd_exit fwd_err(const char *format, ...)
@@ -58,15 +58,14 @@ static const char *mss_text(const struct fwd_rule *rule, char *text, size_t size
 
 static void judge_rule(const struct fwd_rule *rule)
 {
-	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT], snat[FWD_SNAT_TEXT], mss[16],
-	    text[FWD_RULE_TEXT];
+	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT], snat[FWD_SNAT_TEXT], mss[16], text[FWD_RULE_TEXT];
 	const struct fwd_rule_words words = {
-	    .proto = proto_name(rule->proto),
-	    .listen = rule_listen_text(rule, listen),
-	    .target = rule_target_text(rule, target),
-	    .snat = rule_snat_text(rule, snat),
-	    .name = *rule->name ? rule->name : NULL,
-	    .mss = mss_text(rule, mss, sizeof(mss)),
+		.proto = proto_name(rule->proto),
+		.listen = rule_listen_text(rule, listen),
+		.target = rule_target_text(rule, target),
+		.snat = rule_snat_text(rule, snat),
+		.name = *rule->name ? rule->name : NULL,
+		.mss = mss_text(rule, mss, sizeof(mss)),
 	};
 	struct fwd_endpoint endpoint;
 	struct fwd_rule again;
@@ -87,8 +86,7 @@ static void judge_addr(const char *text)
 	char printed[FWD_ADDR_TEXT];
 	struct fwd_cidr cidr;
 
-	if (!addr_parse(text, &addr) &&
-	    (addr_parse(addr_format(&addr, printed), &again) || !addr_equal(&addr, &again)))
+	if (!addr_parse(text, &addr) && (addr_parse(addr_format(&addr, printed), &again) || !addr_equal(&addr, &again)))
 		fail("an address: %s", printed);
 	if (!cidr_parse(text, &cidr) && !cidr_contains(&cidr, &cidr.addr))
 		fail("a network without its own address: %s", text);

@@ -7,17 +7,17 @@
 
 #include "ctx_native.h"
 #include "pipeline.h"
-#include "sweep.h"
+#include "ct/gc.h"
 
 /* As in ctx_xdp.h. */
-static __always_inline int ctx_send(const struct fwd_way *way)
+static __always_inline int ctx_send(const struct fwd_route *route)
 {
-	if (way->link != FWD_LINK_ETHERNET || way->ifindex == FWD_LOOPBACK)
+	if (route->link != FWD_LINK_ETHERNET || route->ifindex == FWD_LOOPBACK)
 		return ctx_pass();
-	return bpf_redirect(way->ifindex, 0);
+	return bpf_redirect(route->ifindex, 0);
 }
 
-#include "express.h"
+#include "fastpath.h"
 
 /* As fwd_xdp in fwd_xdp.bpf.c, on a device that has it. What XDP can't see, it gets neither: GSO packets, and a
  * sum that the NIC took. Does it take the packet? */
@@ -25,10 +25,10 @@ static __noinline bool journey_express(fwd_ctx *ctx, enum fwd_reason *reason, in
 {
 	if (fwd_link != FWD_LINK_ETHERNET || ctx_gso_size(ctx) || ctx->summed == NATIVE_CHECKSUM_COMPLETE)
 		return false;
-	*reason = express(ctx, express_pkt(), action);
+	*reason = fastpath(ctx, fastpath_pkt(), action);
 	if (*reason == FWD_NOT_OURS)
 		return false;
-	count_device(ctx, *reason == FWD_FORWARDED);
+	count_device(ctx, *reason == FWD_OK);
 	*action = verdict(*reason, *action);
 	return true;
 }
@@ -51,9 +51,9 @@ static __noinline int journey_egress(fwd_ctx *ctx, enum fwd_reason *reason)
 	return verdict(*reason, ctx_pass());
 }
 
-static __noinline void journey_sweep(struct fwd_sweeper *s)
+static __noinline void journey_sweep(struct fwd_gc *s)
 {
-	sweep_run(s);
+	gc_run(s);
 }
 
 #endif

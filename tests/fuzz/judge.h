@@ -39,8 +39,7 @@ static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir
 {
 	struct translation to = translation_of(c, dir);
 
-	return (struct fwd_tuple){*to.saddr, *to.daddr, to.sport, to.dport,
-				  fwd_track_proto(c->flow[dir].track), {}};
+	return (struct fwd_tuple){*to.saddr, *to.daddr, to.sport, to.dport, fwd_ct_proto(c->flow[dir].ct_state), {}};
 }
 
 /* ---- packets ------------------------------------------------------------------------------- */
@@ -63,8 +62,7 @@ static bool judge_is_mss(const struct view *was, const struct view *is, size_t i
 	if (was->proto != PROTO_TCP || !(was->ip[was->l4 + 13] & SYN) || i < was->l4 + 22)
 		return false;
 	for (size_t at = i - 1; at <= i; at++)
-		if (was->ip[at - 2] == 2 && was->ip[at - 1] == 4 &&
-		    get16(is->ip + at) < get16(was->ip + at))
+		if (was->ip[at - 2] == 2 && was->ip[at - 1] == 4 && get16(is->ip + at) < get16(was->ip + at))
 			return true;
 	return false;
 }
@@ -97,14 +95,14 @@ static void judge_way_back(const struct view *was, const struct view *is)
 {
 	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_turned(left);
 	struct fwd_tuple outside;
-	int twin;
+	int reverse;
 
 	if (was->later)
 		return;
-	twin = table_find(&answer);
-	if (twin < 0)
+	reverse = table_find(&answer);
+	if (reverse < 0)
 		fail("no answer to what left would find its way");
-	outside = entry_outside(conn_at(entry_index(twin)), entry_dir(twin));
+	outside = entry_outside(conn_at(entry_index(reverse)), entry_dir(reverse));
 	answer = tuple_turned(sent);
 	if (!tuple_same(&outside, &answer))
 		fail("the answer would go to somebody else");
@@ -150,21 +148,21 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 /* Does a connection live in that place? */
 static bool place_lives(__u32 index)
 {
-	return slot_lives(slot_at(index)->use);
+	return slot_is_live(slot_at(index)->gen_state);
 }
 
 /* One direction: the index leads to it, and the other turns its packets back. */
 static void judge_entry(__u32 entry)
 {
 	const struct fwd_conn *conn = conn_at(entry_index(entry));
-	struct fwd_tuple key, twin, outside = entry_outside(conn, entry_dir(entry));
+	struct fwd_tuple key, reverse, outside = entry_outside(conn, entry_dir(entry));
 
 	tuple_of_entry(&key, conn, entry_dir(entry));
-	tuple_of_entry(&twin, conn, !entry_dir(entry));
+	tuple_of_entry(&reverse, conn, !entry_dir(entry));
 	if (table_find(&key) != (int)entry)
 		fail("the index leads to entry %d instead of %u", table_find(&key), entry);
 	outside = tuple_turned(outside);
-	if (!tuple_same(&outside, &twin))
+	if (!tuple_same(&outside, &reverse))
 		fail("the answers are somebody else's");
 }
 
@@ -175,8 +173,8 @@ static void judge_connection(__u32 index)
 
 	judge_entry(entry_of(index, FWD_DIR_FORWARD));
 	judge_entry(entry_of(index, FWD_DIR_REPLY));
-	if (forward->track != reply->track)
-		fail("track %x and %x", forward->track, reply->track);
+	if (forward->ct_state != reply->ct_state)
+		fail("track %x and %x", forward->ct_state, reply->ct_state);
 	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
 		fail("the directions are of two maps");
 }
@@ -189,7 +187,7 @@ static void judge_index(__u32 live)
 	for (__u32 i = 0; i < fwd_sizes.buckets; i++) {
 		const struct fwd_bucket *bucket = bucket_at(i);
 
-		moved += bucket->moved;
+		moved += bucket->overflow;
 		for (__u32 n = 0; n < FWD_BUCKET_CELLS; n++) {
 			struct fwd_tuple key;
 
@@ -211,13 +209,13 @@ static void judge_index(__u32 live)
 
 static void judge_slots(__u32 live)
 {
-	const struct fwd_sweeper *s = sweeper_get();
+	const struct fwd_gc *s = gc_get();
 	__u32 confirmed = 0;
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
-		if (slot_state(slot_at(i)->use) == FWD_SLOT_TAKEN)
+		if (slot_state(slot_at(i)->gen_state) == FWD_SLOT_RESERVED)
 			fail("place %u is taken, and nobody at work", i);
-		confirmed += slot_state(slot_at(i)->use) == FWD_SLOT_CONFIRMED;
+		confirmed += slot_state(slot_at(i)->gen_state) == FWD_SLOT_CONFIRMED;
 	}
 	if (confirmed != s->confirmed)
 		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
@@ -243,15 +241,16 @@ static __u32 judge_table(void)
 		if (flow->rule < RULES && !flow_is_dead(flow))
 			of_rule[flow->rule]++;
 	}
-	if (c->created - c->ended != live)
-		fail("created %llu, ended %llu, but %u there", c->created, c->ended, live);
+	if (c->value[FWD_COUNTER_CREATED] - c->value[FWD_COUNTER_ENDED] != live)
+		fail("created %llu, ended %llu, but %u there", c->value[FWD_COUNTER_CREATED],
+		     c->value[FWD_COUNTER_ENDED], live);
 	for (__u32 i = 0; i < RULES; i++) {
 		struct fwd_rule *r = bpf_map_lookup_elem(&rules, &i);
 		struct fwd_rule_stats *stats = bpf_map_lookup_elem(&rule_stats, &i);
 
 		if (r->state != FWD_RULE_FREE && stats->created - stats->ended != of_rule[i])
-			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created,
-			     stats->ended, of_rule[i]);
+			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created, stats->ended,
+			     of_rule[i]);
 	}
 	judge_index(live);
 	judge_slots(live);
@@ -267,11 +266,10 @@ struct ends {
 static struct ends ends_count(void)
 {
 	const struct fwd_counters *c = counters_get();
-	struct ends e = {.ended = c->ended, .evicted = c->evicted};
+	struct ends e = {.ended = c->value[FWD_COUNTER_ENDED], .evicted = c->value[FWD_COUNTER_EVICTED]};
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++)
-		e.confirmed += place_lives(i) &&
-			       conn_at(i)->flow[FWD_DIR_FORWARD].track & FWD_TRACK_CONFIRMED;
+		e.confirmed += place_lives(i) && conn_at(i)->flow[FWD_DIR_FORWARD].ct_state & FWD_CT_CONFIRMED;
 	return e;
 }
 
@@ -280,8 +278,7 @@ static void judge_evicted(const struct ends *before)
 {
 	struct ends after = ends_count();
 
-	if (after.confirmed < before->confirmed &&
-	    after.ended - before->ended == after.evicted - before->evicted)
+	if (after.confirmed < before->confirmed && after.ended - before->ended == after.evicted - before->evicted)
 		fail("a confirmed connection was pushed out");
 }
 
@@ -301,7 +298,7 @@ static void judge_swept(void)
 			fail("a connection outlived its map");
 		if (twin_quiet < quiet)
 			quiet = twin_quiet;
-		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->track))])
+		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->ct_state))])
 			fail("a connection outlived its time");
 	}
 }

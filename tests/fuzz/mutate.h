@@ -58,7 +58,7 @@ static size_t script_place(void)
 	__u32 i = mutate_random(script.count + 1);
 
 	return i < script.count ? script.step[i].at
-	       : i		? script.step[i - 1].at + script.step[i - 1].size
+	       : i              ? script.step[i - 1].at + script.step[i - 1].size
 				: sizeof(struct script_setup);
 }
 
@@ -67,13 +67,12 @@ static void mutate_insert(size_t max)
 	static __u8 bytes[sizeof(struct step) + FRAME_MAX];
 	__u32 kind = mutate_random(10);
 	struct step step = {
-	    .kind = STEP_ERROR + mutate_random(STEP_MAX - STEP_ERROR),
-	    .nth = mutate_random(16),
-	    .arg = mutate_random(256),
-	    .size = mutate_random(3) ? 0 : mutate_random(1500),
+		.kind = STEP_ERROR + mutate_random(STEP_MAX - STEP_ERROR),
+		.nth = mutate_random(16),
+		.arg = mutate_random(256),
+		.size = mutate_random(3) ? 0 : mutate_random(1500),
 	};
-	size_t len = kind < 7 ? step_put_known(bytes, mutate_random(PACKET_STEPS))
-			      : step_put(bytes, step, "", 0);
+	size_t len = kind < 7 ? step_put_known(bytes, mutate_random(PACKET_STEPS)) : step_put(bytes, step, "", 0);
 
 	if (kind < 4)
 		bytes[offsetof(struct step, nth)] = mutate_random(4);

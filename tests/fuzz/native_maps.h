@@ -98,8 +98,8 @@ static inline void native_map_remove(struct native_map *map, struct native_elem 
 	map->count--;
 }
 
-static inline void *native_map_insert(struct native_map *map, struct native_elem **at,
-				      const void *key, const void *value)
+static inline void *native_map_insert(struct native_map *map, struct native_elem **at, const void *key,
+				      const void *value)
 {
 	struct native_elem *elem = calloc(1, sizeof(*elem));
 
@@ -137,8 +137,7 @@ static inline void native_map_evict(struct native_map *map)
 	native_map_remove(map, oldest);
 }
 
-static inline long native_map_update(struct native_map *map, const void *key, const void *value,
-				     __u64 flags)
+static inline long native_map_update(struct native_map *map, const void *key, const void *value, __u64 flags)
 {
 	struct native_elem **at;
 

@@ -41,7 +41,7 @@ enum step_kind {
 };
 
 enum step_where {
-	WHERE_DEVICE = 0x03,    /* enum device of world.h */
+	WHERE_DEVICE = 0x03, /* enum device of world.h */
 	WHERE_EGRESS = 0x04,
 	WHERE_FORWARDED = 0x08, /* at egress: of a packet that came in by another device */
 	WHERE_PARTIAL = 0x10,   /* the NIC is to fill in the checksum */
@@ -63,8 +63,7 @@ struct step {
 #define STEP_DATA_MAX    2048
 
 /* The step at *at, with *data behind it, and *at moved on; 0: that was all. */
-static inline int script_next(const __u8 *bytes, size_t size, size_t *at, struct step *step,
-			      const __u8 **data)
+static inline int script_next(const __u8 *bytes, size_t size, size_t *at, struct step *step, const __u8 **data)
 {
 	if (size - *at < sizeof(*step))
 		return 0;

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include "fwd_abi.h"
+#include "fwd/device.h"
+#include "fwd/maps.h"
 #include "packets.h"
 
 static const char *directory;
@@ -40,8 +41,8 @@ static void story_begin(struct script_setup setup)
 
 static void story_packet(__u8 kind, __u8 where, __u8 nth, struct packet p)
 {
-	story.size += step_put_packet(story.bytes + story.size,
-				      (struct step){.kind = kind, .where = where, .nth = nth}, &p);
+	story.size +=
+		step_put_packet(story.bytes + story.size, (struct step){.kind = kind, .where = where, .nth = nth}, &p);
 }
 
 static void story_step(struct step step)
@@ -56,18 +57,18 @@ static void story_end(const char *name)
 
 #define WIDE ((struct script_setup){.half_open = 7, .connections = 7, .mtu = 0x04})
 
-static void story_handshake(const char *way, __u8 nth)
+static void story_handshake(const char *route, __u8 nth)
 {
-	story_packet(STEP_SOUND, 0, 0, TCP(way, SYN, .seq = 77, .mss = 1460));
+	story_packet(STEP_SOUND, 0, 0, TCP(route, SYN, .seq = 77, .mss = 1460));
 	story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
 	story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .seq = 78, .ack = 9001));
 }
 
 /* SYN, SYN-ACK and ACK are three flows to refer to; the first is the connection's. */
-static void story_tcp(const char *name, const char *way)
+static void story_tcp(const char *name, const char *route)
 {
 	story_begin(WIDE);
-	story_handshake(way, 0);
+	story_handshake(route, 0);
 	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 100));
 	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 28, 0});
 	story_step((struct step){STEP_ERROR, 0, 1, 0x80, 0, 0});
@@ -79,10 +80,10 @@ static void story_tcp(const char *name, const char *way)
 	story_end(name);
 }
 
-static void story_udp(const char *name, const char *way)
+static void story_udp(const char *name, const char *route)
 {
 	story_begin(WIDE);
-	story_packet(STEP_SOUND, 0, 0, UDP(way, .data = 30));
+	story_packet(STEP_SOUND, 0, 0, UDP(route, .data = 30));
 	story_packet(STEP_ANSWER, 0, 0, UDP(ANYBODY, .data = 30));
 	story_packet(STEP_SAME, 0, 0, UDP(ANYBODY, .data = 30));
 	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 0, 0});
@@ -192,13 +193,14 @@ static void stories(void)
 static void errors(void)
 {
 	static const struct error rows[] = {
-	    {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP("10.172.16.1:40001 > 10.172.16.2:80", .data = 20)},
-	    {"10.172.16.9:0 > 10.172.16.1:0", 3, 4, 1420,
-	     .quoted = TCP("10.172.16.1:40001 > 10.172.16.2:80", ACK, .options = 8, .data = 20)},
-	    {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280,
-	     .quoted = TCP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", ACK, .ext = "h")},
-	    {"[fd10:172:16::9]:0 > [fd10:172:16::1]:0", 1, 4,
-	     .quoted = UDP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", .data = 9)},
+		{"10.172.16.2:0 > 10.172.16.1:0", 3, 3,
+		 .quoted = UDP("10.172.16.1:40001 > 10.172.16.2:80", .data = 20)},
+		{"10.172.16.9:0 > 10.172.16.1:0", 3, 4, 1420,
+		 .quoted = TCP("10.172.16.1:40001 > 10.172.16.2:80", ACK, .options = 8, .data = 20)},
+		{"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280,
+		 .quoted = TCP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", ACK, .ext = "h")},
+		{"[fd10:172:16::9]:0 > [fd10:172:16::1]:0", 1, 4,
+		 .quoted = UDP("[fd10:172:16::1]:40001 > [fd10:172:16::2]:80", .data = 9)},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -220,20 +222,26 @@ static void errors(void)
 static void words(void)
 {
 	static const char *const rules[] = {
-	    "tcp\n93.184.216.34:8000\n10.172.16.2:8000\n10.172.16.1,10.172.16.11\nweb\n1000",
-	    "udp\n:27015-27030\n[fd10:172:16::2]:27015-27030\nauto\ngame-1\nauto",
-	    "tcp\n[2001:db8::1]:443\nfd10:172:16::2\nnone\n\noff",
-	    "tcp\n0.0.0.0:1-65535\n10.0.0.1",
+		"tcp\n93.184.216.34:8000\n10.172.16.2:8000\n10.172.16.1,10.172.16.11\nweb\n1000",
+		"udp\n:27015-27030\n[fd10:172:16::2]:27015-27030\nauto\ngame-1\nauto",
+		"tcp\n[2001:db8::1]:443\nfd10:172:16::2\nnone\n\noff",
+		"tcp\n0.0.0.0:1-65535\n10.0.0.1",
 	};
 	static const char *const lines[] = {
-	    "map\nadd\ntcp\n:8000\n10.172.16.2\n--snat\nnone\n--name=web\n--mss\n1000",
-	    "map\ndel\nudp\n:27015-27030\n--keep-connections",
-	    "attach\neth0\nwg0\n--connections\n1000\n--half-open=64\n--mode\ntc",
-	    "conn\nlist\n--proto\ntcp\n--client\n10.0.0.0/8\n--state\nESTABLISHED\n--json",
-	    "conn\nflush\n--listen\n1.2.3.4:80\n--target\n[fd00::1]:80\n--source\n::1\n--map\nweb",
-	    "set\ntcp_established\n3600", "set\nudp\ndefault", "get\nudp_stream\n--json",
-	    "stats\n--watch", "help\nmap\nadd", "version\n--json", "detach\n--\n-x",
-	    "purge\n-v\n--pin-dir\n/sys/fs/bpf/other", "map\nadd\n--help",
+		"map\nadd\ntcp\n:8000\n10.172.16.2\n--snat\nnone\n--name=web\n--mss\n1000",
+		"map\ndel\nudp\n:27015-27030\n--keep-connections",
+		"attach\neth0\nwg0\n--connections\n1000\n--half-open=64\n--mode\ntc",
+		"conn\nlist\n--proto\ntcp\n--client\n10.0.0.0/8\n--state\nESTABLISHED\n--json",
+		"conn\nflush\n--listen\n1.2.3.4:80\n--target\n[fd00::1]:80\n--source\n::1\n--map\nweb",
+		"set\ntcp_established\n3600",
+		"set\nudp\ndefault",
+		"get\nudp_stream\n--json",
+		"stats\n--watch",
+		"help\nmap\nadd",
+		"version\n--json",
+		"detach\n--\n-x",
+		"purge\n-v\n--pin-dir\n/sys/fs/bpf/other",
+		"map\nadd\n--help",
 	};
 	char name[16];
 
@@ -259,39 +267,46 @@ static void words(void)
 #undef IN6
 #undef LOCAL
 
-#define Test(suite, name, ...)                                                    \
-	static void table_##name(void);                                           \
-	__attribute__((constructor)) static void table_add_##name(void)           \
-	{                                                                         \
+#define Test(suite, name, ...)                                                        \
+	static void table_##name(void);                                               \
+	__attribute__((constructor)) static void table_add_##name(void)               \
+	{                                                                             \
 		tables[table_count++] = (struct table){"table_" #name, table_##name}; \
-	}                                                                         \
+	}                                                                             \
 	static void table_##name(void)
-#define TestSuite(...) struct seeds_no_suite
-#define cr_expect(...) ((void)0)
-#define cr_assert(...) ((void)0)
-#define LEAVES_BY(...)    ((struct fate){})
-#define IS_PASSED(...)    ((struct fate){})
-#define IS_DROPPED(...)   ((struct fate){})
-#define IS_ANSWERED(...)  ((struct fate){})
-#define IS_LEFT_ALONE     ((struct fate){})
-#define way_back(way)     "10.172.16.2:8000 > 10.172.16.1:40000"
-#define counters_read()   ((struct fwd_counters){})
-#define rule_stats_read(index) ((struct fwd_rule_stats){})
+#define TestSuite(...)          struct seeds_no_suite
+#define cr_expect(...)          ((void)0)
+#define cr_assert(...)          ((void)0)
+#define LEAVES_BY(...)          ((struct fate){})
+#define IS_PASSED(...)          ((struct fate){})
+#define IS_DROPPED(...)         ((struct fate){})
+#define IS_ANSWERED(...)        ((struct fate){})
+#define IS_LEFT_ALONE           ((struct fate){})
+#define way_back(route)         "10.172.16.2:8000 > 10.172.16.1:40000"
+#define counters_read()         ((struct fwd_counters){})
+#define rule_stats_read(index)  ((struct fwd_rule_stats){})
 #define gateway_start_with(...) ((void)rules)
-#define rule_give_up(...)   ((void)0)
-#define table_flush()       ((void)0)
-#define check_table()       ((void)0)
-#define ip_batch(...)       ((void)0)
-#define write_file(...)     ((void)0)
-#define forwarding_set(...) ((void)0)
-#define run(...)            ((void)0)
-#define run_frame(...)      ((void)r)
+#define rule_give_up(...)       ((void)0)
+#define table_flush()           ((void)0)
+#define check_table()           ((void)0)
+#define ip_batch(...)           ((void)0)
+#define write_file(...)         ((void)0)
+#define forwarding_set(...)     ((void)0)
+#define run(...)                ((void)0)
+#define run_frame(...)          ((void)r)
 
-enum device { ETH0, WG0, ETH1, DEVICES };
-enum { FATE_LEAVES = 1 };
+enum device {
+	ETH0,
+	WG0,
+	ETH1,
+	DEVICES
+};
+enum {
+	FATE_LEAVES = 1
+};
 struct fate {
 	int type;
-	const char *way;
+	const char *route;
 };
 struct rule {
 	__u8 proto;

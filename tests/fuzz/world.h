@@ -25,19 +25,19 @@ static const struct {
 	__u8 mac[6];  /* its own */
 	__u8 peer[6]; /* of who is behind it: router, target */
 } devices_model[DEVICES] = {
-    [ETH0] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
-    [WG0] = {FWD_LINK_IP},
-    [ETH1] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 7, 1}, {2, 0, 0, 0, 7, 2}},
-    [ETH2] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 8, 1}, {2, 0, 0, 0, 8, 2}},
+	[ETH0] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
+	[WG0] = {FWD_LINK_IP},
+	[ETH1] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 7, 1}, {2, 0, 0, 0, 7, 2}},
+	[ETH2] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 8, 1}, {2, 0, 0, 0, 8, 2}},
 };
 
 /* No ifindex is 0. */
-#define IFINDEX(device)   ((__u32)(device) + 2) /* 1 is lo, which isn't modelled */
-#define DEVICE_OF(ifindex) ((enum device)((ifindex) - 2))
+#define IFINDEX(device)    ((__u32)(device) + 2) /* 1 is lo, which isn't modelled */
+#define DEVICE_OF(ifindex) ((enum device)((ifindex)-2))
 
 static const char *const own_addresses[] = {
-    "93.184.216.34:0", "10.172.16.1:0", "10.172.16.11:0", "192.168.7.1:0",
-    "192.168.8.1:0", "[2001:db8:93::34]:0", "[fd10:172:16::1]:0", "[fd07::1]:0",
+	"93.184.216.34:0", "10.172.16.1:0",       "10.172.16.11:0",     "192.168.7.1:0",
+	"192.168.8.1:0",   "[2001:db8:93::34]:0", "[fd10:172:16::1]:0", "[fd07::1]:0",
 };
 #define OWN_ADDRESSES (sizeof(own_addresses) / sizeof(own_addresses[0]))
 
@@ -48,16 +48,16 @@ static const struct {
 	int result; /* BPF_FIB_LKUP_RET_* */
 	enum device out;
 } routes[] = {
-    {"10.172.16.0:0", 3, 0, WG0},
-    {"[fd10:172:16::]:0", 8, 0, WG0},
-    {"192.168.7.0:0", 3, 0, ETH1},
-    {"[fd07::]:0", 8, 0, ETH1},
-    {"192.168.8.0:0", 3, 0, ETH2},
-    {"10.99.0.0:0", 3, BPF_FIB_LKUP_RET_BLACKHOLE, 0},
-    {"10.99.1.0:0", 3, BPF_FIB_LKUP_RET_UNREACHABLE, 0},
-    {"10.99.2.0:0", 3, BPF_FIB_LKUP_RET_PROHIBIT, 0},
-    {"10.99.3.0:0", 3, BPF_FIB_LKUP_RET_NOT_FWDED, 0}, /* throw */
-    {"[fd99::]:0", 8, BPF_FIB_LKUP_RET_BLACKHOLE, 0},
+	{"10.172.16.0:0", 3, 0, WG0},
+	{"[fd10:172:16::]:0", 8, 0, WG0},
+	{"192.168.7.0:0", 3, 0, ETH1},
+	{"[fd07::]:0", 8, 0, ETH1},
+	{"192.168.8.0:0", 3, 0, ETH2},
+	{"10.99.0.0:0", 3, BPF_FIB_LKUP_RET_BLACKHOLE, 0},
+	{"10.99.1.0:0", 3, BPF_FIB_LKUP_RET_UNREACHABLE, 0},
+	{"10.99.2.0:0", 3, BPF_FIB_LKUP_RET_PROHIBIT, 0},
+	{"10.99.3.0:0", 3, BPF_FIB_LKUP_RET_NOT_FWDED, 0}, /* throw */
+	{"[fd99::]:0", 8, BPF_FIB_LKUP_RET_BLACKHOLE, 0},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
@@ -67,24 +67,24 @@ static const struct {
 	const char *listen, *target, *source;
 	__u16 last, mss;
 } rules_model[] = {
-    {PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1:0"},
-    {PROTO_UDP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1:0"},
-    {PROTO_TCP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "[fd10:172:16::1]:0"},
-    {PROTO_UDP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "[fd10:172:16::1]:0"},
-    {PROTO_TCP, "0.0.0.0:9000", "10.172.16.2:90", "10.172.16.1:0"},
-    {PROTO_UDP, "[::]:9000", "[fd10:172:16::2]:90", "[fd10:172:16::1]:0"},
-    {PROTO_TCP, "93.184.216.34:5000", "10.172.16.2:6000", "10.172.16.1:0", .last = 5010},
-    {PROTO_UDP, "93.184.216.34:7000", "10.172.16.2:7000", NULL, .last = 7001},
-    {PROTO_TCP, "[2001:db8:93::34]:7000", "[fd10:172:16::2]:7000", NULL},
-    {PROTO_UDP, "93.184.216.34:7010", "10.172.16.2:7010", "10.172.16.1:0,10.172.16.11:0"},
-    {PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1:0", .mss = 1000},
-    {PROTO_UDP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "[fd07::1]:0"},
-    {PROTO_TCP, "93.184.216.34:7014", "192.168.8.2:80", "192.168.8.1:0", .mss = FWD_MSS_OFF},
-    {PROTO_UDP, "93.184.216.34:7011", "10.99.1.1:80", ""},
-    {PROTO_TCP, "93.184.216.34:7012", "10.99.2.1:80", "10.172.16.1:0,10.172.16.11:0"},
-    {PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1:0"}, /* a target of two */
-    {PROTO_UDP, "[2001:db8:93::34]:7010", "[fd99::1]:80", "[fd10:172:16::1]:0"},
-    {PROTO_TCP, "93.184.216.34:7013", "10.99.3.1:80", "10.172.16.1:0"},
+	{PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1:0"},
+	{PROTO_UDP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1:0"},
+	{PROTO_TCP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "[fd10:172:16::1]:0"},
+	{PROTO_UDP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "[fd10:172:16::1]:0"},
+	{PROTO_TCP, "0.0.0.0:9000", "10.172.16.2:90", "10.172.16.1:0"},
+	{PROTO_UDP, "[::]:9000", "[fd10:172:16::2]:90", "[fd10:172:16::1]:0"},
+	{PROTO_TCP, "93.184.216.34:5000", "10.172.16.2:6000", "10.172.16.1:0", .last = 5010},
+	{PROTO_UDP, "93.184.216.34:7000", "10.172.16.2:7000", NULL, .last = 7001},
+	{PROTO_TCP, "[2001:db8:93::34]:7000", "[fd10:172:16::2]:7000", NULL},
+	{PROTO_UDP, "93.184.216.34:7010", "10.172.16.2:7010", "10.172.16.1:0,10.172.16.11:0"},
+	{PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1:0", .mss = 1000},
+	{PROTO_UDP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "[fd07::1]:0"},
+	{PROTO_TCP, "93.184.216.34:7014", "192.168.8.2:80", "192.168.8.1:0", .mss = FWD_MSS_OFF},
+	{PROTO_UDP, "93.184.216.34:7011", "10.99.1.1:80", ""},
+	{PROTO_TCP, "93.184.216.34:7012", "10.99.2.1:80", "10.172.16.1:0,10.172.16.11:0"},
+	{PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1:0"}, /* a target of two */
+	{PROTO_UDP, "[2001:db8:93::34]:7010", "[fd99::1]:80", "[fd10:172:16::1]:0"},
+	{PROTO_TCP, "93.184.216.34:7013", "10.99.3.1:80", "10.172.16.1:0"},
 };
 #define RULES (sizeof(rules_model) / sizeof(rules_model[0]))
 
@@ -102,10 +102,10 @@ static struct world {
 	struct fwd_rule rule[RULES];
 } world;
 
-#define MAP_PUT(map, key, value)                                 \
-	do {                                                     \
+#define MAP_PUT(map, key, value)                                   \
+	do {                                                       \
 		if (bpf_map_update_elem(map, key, value, BPF_ANY)) \
-			fail("no room in " #map);                \
+			fail("no room in " #map);                  \
 	} while (0)
 
 /* ---- what the kernel knows ----------------------------------------------------------------- */
@@ -180,8 +180,7 @@ static long bpf_fib_lookup(struct native_ctx *ctx, struct bpf_fib_lookup *fib, i
 		return BPF_FIB_LKUP_RET_NOT_FWDED;
 	for (size_t i = 0; i < ROUTES; i++)
 		if (world_route_fits(i, &to))
-			return routes[i].result ? routes[i].result
-						: world_fib_answer(fib, routes[i].out, false);
+			return routes[i].result ? routes[i].result : world_fib_answer(fib, routes[i].out, false);
 	return world_fib_answer(fib, ETH0, true);
 }
 
@@ -206,14 +205,14 @@ static struct bpf_sock *world_socket(struct bpf_sock_tuple *tuple, __u32 size)
 	return &sock;
 }
 
-static struct bpf_sock *bpf_skc_lookup_tcp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple,
-					   __u32 size, __u64 netns, __u64 flags)
+static struct bpf_sock *bpf_skc_lookup_tcp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size,
+					   __u64 netns, __u64 flags)
 {
 	return world_socket(tuple, size);
 }
 
-static struct bpf_sock *bpf_sk_lookup_udp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple,
-					  __u32 size, __u64 netns, __u64 flags)
+static struct bpf_sock *bpf_sk_lookup_udp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size, __u64 netns,
+					  __u64 flags)
 {
 	return world_socket(tuple, size);
 }
@@ -258,16 +257,16 @@ static struct fwd_rule world_rule_make(size_t i)
 	struct endpoint target = endpoint_parse(rules_model[i].target, strlen(rules_model[i].target));
 	const char *source = rules_model[i].source;
 	struct fwd_rule r = {
-	    .gen = 1,
-	    .listen = world_addr(&listen),
-	    .target = world_addr(&target),
-	    .listen_low = listen.port,
-	    .listen_high = rules_model[i].last ? rules_model[i].last : listen.port,
-	    .target_low = target.port,
-	    .proto = rules_model[i].proto,
-	    .family = listen.family,
-	    .mss = rules_model[i].mss,
-	    .snat = source ? FWD_SNAT_AUTO : FWD_SNAT_NONE,
+		.gen = 1,
+		.listen = world_addr(&listen),
+		.target = world_addr(&target),
+		.listen_low = listen.port,
+		.listen_high = rules_model[i].last ? rules_model[i].last : listen.port,
+		.target_low = target.port,
+		.proto = rules_model[i].proto,
+		.family = listen.family,
+		.mss = rules_model[i].mss,
+		.snat = source ? FWD_SNAT_AUTO : FWD_SNAT_NONE,
 	};
 
 	r.any_listen = !r.listen.w[0] && !r.listen.w[3];
@@ -301,8 +300,7 @@ static void world_rule_ports(const struct fwd_rule *r)
 static void world_rule_keys(__u32 index, const struct fwd_rule *r, bool add)
 {
 	for (__u32 port = r->listen_low; port <= r->listen_high; port++) {
-		struct fwd_rule_key key = {
-		    .addr = r->listen, .port = port, .proto = r->proto, .plen = 16};
+		struct fwd_rule_key key = {.addr = r->listen, .port = port, .proto = r->proto, .plen = 16};
 
 		if (port % 2 == 0 && port < r->listen_high) {
 			key.plen = 15; /* this one and the next */
@@ -342,13 +340,13 @@ static void world_rule_del(__u32 index, bool keep)
 	r->state = keep ? FWD_RULE_DRAINING : FWD_RULE_FREE;
 	if (!keep) {
 		r->gen++;
-		config_get()->sweep_all++;
+		config_get()->gc_all++;
 	}
 }
 
 static void world_sweep(void)
 {
-	struct fwd_sweeper *s = sweeper_get();
+	struct fwd_gc *s = gc_get();
 
 	s->cursor = 0;
 	do
@@ -369,7 +367,7 @@ static void world_setting(__u32 which, __u32 seconds)
 	struct fwd_config *c = config_get();
 
 	c->timeout[which % FWD_TIMEOUT_MAX] = FWD_TICKS(seconds % FWD_TIMEOUT_MAX_SEC + 1);
-	c->sweep_all++;
+	c->gc_all++;
 }
 
 /* ---- the beginning ------------------------------------------------------------------------- */
@@ -423,7 +421,7 @@ static void world_start(const struct script_setup *setup)
 	for (int i = 0; i < DEVICES; i++)
 		world.mtu[i] = world_mtus[setup->mtu >> (2 * i) & 3];
 	c = config_get();
-#define X(symbol, name, seconds) c->timeout[FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds);
+#define X(symbol, index, name, seconds) c->timeout[FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds);
 	FWD_TIMEOUTS(X)
 #undef X
 	c->plens = 1U << 16 | 1U << 15;

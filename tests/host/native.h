@@ -9,9 +9,9 @@
 #include <criterion/criterion.h>
 #include <time.h>
 #include "ctx_native.h"
-#include "parse.h"
-#include "track.h"
-#include "translate.h"
+#include "pkt/parse.h"
+#include "ct/ct_state.h"
+#include "pkt/translate.h"
 #include "../prog/packet.h"
 
 static const __u8 mac_a[6] = {2, 0, 0, 0, 0, 0xa}, mac_b[6] = {2, 0, 0, 0, 0, 0xb};
@@ -62,12 +62,12 @@ static inline __be16 port_of(const struct endpoint *e)
 	return __builtin_bswap16(e->port);
 }
 
-static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
+static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
 {
 	struct endpoint src, dst;
 	struct fwd_tuple t = {.proto = proto};
 
-	way_parse(way, &src, &dst);
+	way_parse(route, &src, &dst);
 	t.saddr = addr_of(&src);
 	t.daddr = addr_of(&dst);
 	t.sport = port_of(&src);
@@ -76,13 +76,13 @@ static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
 }
 
 /* What packets of `way` carry; the addresses of the last four stay. */
-static inline struct translation translation_to(const char *way)
+static inline struct translation translation_to(const char *route)
 {
 	static struct fwd_tuple tuples[4];
 	static unsigned turn;
 	struct fwd_tuple *t = &tuples[turn++ % 4];
 
-	*t = tuple_of(way, 0);
+	*t = tuple_of(route, 0);
 	return (struct translation){&t->saddr, &t->daddr, t->sport, t->dport};
 }
 

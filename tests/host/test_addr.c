@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include "addr.h"
+#include "model/addr.h"
 
 static const struct {
 	const char *text;
@@ -12,19 +12,19 @@ static const struct {
 	unsigned int low, high;
 	const char *printed; /* NULL: as text */
 } good[] = {
-    {"10.172.16.2:8000", FWD_FAMILY_IPV4, 8000, 8000, NULL},
-    {"10.172.16.2:8000-8010", FWD_FAMILY_IPV4, 8000, 8010, NULL},
-    {"10.172.16.2:8000-8000", FWD_FAMILY_IPV4, 8000, 8000, "10.172.16.2:8000"},
-    {"1.2.3.4:1-65535", FWD_FAMILY_IPV4, 1, 65535, NULL},
-    {":8000", FWD_FAMILY_NONE, 8000, 8000, NULL},
-    {":1-2", FWD_FAMILY_NONE, 1, 2, NULL},
-    {"[2001:db8::1]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
-    {"[2001:DB8:0::1]:80-81", FWD_FAMILY_IPV6, 80, 81, "[2001:db8::1]:80-81"},
-    {"[::]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
-    {"0.0.0.0:80", FWD_FAMILY_IPV4, 80, 80, NULL},
-    {"10.172.16.2", FWD_FAMILY_IPV4, 0, 0, NULL},
-    {"2001:db8::1", FWD_FAMILY_IPV6, 0, 0, NULL},
-    {"[2001:db8::1]", FWD_FAMILY_IPV6, 0, 0, NULL},
+	{"10.172.16.2:8000", FWD_FAMILY_IPV4, 8000, 8000, NULL},
+	{"10.172.16.2:8000-8010", FWD_FAMILY_IPV4, 8000, 8010, NULL},
+	{"10.172.16.2:8000-8000", FWD_FAMILY_IPV4, 8000, 8000, "10.172.16.2:8000"},
+	{"1.2.3.4:1-65535", FWD_FAMILY_IPV4, 1, 65535, NULL},
+	{":8000", FWD_FAMILY_NONE, 8000, 8000, NULL},
+	{":1-2", FWD_FAMILY_NONE, 1, 2, NULL},
+	{"[2001:db8::1]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
+	{"[2001:DB8:0::1]:80-81", FWD_FAMILY_IPV6, 80, 81, "[2001:db8::1]:80-81"},
+	{"[::]:80", FWD_FAMILY_IPV6, 80, 80, NULL},
+	{"0.0.0.0:80", FWD_FAMILY_IPV4, 80, 80, NULL},
+	{"10.172.16.2", FWD_FAMILY_IPV4, 0, 0, NULL},
+	{"2001:db8::1", FWD_FAMILY_IPV6, 0, 0, NULL},
+	{"[2001:db8::1]", FWD_FAMILY_IPV6, 0, 0, NULL},
 };
 
 Test(endpoint, good)
@@ -46,41 +46,41 @@ Test(endpoint, good)
 }
 
 static const char *const bad[] = {
-    "",
-    ":",
-    "::0:",
-    "x",
-    "1.2.3.4:",
-    "1.2.3.4:0",
-    "1.2.3.4:65536",
-    "1.2.3.4:80000",
-    "1.2.3.4:4294967376",
-    "1.2.3.4:99999999999999999999",
-    "1.2.3.4:+80",
-    "1.2.3.4: 80",
-    "1.2.3.4:80 ",
-    "1.2.3.4:80x",
-    "1.2.3.4:0x50",
-    "1.2.3.4:80-",
-    "1.2.3.4:-80",
-    "1.2.3.4:81-80",
-    "1.2.3.4:80-81-82",
-    "1.2.3:80",
-    "1.2.3.4.5:80",
-    "1.2.3.256:80",
-    "01.2.3.4:80",
-    "[1.2.3.4]:80",
-    "[2001:db8::1",
-    "[2001:db8::1]80",
-    "[2001:db8::1]:",
-    "[]:80",
-    "[::ffff:1.2.3.4]:80",
-    "::ffff:1.2.3.4",
-    "2001:db8::1]:80",
-    "fe80::1%eth0",
-    "2001:db8:::1",
-    "host:80",
-    "[1111:2222:3333:4444:5555:6666:7777:8888:9999:1111:2222:3333:4444:5555]:80",
+	"",
+	":",
+	"::0:",
+	"x",
+	"1.2.3.4:",
+	"1.2.3.4:0",
+	"1.2.3.4:65536",
+	"1.2.3.4:80000",
+	"1.2.3.4:4294967376",
+	"1.2.3.4:99999999999999999999",
+	"1.2.3.4:+80",
+	"1.2.3.4: 80",
+	"1.2.3.4:80 ",
+	"1.2.3.4:80x",
+	"1.2.3.4:0x50",
+	"1.2.3.4:80-",
+	"1.2.3.4:-80",
+	"1.2.3.4:81-80",
+	"1.2.3.4:80-81-82",
+	"1.2.3:80",
+	"1.2.3.4.5:80",
+	"1.2.3.256:80",
+	"01.2.3.4:80",
+	"[1.2.3.4]:80",
+	"[2001:db8::1",
+	"[2001:db8::1]80",
+	"[2001:db8::1]:",
+	"[]:80",
+	"[::ffff:1.2.3.4]:80",
+	"::ffff:1.2.3.4",
+	"2001:db8::1]:80",
+	"fe80::1%eth0",
+	"2001:db8:::1",
+	"host:80",
+	"[1111:2222:3333:4444:5555:6666:7777:8888:9999:1111:2222:3333:4444:5555]:80",
 };
 
 Test(endpoint, bad)
@@ -110,8 +110,7 @@ Test(endpoint, random_texts)
 			continue;
 		endpoint_format(e.family ? &e.addr : NULL, e.low, e.high, again);
 		cr_assert_null(endpoint_parse(again, &f), "%s -> %s", text, again);
-		cr_assert(addr_equal(&e.addr, &f.addr) && e.family == f.family && e.low == f.low &&
-			      e.high == f.high,
+		cr_assert(addr_equal(&e.addr, &f.addr) && e.family == f.family && e.low == f.low && e.high == f.high,
 			  "%s -> %s", text, again);
 	}
 }
@@ -147,10 +146,9 @@ Test(addr, unspecified)
 Test(addr, unicast)
 {
 	static const char *const no[] = {
-	    "0.0.0.0",         "0.1.2.3", "127.0.0.1", "127.255.0.1", "224.0.0.1", "239.1.1.1",
-	    "255.255.255.255", "::",      "::1",       "ff02::1",     "fe80::1"};
-	static const char *const yes[] = {"1.0.0.1",   "10.0.0.1", "223.1.1.1",
-					  "240.0.0.1", "fd00::1",  "2001:db8::1"};
+		"0.0.0.0",         "0.1.2.3", "127.0.0.1", "127.255.0.1", "224.0.0.1", "239.1.1.1",
+		"255.255.255.255", "::",      "::1",       "ff02::1",     "fe80::1"};
+	static const char *const yes[] = {"1.0.0.1", "10.0.0.1", "223.1.1.1", "240.0.0.1", "fd00::1", "2001:db8::1"};
 
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
 		struct fwd_addr addr = address(no[i]);
@@ -208,8 +206,8 @@ Test(cidr, contains)
 Test(cidr, bad)
 {
 	static const char *const texts[] = {
-	    "",           "/",      "1.2.3.4/",     "1.2.3.4/33", "1.2.3.4/-1",       "1.2.3.4/x",
-	    "1.2.3.4/8x", "::/129", "1.2.3.4/0000", "1.2.3/8",    "::ffff:1.2.3.4/96"};
+		"",           "/",      "1.2.3.4/",     "1.2.3.4/33", "1.2.3.4/-1",       "1.2.3.4/x",
+		"1.2.3.4/8x", "::/129", "1.2.3.4/0000", "1.2.3/8",    "::ffff:1.2.3.4/96"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct fwd_cidr cidr;

@@ -115,8 +115,7 @@ Test(csum, addresses)
 			to[k / 4].w[k % 4] = number();
 		}
 		before = check_of(pair, sizeof(pair));
-		delta =
-		    csum_add(csum_delta_addr(&pair[0], &to[0]), csum_delta_addr(&pair[1], &to[1]));
+		delta = csum_add(csum_delta_addr(&pair[0], &to[0]), csum_delta_addr(&pair[1], &to[1]));
 		cr_assert(same_check(csum_apply(before, delta), check_of(to, sizeof(to))));
 	}
 }

@@ -4,7 +4,7 @@
  * and that of the message included, wherever the quote was cut.
  */
 #include "native.h"
-#include "translate_icmp.h"
+#include "pkt/translate_icmp.h"
 
 /* What the visitor sent, and what left for the target. */
 #define IN   "54.147.66.132:40000 > 93.184.216.34:8000"
@@ -32,8 +32,8 @@ static bool checksum_is_cut(const struct fwd_pkt *pkt)
 	return pkt->quote.tuple.proto == PROTO_TCP && pkt->quote.l4_len == 17;
 }
 
-static void check_error(const struct error *before, const char *to_way, const char *quoted_way,
-			const char *outer_way, enum fwd_link link, enum fwd_ttl ttl)
+static void check_error(const struct error *before, const char *to_way, const char *quoted_way, const char *outer_way,
+			enum fwd_link link, enum fwd_ttl ttl)
 {
 	const __u8 *dmac = link == FWD_LINK_ETHERNET ? mac_a : NULL;
 	struct translation to = translation_to(to_way);
@@ -45,22 +45,21 @@ static void check_error(const struct error *before, const char *to_way, const ch
 
 	error_build(&f, before, dmac, mac_b);
 	ctx = native_bytes(f.data, f.len, link);
-	after.way = outer_way;
-	after.quoted.way = quoted_way;
+	after.route = outer_way;
+	after.quoted.route = quoted_way;
 	after.ttl = TTL_NORMAL - (ttl == FWD_TTL_DECREMENT);
 	error_build(&want, &after, dmac, mac_b);
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED && pkt.is_error, "%s", before->way);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK && pkt.is_error, "%s", before->route);
 	cr_assert(translate_error(&ctx, &pkt, &to, ttl));
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
-	cr_expect(!difference || checksum_is_cut(&pkt), "%s, %d bytes of the quote: %s",
-		  before->way, before->quoted_len, difference);
-	cr_expect(icmp_sound(&ctx), "%s, %d bytes of the quote: checksum", before->way,
-		  before->quoted_len);
+	cr_expect(!difference || checksum_is_cut(&pkt), "%s, %d bytes of the quote: %s", before->route,
+		  before->quoted_len, difference);
+	cr_expect(icmp_sound(&ctx), "%s, %d bytes of the quote: checksum", before->route, before->quoted_len);
 	native_free(&ctx);
 }
 
-static void check_all_lengths(struct error e, int least, int most, const char *to_way,
-			      const char *quoted_way, const char *outer_way)
+static void check_all_lengths(struct error e, int least, int most, const char *to_way, const char *quoted_way,
+			      const char *outer_way)
 {
 	for (e.quoted_len = least; e.quoted_len <= most; e.quoted_len++)
 		for (enum fwd_link link = FWD_LINK_IP; link < FWD_LINK_MAX; link++)
@@ -75,36 +74,30 @@ Test(icmp, ipv4)
 	const char *outer = "93.184.216.34:0 > 54.147.66.132:0";
 
 	for (size_t i = 0; i < 2; i++) {
-		check_all_lengths((struct error){ways[i], 3, 3, .quoted = UDP(OUT, .data = 20)}, 28,
-				  48, BACK, IN, outer);
+		check_all_lengths((struct error){ways[i], 3, 3, .quoted = UDP(OUT, .data = 20)}, 28, 48, BACK, IN,
+				  outer);
+		check_all_lengths((struct error){ways[i], 3, 4, 1420, .quoted = TCP(OUT, ACK, .data = 20)}, 28, 72,
+				  BACK, IN, outer);
+		check_all_lengths((struct error){ways[i], 11, 0, .quoted = TCP(OUT, SYN, .options = 12)}, 40, 64, BACK,
+				  IN, outer);
 		check_all_lengths(
-		    (struct error){ways[i], 3, 4, 1420, .quoted = TCP(OUT, ACK, .data = 20)}, 28,
-		    72, BACK, IN, outer);
-		check_all_lengths(
-		    (struct error){ways[i], 11, 0, .quoted = TCP(OUT, SYN, .options = 12)}, 40, 64,
-		    BACK, IN, outer);
-		check_all_lengths(
-		    (struct error){ways[i], 12, 0, 0x14000000,
-				   .quoted = UDP(OUT, .data = 9, .no_checksum = true)},
-		    28, 37, BACK, IN, outer);
+			(struct error){ways[i], 12, 0, 0x14000000, .quoted = UDP(OUT, .data = 9, .no_checksum = true)},
+			28, 37, BACK, IN, outer);
 	}
 }
 
 Test(icmp, ipv6)
 {
-	const char *ways[] = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0",
-			      "[fd10:172:16::9]:0 > [fd10:172:16::1]:0"};
+	const char *ways[] = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", "[fd10:172:16::9]:0 > [fd10:172:16::1]:0"};
 	const char *outer = "[2001:db8:93::34]:0 > [2001:db8:54::132]:0";
 
 	for (size_t i = 0; i < 2; i++) {
-		check_all_lengths((struct error){ways[i], 1, 4, .quoted = UDP(OUT6, .data = 20)},
-				  48, 68, BACK6, IN6, outer);
-		check_all_lengths(
-		    (struct error){ways[i], 2, 0, 1420, .quoted = TCP(OUT6, ACK, .data = 20)}, 48,
-		    92, BACK6, IN6, outer);
-		check_all_lengths(
-		    (struct error){ways[i], 3, 0, .quoted = TCP(OUT6, SYN, .ext = "h")}, 56, 80,
-		    BACK6, IN6, outer);
+		check_all_lengths((struct error){ways[i], 1, 4, .quoted = UDP(OUT6, .data = 20)}, 48, 68, BACK6, IN6,
+				  outer);
+		check_all_lengths((struct error){ways[i], 2, 0, 1420, .quoted = TCP(OUT6, ACK, .data = 20)}, 48, 92,
+				  BACK6, IN6, outer);
+		check_all_lengths((struct error){ways[i], 3, 0, .quoted = TCP(OUT6, SYN, .ext = "h")}, 56, 80, BACK6,
+				  IN6, outer);
 	}
 }
 
@@ -117,7 +110,7 @@ static bool taken_for_error(const struct error *e)
 
 	error_build(&f, e, NULL, NULL);
 	ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-	taken = parse(&ctx, &pkt) == FWD_FORWARDED;
+	taken = parse(&ctx, &pkt) == FWD_OK;
 	native_free(&ctx);
 	return taken;
 }
@@ -134,12 +127,9 @@ Test(icmp, what_is_the_stacks)
 	cr_expect(!ERROR(3, 1, .quoted = {OUT, 1, .data = 20}), "about ICMP");
 	cr_expect(!ERROR(3, 1, .quoted = UDP(OUT), .quoted_len = 27), "less than 8 bytes quoted");
 	cr_expect(!ERROR(3, 1, .quoted = UDP(OUT), .quoted_len = 19), "not even an IP header");
-	cr_expect(!ERROR(3, 1, .quoted = UDP("10.172.16.7:1 > 10.172.16.2:80")),
-		  "about a packet of somebody else's");
-	cr_expect(!ERROR(3, 1, .quoted = UDP(OUT, .fragment = 0x0004, .data = 20)),
-		  "about a fragment without ports");
-	cr_expect(ERROR(3, 1, .quoted = UDP(OUT, .fragment = 0x2000, .data = 20)),
-		  "about a first fragment");
+	cr_expect(!ERROR(3, 1, .quoted = UDP("10.172.16.7:1 > 10.172.16.2:80")), "about a packet of somebody else's");
+	cr_expect(!ERROR(3, 1, .quoted = UDP(OUT, .fragment = 0x0004, .data = 20)), "about a fragment without ports");
+	cr_expect(ERROR(3, 1, .quoted = UDP(OUT, .fragment = 0x2000, .data = 20)), "about a first fragment");
 }
 
 /* Whatever the quote says, no byte behind the packet is touched (ASan). */
@@ -150,8 +140,7 @@ Test(icmp, any_bytes)
 	random_seed();
 	for (int i = 0; i < 100000; i++) {
 		bool v6 = random32() & 1;
-		struct error e = {v6 ? "[fd10:172:16::9]:0 > [fd10:172:16::1]:0"
-				     : "10.172.16.9:0 > 10.172.16.1:0",
+		struct error e = {v6 ? "[fd10:172:16::9]:0 > [fd10:172:16::1]:0" : "10.172.16.9:0 > 10.172.16.1:0",
 				  v6 ? 1 : 3, .quoted = UDP(v6 ? OUT6 : OUT, .data = 20)};
 		size_t header = v6 ? 48 : 28;
 		struct fwd_pkt pkt = {};
@@ -167,7 +156,7 @@ Test(icmp, any_bytes)
 			f.len = header + random32() % (f.len - header + 1);
 		put16(f.data + (v6 ? 4 : 2), f.len - (v6 ? 40 : 0));
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		if (parse(&ctx, &pkt) == FWD_FORWARDED && pkt.is_error)
+		if (parse(&ctx, &pkt) == FWD_OK && pkt.is_error)
 			cr_assert(translate_error(&ctx, &pkt, v6 ? &to6 : &to, FWD_TTL_DECREMENT));
 		native_free(&ctx);
 	}

@@ -8,8 +8,8 @@
 #define V6 "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000"
 
 static const char *const reason_names[] = {
-#define X(symbol, name, class, text) [FWD_##symbol] = name,
-    FWD_REASONS(X)
+#define X(symbol, value, name, class, text) [FWD_##symbol] = name,
+	FWD_REASONS(X)
 #undef X
 };
 
@@ -46,52 +46,45 @@ static void check_rows(const struct row *rows, size_t count)
 
 Test(parse, ipv4)
 {
-	CHECK({"TCP", TCP(V4, SYN), FWD_FORWARDED}, {"UDP", UDP(V4, .data = 8), FWD_FORWARDED},
-	      {"UDP without payload", UDP(V4), FWD_FORWARDED},
-	      {"UDP without checksum", UDP(V4, .no_checksum = true), FWD_FORWARDED},
-	      {"options", TCP(V4, SYN, .options = 12), FWD_FORWARDED},
-	      {"all the options that fit", UDP(V4, .options = 40), FWD_FORWARDED},
-	      {"link padding", UDP(V4, .padding = 18), FWD_FORWARDED},
-	      {"a TTL of 0 is parsed, too", TCP(V4, SYN, .ttl = -1), FWD_FORWARDED},
-	      {"don't fragment", TCP(V4, SYN, .fragment = 0x4000), FWD_FORWARDED},
-	      {"the evil bit", TCP(V4, SYN, .fragment = 0x8000), FWD_FORWARDED},
-	      {"first fragment", UDP(V4, .fragment = 0x2000), FWD_FORWARDED},
-	      {"middle fragment", UDP(V4, .fragment = 0x2001), FWD_FORWARDED},
-	      {"last fragment", UDP(V4, .fragment = 0x00b9), FWD_FORWARDED},
+	CHECK({"TCP", TCP(V4, SYN), FWD_OK}, {"UDP", UDP(V4, .data = 8), FWD_OK},
+	      {"UDP without payload", UDP(V4), FWD_OK}, {"UDP without checksum", UDP(V4, .no_checksum = true), FWD_OK},
+	      {"options", TCP(V4, SYN, .options = 12), FWD_OK},
+	      {"all the options that fit", UDP(V4, .options = 40), FWD_OK},
+	      {"link padding", UDP(V4, .padding = 18), FWD_OK},
+	      {"a TTL of 0 is parsed, too", TCP(V4, SYN, .ttl = -1), FWD_OK},
+	      {"don't fragment", TCP(V4, SYN, .fragment = 0x4000), FWD_OK},
+	      {"the evil bit", TCP(V4, SYN, .fragment = 0x8000), FWD_OK},
+	      {"first fragment", UDP(V4, .fragment = 0x2000), FWD_OK},
+	      {"middle fragment", UDP(V4, .fragment = 0x2001), FWD_OK},
+	      {"last fragment", UDP(V4, .fragment = 0x00b9), FWD_OK},
 	      {"the largest offset, and too much", UDP(V4, .fragment = 0x1fff), FWD_MALFORMED},
 	      {"not in units of 8", UDP(V4, .data = 1, .fragment = 0x2000), FWD_MALFORMED},
-	      {"the last may be", UDP(V4, .data = 1, .fragment = 0x0001), FWD_FORWARDED},
-	      {"a first one with the ports alone",
-	       TCP(V4, SYN, .data = 4, .fragment = 0x2000, .cut = 16), FWD_MALFORMED},
-	      {"ICMP", {V4, 1, .data = 8}, FWD_NOT_OURS},
-	      {"SCTP", {V4, 132, .data = 8}, FWD_NOT_OURS},
-	      {"UDP-Lite", {V4, 136, .data = 8}, FWD_NOT_OURS},
-	      {"protocol 0", {V4, 0, .data = 8}, FWD_NOT_OURS},
+	      {"the last may be", UDP(V4, .data = 1, .fragment = 0x0001), FWD_OK},
+	      {"a first one with the ports alone", TCP(V4, SYN, .data = 4, .fragment = 0x2000, .cut = 16),
+	       FWD_MALFORMED},
+	      {"ICMP", {V4, 1, .data = 8}, FWD_NOT_OURS}, {"SCTP", {V4, 132, .data = 8}, FWD_NOT_OURS},
+	      {"UDP-Lite", {V4, 136, .data = 8}, FWD_NOT_OURS}, {"protocol 0", {V4, 0, .data = 8}, FWD_NOT_OURS},
 	      {"a fragment of somebody else's", {V4, 1, .fragment = 0x2000}, FWD_NOT_OURS});
 }
 
 Test(parse, ipv4_that_lies)
 {
-	CHECK(
-	    {"total length 19", TCP(V4, SYN, .poke_at = 3, .poke = 19), FWD_MALFORMED},
-	    {"total length 0", TCP(V4, SYN, .poke_at = 3, .poke = 0), FWD_MALFORMED},
-	    {"total length one too long", TCP(V4, SYN, .poke_at = 3, .poke = 53), FWD_MALFORMED},
-	    {"total length 65,000 more", TCP(V4, SYN, .poke_at = 2, .poke = 0xfd), FWD_MALFORMED},
-	    {"shorter than its TCP header", TCP(V4, SYN, .poke_at = 3, .poke = 51), FWD_MALFORMED},
-	    {"TCP header of 16 bytes", TCP(V4, SYN, .poke_at = 32, .poke = 0x40), FWD_MALFORMED},
-	    {"TCP header of 0 bytes", TCP(V4, SYN, .poke_at = 32, .poke = 0), FWD_MALFORMED},
-	    {"TCP header longer than all", TCP(V4, SYN, .poke_at = 32, .poke = 0xf0),
-	     FWD_MALFORMED},
-	    {"TCP header that ends in the link's padding",
-	     TCP(V4, SYN, .poke_at = 32, .poke = 0x90, .padding = 8), FWD_MALFORMED},
-	    {"UDP length 7", UDP(V4, .data = 4, .poke_at = 25, .poke = 7), FWD_MALFORMED},
-	    {"UDP length 0", UDP(V4, .data = 4, .poke_at = 25, .poke = 0), FWD_MALFORMED},
-	    {"UDP length one too long", UDP(V4, .data = 4, .poke_at = 25, .poke = 13),
-	     FWD_MALFORMED},
-	    {"UDP that reaches into the padding",
-	     UDP(V4, .data = 4, .poke_at = 25, .poke = 13, .padding = 9), FWD_MALFORMED},
-	    {"UDP shorter than IP says", UDP(V4, .data = 4, .poke_at = 25, .poke = 9),
-	     FWD_FORWARDED});
+	CHECK({"total length 19", TCP(V4, SYN, .poke_at = 3, .poke = 19), FWD_MALFORMED},
+	      {"total length 0", TCP(V4, SYN, .poke_at = 3, .poke = 0), FWD_MALFORMED},
+	      {"total length one too long", TCP(V4, SYN, .poke_at = 3, .poke = 53), FWD_MALFORMED},
+	      {"total length 65,000 more", TCP(V4, SYN, .poke_at = 2, .poke = 0xfd), FWD_MALFORMED},
+	      {"shorter than its TCP header", TCP(V4, SYN, .poke_at = 3, .poke = 51), FWD_MALFORMED},
+	      {"TCP header of 16 bytes", TCP(V4, SYN, .poke_at = 32, .poke = 0x40), FWD_MALFORMED},
+	      {"TCP header of 0 bytes", TCP(V4, SYN, .poke_at = 32, .poke = 0), FWD_MALFORMED},
+	      {"TCP header longer than all", TCP(V4, SYN, .poke_at = 32, .poke = 0xf0), FWD_MALFORMED},
+	      {"TCP header that ends in the link's padding", TCP(V4, SYN, .poke_at = 32, .poke = 0x90, .padding = 8),
+	       FWD_MALFORMED},
+	      {"UDP length 7", UDP(V4, .data = 4, .poke_at = 25, .poke = 7), FWD_MALFORMED},
+	      {"UDP length 0", UDP(V4, .data = 4, .poke_at = 25, .poke = 0), FWD_MALFORMED},
+	      {"UDP length one too long", UDP(V4, .data = 4, .poke_at = 25, .poke = 13), FWD_MALFORMED},
+	      {"UDP that reaches into the padding", UDP(V4, .data = 4, .poke_at = 25, .poke = 13, .padding = 9),
+	       FWD_MALFORMED},
+	      {"UDP shorter than IP says", UDP(V4, .data = 4, .poke_at = 25, .poke = 9), FWD_OK});
 }
 
 /* The first byte is out of poke's reach, which takes 0 for "nothing". */
@@ -102,12 +95,12 @@ Test(parse, first_byte_that_lies)
 		__u8 first;
 		enum fwd_reason ethernet, ip;
 	} rows[] = {
-	    {"header of 16 bytes", 0x44, FWD_MALFORMED, FWD_MALFORMED},
-	    {"header of 0 bytes", 0x40, FWD_MALFORMED, FWD_MALFORMED},
-	    {"header longer than the packet", 0x4f, FWD_MALFORMED, FWD_MALFORMED},
-	    {"version 0", 0x05, FWD_MALFORMED, FWD_NOT_OURS},
-	    {"version 5", 0x55, FWD_MALFORMED, FWD_NOT_OURS},
-	    {"version 15", 0xf5, FWD_MALFORMED, FWD_NOT_OURS},
+		{"header of 16 bytes", 0x44, FWD_MALFORMED, FWD_MALFORMED},
+		{"header of 0 bytes", 0x40, FWD_MALFORMED, FWD_MALFORMED},
+		{"header longer than the packet", 0x4f, FWD_MALFORMED, FWD_MALFORMED},
+		{"version 0", 0x05, FWD_MALFORMED, FWD_NOT_OURS},
+		{"version 5", 0x55, FWD_MALFORMED, FWD_NOT_OURS},
+		{"version 15", 0xf5, FWD_MALFORMED, FWD_NOT_OURS},
 	};
 
 	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
@@ -117,52 +110,44 @@ Test(parse, first_byte_that_lies)
 
 		ctx.data[i % 2 ? ETHER_LEN : 0] = rows[i / 2].first;
 		reason = parse(&ctx, &pkt);
-		cr_expect(reason == want, "%s (link %zu): %s", rows[i / 2].what, i % 2,
-			  reason_names[reason]);
+		cr_expect(reason == want, "%s (link %zu): %s", rows[i / 2].what, i % 2, reason_names[reason]);
 		native_free(&ctx);
 	}
 }
 
 Test(parse, ipv6)
 {
-	CHECK({"TCP", TCP(V6, SYN), FWD_FORWARDED}, {"UDP", UDP(V6, .data = 8), FWD_FORWARDED},
-	      {"hop-by-hop options", TCP(V6, SYN, .ext = "h"), FWD_FORWARDED},
-	      {"destination options", UDP(V6, .ext = "d"), FWD_FORWARDED},
-	      {"long ones", UDP(V6, .ext = "D"), FWD_FORWARDED},
-	      {"as many as are walked", TCP(V6, SYN, .ext = "hdDd"), FWD_FORWARDED},
+	CHECK({"TCP", TCP(V6, SYN), FWD_OK}, {"UDP", UDP(V6, .data = 8), FWD_OK},
+	      {"hop-by-hop options", TCP(V6, SYN, .ext = "h"), FWD_OK},
+	      {"destination options", UDP(V6, .ext = "d"), FWD_OK}, {"long ones", UDP(V6, .ext = "D"), FWD_OK},
+	      {"as many as are walked", TCP(V6, SYN, .ext = "hdDd"), FWD_OK},
 	      {"one more", TCP(V6, SYN, .ext = "hdDdd"), FWD_EXTENSION_HEADER},
 	      {"too many before a fragment", UDP(V6, .ext = "ddddf"), FWD_EXTENSION_HEADER},
-	      {"a fragment", UDP(V6, .ext = "f"), FWD_FORWARDED},
-	      {"a fragment behind options", UDP(V6, .ext = "hf"), FWD_FORWARDED},
+	      {"a fragment", UDP(V6, .ext = "f"), FWD_OK}, {"a fragment behind options", UDP(V6, .ext = "hf"), FWD_OK},
 	      {"routing header", UDP(V6, .ext = "r"), FWD_EXTENSION_HEADER},
 	      {"routing header behind options", UDP(V6, .ext = "hdr"), FWD_EXTENSION_HEADER},
 	      {"authentication header", UDP(V6, .ext = "a"), FWD_NOT_OURS},
 	      {"ICMPv6", {V6, 58, .data = 8}, FWD_NOT_OURS},
 	      {"ICMPv6 behind options", {V6, 58, .ext = "h", .data = 8}, FWD_NOT_OURS},
-	      {"no next header", {V6, 59}, FWD_NOT_OURS},
-	      {"link padding", UDP(V6, .padding = 4), FWD_FORWARDED});
+	      {"no next header", {V6, 59}, FWD_NOT_OURS}, {"link padding", UDP(V6, .padding = 4), FWD_OK});
 }
 
 Test(parse, ipv6_that_lies)
 {
-	CHECK(
-	    {"payload one too long", UDP(V6, .data = 4, .poke_at = 5, .poke = 13), FWD_MALFORMED},
-	    {"payload shorter than its header", TCP(V6, SYN, .poke_at = 5, .poke = 31),
-	     FWD_MALFORMED},
-	    {"no payload at all", TCP(V6, SYN, .poke_at = 5, .poke = 0), FWD_MALFORMED},
-	    {"payload longer than 64 KiB", TCP(V6, SYN, .poke_at = 4, .poke = 0xff), FWD_MALFORMED},
-	    {"extension header longer than the packet",
-	     UDP(V6, .ext = "d", .poke_at = 41, .poke = 4), FWD_MALFORMED},
-	    {"extension header of 2 KiB", UDP(V6, .ext = "d", .poke_at = 41, .poke = 255),
-	     FWD_EXTENSION_HEADER},
-	    {"extension headers that end in the link's padding",
-	     UDP(V6, .ext = "d", .padding = 64, .poke_at = 41, .poke = 2), FWD_MALFORMED},
-	    {"UDP length 7", UDP(V6, .data = 4, .poke_at = 45, .poke = 7), FWD_MALFORMED},
-	    {"TCP header of 16 bytes", TCP(V6, SYN, .poke_at = 52, .poke = 0x40), FWD_MALFORMED},
-	    {"the source is a mapped IPv4 address",
-	     TCP("[::ffff:54.147.66.132]:40000 > [2001:db8:93::34]:8000", SYN), FWD_MALFORMED},
-	    {"the destination is one",
-	     TCP("[2001:db8:54::132]:40000 > [::ffff:93.184.216.34]:8000", SYN), FWD_MALFORMED});
+	CHECK({"payload one too long", UDP(V6, .data = 4, .poke_at = 5, .poke = 13), FWD_MALFORMED},
+	      {"payload shorter than its header", TCP(V6, SYN, .poke_at = 5, .poke = 31), FWD_MALFORMED},
+	      {"no payload at all", TCP(V6, SYN, .poke_at = 5, .poke = 0), FWD_MALFORMED},
+	      {"payload longer than 64 KiB", TCP(V6, SYN, .poke_at = 4, .poke = 0xff), FWD_MALFORMED},
+	      {"extension header longer than the packet", UDP(V6, .ext = "d", .poke_at = 41, .poke = 4), FWD_MALFORMED},
+	      {"extension header of 2 KiB", UDP(V6, .ext = "d", .poke_at = 41, .poke = 255), FWD_EXTENSION_HEADER},
+	      {"extension headers that end in the link's padding",
+	       UDP(V6, .ext = "d", .padding = 64, .poke_at = 41, .poke = 2), FWD_MALFORMED},
+	      {"UDP length 7", UDP(V6, .data = 4, .poke_at = 45, .poke = 7), FWD_MALFORMED},
+	      {"TCP header of 16 bytes", TCP(V6, SYN, .poke_at = 52, .poke = 0x40), FWD_MALFORMED},
+	      {"the source is a mapped IPv4 address", TCP("[::ffff:54.147.66.132]:40000 > [2001:db8:93::34]:8000", SYN),
+	       FWD_MALFORMED},
+	      {"the destination is one", TCP("[2001:db8:54::132]:40000 > [::ffff:93.184.216.34]:8000", SYN),
+	       FWD_MALFORMED});
 }
 
 Test(parse, link)
@@ -180,19 +165,19 @@ Test(parse, link)
 
 static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_off, __u32 bytes)
 {
-	struct fwd_tuple want = tuple_of(p->way, p->proto);
+	struct fwd_tuple want = tuple_of(p->route, p->proto);
 	fwd_ctx ctx = native_packet(p, link);
 	struct fwd_pkt pkt;
 
 	/* All that parse() leaves alone would show, the key's padding above all. */
 	memset(&pkt, 0, sizeof(pkt));
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
-	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->way);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->route);
 	cr_expect(pkt.l3_off == (link == FWD_LINK_ETHERNET ? ETHER_LEN : 0));
 	cr_expect(pkt.l4_off == pkt.l3_off + l4_off, "transport header at %u", pkt.l4_off);
 	cr_expect(pkt.bytes == bytes, "%u bytes instead of %u", pkt.bytes, bytes);
 	cr_expect(pkt.ttl == 77);
-	cr_expect(pkt.family == (p->way[0] == '[' ? 6 : 4));
+	cr_expect(pkt.family == (p->route[0] == '[' ? 6 : 4));
 	cr_expect(pkt.tcp_flags == p->flags);
 	if (p->proto == PROTO_TCP)
 		cr_expect(pkt.seq == p->seq && pkt.ack == p->ack);
@@ -203,13 +188,10 @@ static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_of
 Test(parse, fields)
 {
 	for (enum fwd_link link = FWD_LINK_IP; link < FWD_LINK_MAX; link++) {
-		check_fields(&TCP(V4, SYN | ACK, .seq = 0x01020304, .ack = 0xfffefdfc, .ttl = 77),
-			     link, 20, 52);
-		check_fields(&TCP(V4, RST, .options = 8, .data = 5, .padding = 3, .ttl = 77), link,
-			     28, 65);
+		check_fields(&TCP(V4, SYN | ACK, .seq = 0x01020304, .ack = 0xfffefdfc, .ttl = 77), link, 20, 52);
+		check_fields(&TCP(V4, RST, .options = 8, .data = 5, .padding = 3, .ttl = 77), link, 28, 65);
 		check_fields(&UDP(V4, .data = 9, .ttl = 77), link, 20, 37);
-		check_fields(&TCP(V6, FIN | ACK, .seq = 0x80000000, .ack = 1, .ttl = 77), link, 40,
-			     72);
+		check_fields(&TCP(V6, FIN | ACK, .seq = 0x80000000, .ack = 1, .ttl = 77), link, 40, 72);
 		check_fields(&UDP(V6, .ext = "hD", .data = 100, .ttl = 77), link, 72, 180);
 	}
 }
@@ -219,17 +201,17 @@ Test(parse, tos_and_segments)
 	struct fwd_pkt pkt = {};
 	fwd_ctx ctx = native_packet(&UDP(V4), FWD_LINK_IP);
 
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.tos == 0x10 && pkt.segments == 1);
 	ctx.segments = 44;
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.segments == 44);
 	native_free(&ctx);
 
 	ctx = native_packet(&UDP(V6), FWD_LINK_IP);
 	ctx.data[0] = 0x6a;
 	ctx.data[1] = 0xb1;
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.tos == 0xab);
 	native_free(&ctx);
 }
@@ -242,7 +224,7 @@ Test(parse, udp_has_no_tcp_flags)
 
 	memset(&pkt, 0xff, sizeof(pkt));
 	memset(pkt.tuple.pad, 0, sizeof(pkt.tuple.pad));
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
 	cr_expect(!pkt.tcp_flags && !pkt.next_hop.how);
 	native_free(&ctx);
 }
@@ -255,17 +237,17 @@ Test(parse, options)
 		__u8 option[12];
 		enum fwd_reason reason;
 	} rows[] = {
-	    {"router alert", {0x94, 4, 0, 0}, FWD_FORWARDED},
-	    {"record route", {0x07, 7, 4, 0, 0, 0, 0}, FWD_FORWARDED},
-	    {"no operation", {1, 1, 1, 1}, FWD_FORWARDED},
-	    {"loose source route", {0x83, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
-	    {"strict source route", {1, 0x89, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
-	    {"behind the end", {0, 0x83, 7, 4}, FWD_FORWARDED},
-	    {"too long", {0x55, 0x3c}, FWD_IP_OPTIONS},
-	    {"too short", {0x55, 1}, FWD_IP_OPTIONS},
-	    {"of no length", {0x55, 0}, FWD_IP_OPTIONS},
-	    {"fills the header", {0x55, 12}, FWD_FORWARDED},
-	    {"one byte more", {0x55, 13}, FWD_IP_OPTIONS},
+		{"router alert", {0x94, 4, 0, 0}, FWD_OK},
+		{"record route", {0x07, 7, 4, 0, 0, 0, 0}, FWD_OK},
+		{"no operation", {1, 1, 1, 1}, FWD_OK},
+		{"loose source route", {0x83, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
+		{"strict source route", {1, 0x89, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
+		{"behind the end", {0, 0x83, 7, 4}, FWD_OK},
+		{"too long", {0x55, 0x3c}, FWD_IP_OPTIONS},
+		{"too short", {0x55, 1}, FWD_IP_OPTIONS},
+		{"of no length", {0x55, 0}, FWD_IP_OPTIONS},
+		{"fills the header", {0x55, 12}, FWD_OK},
+		{"one byte more", {0x55, 13}, FWD_IP_OPTIONS},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -302,14 +284,14 @@ Test(parse, packets_over_64_kib)
 	put16(big + 10, 0);
 	put16(big + 10, ~sum16(0, big, 20));
 	ctx = native_bytes(big, len, FWD_LINK_IP);
-	cr_expect(parse(&ctx, &pkt) == FWD_FORWARDED && pkt.bytes == len);
+	cr_expect(parse(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
 	native_free(&ctx);
 
 	packet_build(&f, &TCP(V6, ACK, .ext = "h"), NULL, NULL);
 	memcpy(big, f.data, f.len);
 	put16(big + 4, 0);
 	ctx = native_bytes(big, len, FWD_LINK_IP);
-	cr_expect(parse(&ctx, &pkt) == FWD_FORWARDED && pkt.bytes == len);
+	cr_expect(parse(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
 	native_free(&ctx);
 	free(big);
 }
@@ -318,8 +300,8 @@ Test(parse, packets_over_64_kib)
 Test(parse, headers_in_the_padding)
 {
 	const struct packet packets[] = {
-	    TCP(V6, SYN, .ext = "h", .poke_at = 5, .poke = 0, .padding = 8),
-	    UDP(V6, .ext = "hf", .data = 16, .poke_at = 5, .poke = 8),
+		TCP(V6, SYN, .ext = "h", .poke_at = 5, .poke = 0, .padding = 8),
+		UDP(V6, .ext = "hf", .data = 16, .poke_at = 5, .poke = 8),
 	};
 
 	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
@@ -339,8 +321,8 @@ Test(parse, headers_in_the_padding)
 Test(parse, cut_short_at_every_byte)
 {
 	const struct packet packets[] = {
-	    TCP(V4, SYN), TCP(V4, SYN, .options = 40),       UDP(V4, .data = 30),
-	    TCP(V6, SYN), UDP(V6, .ext = "hDd", .data = 30), UDP(V6, .ext = "f"),
+		TCP(V4, SYN), TCP(V4, SYN, .options = 40),       UDP(V4, .data = 30),
+		TCP(V6, SYN), UDP(V6, .ext = "hDd", .data = 30), UDP(V6, .ext = "f"),
 	};
 
 	for (size_t i = 0; i < 2 * sizeof(packets) / sizeof(packets[0]); i++) {
@@ -351,8 +333,8 @@ Test(parse, cut_short_at_every_byte)
 			fwd_ctx ctx = native_bytes(f.data, len, i % 2);
 			struct fwd_pkt pkt = {};
 
-			cr_expect(parse(&ctx, &pkt) != FWD_FORWARDED, "%s cut to %zu of %zu",
-				  packets[i / 2].way, len, f.len);
+			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].route, len,
+				  f.len);
 			native_free(&ctx);
 		}
 	}
@@ -383,9 +365,8 @@ Test(parse, any_bytes)
 		ctx = native_bytes(f.data, f.len, ethernet);
 		reason = parse(&ctx, &pkt);
 		cr_assert(reason < FWD_REASON_MAX);
-		if (reason == FWD_FORWARDED) {
-			cr_assert(pkt.l4_off + (pkt.fragment.part == FWD_PART_LATER ? 1 : 8) <=
-				  (int)f.len);
+		if (reason == FWD_OK) {
+			cr_assert(pkt.l4_off + (pkt.fragment.part == FWD_FRAG_LATER ? 1 : 8) <= (int)f.len);
 			cr_assert(pkt.l3_off + pkt.bytes <= f.len);
 			cr_assert(pkt.tuple.proto == PROTO_TCP || pkt.tuple.proto == PROTO_UDP);
 			cr_assert(addr_is_v4(&pkt.tuple.saddr) == (pkt.family == 4));

@@ -4,10 +4,10 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "map_rule.h"
+#include "model/rule.h"
 
-static enum fwd_exit parse(struct fwd_rule *rule, const char *proto, const char *listen,
-			   const char *target, const char *snat)
+static enum fwd_exit parse(struct fwd_rule *rule, const char *proto, const char *listen, const char *target,
+			   const char *snat)
 {
 	struct fwd_rule_words words = {proto, listen, target, snat, NULL, NULL};
 
@@ -18,13 +18,11 @@ static struct fwd_rule good(const char *proto, const char *listen, const char *t
 {
 	struct fwd_rule rule;
 
-	cr_assert_eq(parse(&rule, proto, listen, target, NULL), FWD_DONE, "%s %s %s", proto, listen,
-		     target);
+	cr_assert_eq(parse(&rule, proto, listen, target, NULL), FWD_DONE, "%s %s %s", proto, listen, target);
 	return rule;
 }
 
-static void check_texts(const char *listen, const char *target, const char *listen_text,
-			const char *target_text)
+static void check_texts(const char *listen, const char *target, const char *listen_text, const char *target_text)
 {
 	struct fwd_rule rule = good("tcp", listen, target);
 	char text[FWD_ENDPOINT_TEXT];
@@ -60,34 +58,34 @@ Test(rule, wildcards)
 Test(rule, bad)
 {
 	static const char *const words[][4] = {
-	    {"tcp", "1.2.3.4", "10.0.0.2", NULL},
-	    {"tcp", "10.0.0.2", "10.0.0.2:80000", NULL},
-	    {"tcp", ":80", ":80", NULL},
-	    {"tcp", ":80-89", "10.0.0.2:80", NULL},
-	    {"tcp", ":80", "10.0.0.2:80-89", NULL},
-	    {"tcp", ":80-89", "10.0.0.2:80-90", NULL},
-	    {"tcp", "1.2.3.4:80", "fd00::2", NULL},
-	    {"tcp", "0.0.0.0:80", "fd00::2", NULL},
-	    {"tcp", "[::]:80", "10.0.0.2", NULL},
-	    {"tcp", "1.2.3.4:80", "1.2.3.4:81", NULL},
-	    {"tcp", "127.0.0.1:80", "10.0.0.2", NULL},
-	    {"tcp", "224.0.0.1:80", "10.0.0.2", NULL},
-	    {"tcp", ":80", "0.0.0.0:80", NULL},
-	    {"tcp", ":80", "::", NULL},
-	    {"tcp", ":80", "10.0.0.2", ""},
-	    {"tcp", ":80", "10.0.0.2", "10.0.0.1,10.0.0.1"},
-	    {"tcp", ":80", "10.0.0.2", "fd00::1"},
-	    {"tcp", ":80", "10.0.0.2", "10.0.0.1,"},
-	    {"tcp", ":80", "10.0.0.2", "127.0.0.1"},
-	    {"tcp", ":80", "10.0.0.2",
-	     "1.0.0.1,1.0.0.2,1.0.0.3,1.0.0.4,1.0.0.5,1.0.0.6,1.0.0.7,1.0.0.8,1.0.0.9,1.0.0.10,"
-	     "1.0.0.11,1.0.0.12,1.0.0.13,1.0.0.14,1.0.0.15,1.0.0.16,1.0.0.17"},
+		{"tcp", "1.2.3.4", "10.0.0.2", NULL},
+		{"tcp", "10.0.0.2", "10.0.0.2:80000", NULL},
+		{"tcp", ":80", ":80", NULL},
+		{"tcp", ":80-89", "10.0.0.2:80", NULL},
+		{"tcp", ":80", "10.0.0.2:80-89", NULL},
+		{"tcp", ":80-89", "10.0.0.2:80-90", NULL},
+		{"tcp", "1.2.3.4:80", "fd00::2", NULL},
+		{"tcp", "0.0.0.0:80", "fd00::2", NULL},
+		{"tcp", "[::]:80", "10.0.0.2", NULL},
+		{"tcp", "1.2.3.4:80", "1.2.3.4:81", NULL},
+		{"tcp", "127.0.0.1:80", "10.0.0.2", NULL},
+		{"tcp", "224.0.0.1:80", "10.0.0.2", NULL},
+		{"tcp", ":80", "0.0.0.0:80", NULL},
+		{"tcp", ":80", "::", NULL},
+		{"tcp", ":80", "10.0.0.2", ""},
+		{"tcp", ":80", "10.0.0.2", "10.0.0.1,10.0.0.1"},
+		{"tcp", ":80", "10.0.0.2", "fd00::1"},
+		{"tcp", ":80", "10.0.0.2", "10.0.0.1,"},
+		{"tcp", ":80", "10.0.0.2", "127.0.0.1"},
+		{"tcp", ":80", "10.0.0.2",
+		 "1.0.0.1,1.0.0.2,1.0.0.3,1.0.0.4,1.0.0.5,1.0.0.6,1.0.0.7,1.0.0.8,1.0.0.9,1.0.0.10,"
+		 "1.0.0.11,1.0.0.12,1.0.0.13,1.0.0.14,1.0.0.15,1.0.0.16,1.0.0.17"},
 	};
 	struct fwd_rule rule;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		cr_assert_eq(parse(&rule, words[i][0], words[i][1], words[i][2], words[i][3]),
-			     FWD_NOT_DONE, "%s %s", words[i][1], words[i][2]);
+		cr_assert_eq(parse(&rule, words[i][0], words[i][1], words[i][2], words[i][3]), FWD_NOT_DONE, "%s %s",
+			     words[i][1], words[i][2]);
 	cr_assert_eq(parse(&rule, "sctp", ":80", "10.0.0.2", NULL), FWD_BAD_USAGE);
 }
 
@@ -135,8 +133,7 @@ Test(rule, mss)
 Test(rule, names)
 {
 	struct fwd_rule_words words = {"tcp", ":80", "10.0.0.2", NULL, NULL, NULL};
-	static const char *const bad_names[] = {"", "a b", "a/b", "\xc3\xa4",
-						"12345678901234567890123456789012"};
+	static const char *const bad_names[] = {"", "a b", "a/b", "\xc3\xa4", "12345678901234567890123456789012"};
 	struct fwd_rule rule;
 
 	for (size_t i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {

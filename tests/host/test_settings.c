@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The names, limits and units of `fwdctl set`. */
 #include <criterion/criterion.h>
-#include "settings.h"
+#include "model/settings.h"
 
 Test(settings, names)
 {
@@ -18,20 +18,17 @@ Test(settings, names)
 
 Test(settings, values)
 {
-	static const char *const bad[] = {
-	    "",   "0",   "-1",      "+1",         " 1",
-	    "1s", "1.5", "1728001", "4294967297", "99999999999999999999"};
+	static const char *const bad[] = {"",   "0",   "-1",      "+1",         " 1",
+					  "1s", "1.5", "1728001", "4294967297", "99999999999999999999"};
 	__u32 seconds;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		cr_assert_eq(setting_parse_value(FWD_TIMEOUT_UDP, bad[i], &seconds), FWD_BAD_USAGE,
-			     "%s", bad[i]);
+		cr_assert_eq(setting_parse_value(FWD_TIMEOUT_UDP, bad[i], &seconds), FWD_BAD_USAGE, "%s", bad[i]);
 	cr_assert_eq(setting_parse_value(FWD_TIMEOUT_UDP, "1728000", &seconds), FWD_DONE);
 	cr_assert_eq(seconds, FWD_TIMEOUT_MAX_SEC);
 	cr_assert_eq(setting_parse_value(FWD_TIMEOUT_UDP, "1", &seconds), FWD_DONE);
 	cr_assert_eq(seconds, 1);
-	cr_assert_eq(setting_parse_value(FWD_TIMEOUT_TCP_ESTABLISHED, "default", &seconds),
-		     FWD_DONE);
+	cr_assert_eq(setting_parse_value(FWD_TIMEOUT_TCP_ESTABLISHED, "default", &seconds), FWD_DONE);
 	cr_assert_eq(seconds, 432000);
 }
 

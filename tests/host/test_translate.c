@@ -10,12 +10,12 @@
 #define V6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000"
 #define V6_OUT "[fd10:172:16::1]:40001 > [fd10:172:16::2]:80"
 
-static void translate_to(fwd_ctx *ctx, const char *way, enum fwd_ttl ttl)
+static void translate_to(fwd_ctx *ctx, const char *route, enum fwd_ttl ttl)
 {
-	struct translation to = translation_to(way);
+	struct translation to = translation_to(route);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(ctx, &pkt) == FWD_OK);
 	cr_assert(translate(ctx, &pkt, &to, ttl));
 }
 
@@ -28,41 +28,40 @@ static void check_sound(const fwd_ctx *ctx, const char *what)
 }
 
 /* The packet becomes what the builder would have made of the new addresses. */
-static void check_becomes(const struct packet *p, const char *way, enum fwd_ttl ttl,
-			  enum fwd_link link)
+static void check_becomes(const struct packet *p, const char *route, enum fwd_ttl ttl, enum fwd_link link)
 {
 	struct packet out = *p;
 	const char *difference;
 	struct frame want;
 	fwd_ctx ctx = native_packet(p, link);
 
-	out.way = way;
+	out.route = route;
 	out.ttl = 99 - (ttl == FWD_TTL_DECREMENT);
 	packet_build(&want, &out, link == FWD_LINK_ETHERNET ? mac_a : NULL, mac_b);
-	translate_to(&ctx, way, ttl);
+	translate_to(&ctx, route, ttl);
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
-	cr_expect(!difference, "%s -> %s: %s", p->way, way, difference);
+	cr_expect(!difference, "%s -> %s: %s", p->route, route, difference);
 	if (!p->padding)
-		check_sound(&ctx, way);
+		check_sound(&ctx, route);
 	native_free(&ctx);
 }
 
 Test(translate, packets)
 {
 	const struct packet v4[] = {
-	    TCP(V4, SYN, .ttl = 99),
-	    TCP(V4, ACK, .seq = 7, .ack = 9, .data = 1001, .ttl = 99),
-	    TCP(V4, SYN, .options = 4, .ttl = 99),
-	    TCP(V4, SYN, .options = 40, .data = 3, .ttl = 99),
-	    UDP(V4, .ttl = 99),
-	    UDP(V4, .data = 333, .options = 20, .ttl = 99),
-	    UDP(V4, .data = 3, .padding = 15, .ttl = 99),
+		TCP(V4, SYN, .ttl = 99),
+		TCP(V4, ACK, .seq = 7, .ack = 9, .data = 1001, .ttl = 99),
+		TCP(V4, SYN, .options = 4, .ttl = 99),
+		TCP(V4, SYN, .options = 40, .data = 3, .ttl = 99),
+		UDP(V4, .ttl = 99),
+		UDP(V4, .data = 333, .options = 20, .ttl = 99),
+		UDP(V4, .data = 3, .padding = 15, .ttl = 99),
 	};
 	const struct packet v6[] = {
-	    TCP(V6, SYN, .ttl = 99),
-	    TCP(V6, ACK, .data = 77, .ext = "h", .ttl = 99),
-	    UDP(V6, .data = 1, .ext = "hdDd", .ttl = 99),
-	    UDP(V6, .data = 1000, .ttl = 99),
+		TCP(V6, SYN, .ttl = 99),
+		TCP(V6, ACK, .data = 77, .ext = "h", .ttl = 99),
+		UDP(V6, .data = 1, .ext = "hdDd", .ttl = 99),
+		UDP(V6, .data = 1000, .ttl = 99),
 	};
 
 	for (int i = 0; i < 4; i++) {
@@ -80,24 +79,23 @@ Test(translate, packets)
 Test(translate, only_one_thing_changes)
 {
 	static const char *const ways[] = {
-	    V4,
-	    "10.172.16.1:40000 > 93.184.216.34:8000",
-	    "54.147.66.132:40000 > 10.172.16.2:8000",
-	    "54.147.66.132:40001 > 93.184.216.34:8000",
-	    "54.147.66.132:40000 > 93.184.216.34:80",
+		V4,
+		"10.172.16.1:40000 > 93.184.216.34:8000",
+		"54.147.66.132:40000 > 10.172.16.2:8000",
+		"54.147.66.132:40001 > 93.184.216.34:8000",
+		"54.147.66.132:40000 > 93.184.216.34:80",
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		check_becomes(&TCP(V4, SYN, .ttl = 99), ways[i], FWD_TTL_KEEP, FWD_LINK_IP);
-		check_becomes(&UDP(V4, .data = 5, .ttl = 99), ways[i], FWD_TTL_DECREMENT,
-			      FWD_LINK_IP);
+		check_becomes(&UDP(V4, .data = 5, .ttl = 99), ways[i], FWD_TTL_DECREMENT, FWD_LINK_IP);
 	}
 }
 
 Test(translate, udp_without_checksum_stays_so)
 {
-	check_becomes(&UDP(V4, .data = 64, .no_checksum = true, .ttl = 99), V4_OUT,
-		      FWD_TTL_DECREMENT, FWD_LINK_ETHERNET);
+	check_becomes(&UDP(V4, .data = 64, .no_checksum = true, .ttl = 99), V4_OUT, FWD_TTL_DECREMENT,
+		      FWD_LINK_ETHERNET);
 }
 
 /* RFC 768: a checksum that comes out as 0 is sent as all ones. */
@@ -133,26 +131,25 @@ static __u32 random_v4(void)
 	return random32() % 8 ? a : (a & 1 ? 0xffffffff : 0);
 }
 
-static void random_way(char *way, size_t size, bool v6)
+static void random_way(char *route, size_t size, bool v6)
 {
 	unsigned int sport = random32() % 65536, dport = random32() % 65536;
 
 	if (v6) {
-		snprintf(way, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
-			 random32() % 65536, random32() % 65536, sport, random32() % 65536,
-			 random32() % 65536, random32() % 65536, dport);
+		snprintf(route, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
+			 random32() % 65536, random32() % 65536, sport, random32() % 65536, random32() % 65536,
+			 random32() % 65536, dport);
 	} else {
 		__u32 s = random_v4(), d = random_v4();
 
-		snprintf(way, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255,
-			 s >> 8 & 255, s & 255, sport, d >> 24, d >> 16 & 255, d >> 8 & 255,
-			 d & 255, dport);
+		snprintf(route, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255, s >> 8 & 255, s & 255,
+			 sport, d >> 24, d >> 16 & 255, d >> 8 & 255, d & 255, dport);
 	}
 }
 
-static struct packet random_packet(const char *way, bool v6)
+static struct packet random_packet(const char *route, bool v6)
 {
-	struct packet p = {.way = way, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
+	struct packet p = {.route = route, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
 
 	p.data = random32() % 200;
 	p.ttl = 2 + random32() % 250;
@@ -203,9 +200,8 @@ Test(translate, reply_undoes_it)
 			put16(ctx.data + l3 + 10, 0);
 			put16(ctx.data + l3 + 10, ~sum16(0, ctx.data + l3, header));
 		}
-		cr_assert(!frame_difference(ctx.data, ctx.len, before.data, before.len),
-			  "%s -> %s and back: %s", back, there,
-			  frame_difference(ctx.data, ctx.len, before.data, before.len));
+		cr_assert(!frame_difference(ctx.data, ctx.len, before.data, before.len), "%s -> %s and back: %s", back,
+			  there, frame_difference(ctx.data, ctx.len, before.data, before.len));
 		native_free(&ctx);
 	}
 }
@@ -215,7 +211,7 @@ static int l4_at(const fwd_ctx *ctx)
 {
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse((fwd_ctx *)ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse((fwd_ctx *)ctx, &pkt) == FWD_OK);
 	return pkt.l4_off;
 }
 
@@ -297,7 +293,7 @@ Test(translate, no_longer_writable)
 	fwd_ctx ctx = native_packet(&TCP(V4, SYN), FWD_LINK_IP);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(&ctx, &pkt) == FWD_FORWARDED);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK);
 	for (__u32 len = 0; len < 20 + 18; len++) {
 		fwd_ctx cut = ctx;
 

@@ -28,7 +28,7 @@ Test(tuple, v6_stays)
 
 	for (int i = 0; i < 16; i++)
 		v6.in6_u.u6_addr8[i] = i * 17;
-	addr_from_v6(&addr, &v6);
+	addr_from_v6(&addr, v6.in6_u.u6_addr32);
 	cr_expect(!memcmp(&addr, &v6, sizeof(addr)));
 	cr_expect(!addr_is_v4(&addr));
 }
@@ -59,8 +59,8 @@ Test(tuple, keys_have_no_garbage)
 Test(tuple, swap)
 {
 	const char *ways[][2] = {
-	    {V4, "93.184.216.34:8000 > 54.147.66.132:40000"},
-	    {V6, "[2001:db8:93::34]:8000 > [2001:db8:54::132]:40000"},
+		{V4, "93.184.216.34:8000 > 54.147.66.132:40000"},
+		{V6, "[2001:db8:93::34]:8000 > [2001:db8:54::132]:40000"},
 	};
 
 	for (size_t i = 0; i < 2; i++) {
@@ -77,8 +77,9 @@ Test(tuple, swap)
 /* What arrives in one direction leaves with the other's addresses, turned round. */
 Test(tuple, translation)
 {
-	struct fwd_tuple in = tuple_of(V4, PROTO_TCP), out = tuple_of("10.172.16.2:8000 > 10.172.16.1:40000", PROTO_TCP);
-	struct fwd_conn conn = {.ends = {{in.saddr, in.daddr}, {out.saddr, out.daddr}}};
+	struct fwd_tuple in = tuple_of(V4, PROTO_TCP),
+			 out = tuple_of("10.172.16.2:8000 > 10.172.16.1:40000", PROTO_TCP);
+	struct fwd_conn conn = {.addrs = {{in.saddr, in.daddr}, {out.saddr, out.daddr}}};
 	struct translation to;
 
 	conn.flow[FWD_DIR_FORWARD].to_sport = out.dport;

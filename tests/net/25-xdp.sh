@@ -125,7 +125,7 @@ test_choice() {
 	done
 	fwd attach eth0 wg0 tap0
 	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "tc"}' stats
-	json '.devices | map({(.name): .why}) | add | (.eth0 | test("veth")) and (.wg0 | test("Ethernet")) and
+	json '.devices | map({(.name): .mode_reason}) | add | (.eth0 | test("veth")) and (.wg0 | test("Ethernet")) and
 		(.tap0 | test("attach two"))' stats
 	fwd attach tap0 tap1
 	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
@@ -146,7 +146,7 @@ test_choice() {
 	# What is shaped isn't to go past its queue.
 	on gateway tc qdisc add dev tap1 root tbf rate 4mbit burst 10k latency 50ms || skip "no tbf here"
 	fwd attach tap0 tap1
-	json '.devices | map({(.name): .why}) | add | (.tap1 | test("qdisc")) and (.tap0 | test("attach two"))' stats
+	json '.devices | map({(.name): .mode_reason}) | add | (.tap1 | test("qdisc")) and (.tap0 | test("attach two"))' stats
 	on gateway ip link show tap0 | grep -q xdp && fail "XDP at tap0, with nobody to send to"
 	true
 }
@@ -178,7 +178,7 @@ test_refused() {
 		on gateway ip link set $name up
 	done
 	fwd attach dummy0 dummy1
-	json 'all(.devices[]; .mode == "tc" and .attached and (.why | test("refused")))' stats
+	json 'all(.devices[]; .mode == "tc" and .attached and (.mode_reason | test("refused")))' stats
 	fwd detach
 	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp --connections 1000 --half-open 1000
 	json '.devices == []' stats

@@ -129,6 +129,6 @@ test_ttl_one() {
 	[ "$(count client ".src == \"$GATEWAY\" and .quote.dst == \"$GATEWAY\"")" -ge 1 ] ||
 		fail "no word from the gateway"
 	if [ -z "${FWDCTL_STANDIN:-}" ]; then
-		json '.drops.ttl > 0' stats
+		json '.drops.ttl_exceeded > 0' stats
 	fi
 }

@@ -325,8 +325,8 @@ test_manual() {
 	topology
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no manual"
 	local commands command family
-	commands=$(sed -n 's/^    {"\([a-z ]*\)", ".*/\1/p' "$ROOT/user/fwdctl.c" | sort)
-	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/fwdctl.c"
+	commands=$(sed -n 's/^[[:space:]]*{"\([a-z ]*\)",.*/\1/p' "$ROOT/user/main.c" | sort)
+	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/main.c"
 	while read -r command; do
 		# shellcheck disable=SC2086
 		fwd help $command | tee "$TOPO_DIR/help" |
@@ -339,7 +339,7 @@ test_manual() {
 	diff <(sort "$TOPO_DIR/usages") <(manual_usage) || fail "help (<) and the manual (>) differ in the commands"
 	diff <(sort -u "$TOPO_DIR/options" | sed 's/ $//') <(manual_items OPTIONS "Fl -" |
 		sed 's/^/--/; s/ Ar / /' | sort) || fail "help (<) and the manual (>) differ in the options"
-	diff <(sed -n 's/^\tX([A-Z_]*, "\(--[a-z-]*\)", .*/\1/p' "$ROOT/user/fwdctl.h" | sort) \
+	diff <(sed -n 's/^\tX([A-Z_]*, "\(--[a-z-]*\)", .*/\1/p' "$ROOT/user/cli/command.h" | sort) \
 		<(sort -u "$TOPO_DIR/options" | sed 's/ .*//') || fail "the table of options (<) and help (>) differ"
 	diff <(fwd get) <(manual_items SETTINGS "Ic " | sed 's/ Ta / /') ||
 		fail "get (<) and the manual (>) differ in the settings"

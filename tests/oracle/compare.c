@@ -13,8 +13,8 @@ struct port_question {
 	const struct conn *first; /* of two connections that fit, this one */
 };
 
-static bool real_port(void *arg, uint8_t proto, const struct addr *own, const struct addr *other,
-		      uint16_t other_port, uint16_t *port)
+static bool real_port(void *arg, uint8_t proto, const struct addr *own, const struct addr *other, uint16_t other_port,
+		      uint16_t *port)
 {
 	struct port_question *q = arg;
 	unsigned i = *port - VIRTUAL_PORT;
@@ -30,8 +30,7 @@ static bool real_port(void *arg, uint8_t proto, const struct addr *own, const st
 	return true;
 }
 
-void compare_make_real(struct sequence *s, const struct step *step, enum gateway g,
-		       struct packet *p)
+void compare_make_real(struct sequence *s, const struct step *step, enum gateway g, struct packet *p)
 {
 	struct port_question q = {s, g, NULL};
 
@@ -76,8 +75,8 @@ static bool is_syn(const struct packet *p)
 {
 	struct layout l;
 
-	return packet_layout(p->data, p->len, &l) && l.proto == PROTO_TCP && !l.frag_at &&
-	       l.end >= l.l4 + 14 && p->data[l.l4 + 13] & TCP_SYN;
+	return packet_layout(p->data, p->len, &l) && l.proto == PROTO_TCP && !l.frag_at && l.end >= l.l4 + 14 &&
+	       p->data[l.l4 + 13] & TCP_SYN;
 }
 
 /* Which source port did the gateway choose? False: it didn't send the packet on. */
@@ -92,8 +91,8 @@ static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 		struct addr src, dst;
 		struct layout l;
 
-		if (outs->out[i].side != INSIDE || !packet_layout(p->data, p->len, &l) ||
-		    l.proto != c->proto || l.frag_at || l.end < l.l4 + 4)
+		if (outs->out[i].side != INSIDE || !packet_layout(p->data, p->len, &l) || l.proto != c->proto ||
+		    l.frag_at || l.end < l.l4 + 4)
 			continue;
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
@@ -114,8 +113,7 @@ static bool is_alive(const struct conn *c)
 }
 
 /* Another living connection with the same source port to the same target? */
-static const struct conn *shares_port(const struct sequence *s, const struct conn *c,
-				      enum gateway g)
+static const struct conn *shares_port(const struct sequence *s, const struct conn *c, enum gateway g)
 {
 	unsigned i;
 
@@ -123,8 +121,8 @@ static const struct conn *shares_port(const struct sequence *s, const struct con
 		const struct conn *o = &s->conn[i];
 
 		if (o != c && o->map->snat && c->map->snat && o->proto == c->proto && is_alive(o) &&
-		    addr_equal(&o->target, &c->target) && o->tport == c->tport &&
-		    c->source_port[g] && o->source_port[g] == c->source_port[g])
+		    addr_equal(&o->target, &c->target) && o->tport == c->tport && c->source_port[g] &&
+		    o->source_port[g] == c->source_port[g])
 			return o;
 	}
 	return NULL;
@@ -159,8 +157,7 @@ void compare_begin(void)
 			wholes[g][i].used = false;
 }
 
-static struct whole *whole_find(enum gateway g, enum side side, const struct packet *p,
-				const struct layout *l)
+static struct whole *whole_find(enum gateway g, enum side side, const struct packet *p, const struct layout *l)
 {
 	struct addr src = addr_of(p->data, false), dst = addr_of(p->data, true);
 	struct whole *w, *empty = NULL;
@@ -170,8 +167,8 @@ static struct whole *whole_find(enum gateway g, enum side side, const struct pac
 		w = &wholes[g][i];
 		if (!w->used)
 			empty = empty ? empty : w;
-		else if (w->side == side && w->id == l->frag_id && w->proto == l->proto &&
-			 addr_equal(&w->src, &src) && addr_equal(&w->dst, &dst))
+		else if (w->side == side && w->id == l->frag_id && w->proto == l->proto && addr_equal(&w->src, &src) &&
+			 addr_equal(&w->dst, &dst))
 			return w;
 	}
 	if (!empty)
@@ -268,8 +265,7 @@ static void drop_timeouts(const struct step *step, struct outs *outs)
 
 	for (i = 0; i < outs->count; i++) {
 		if (is_fragment_timeout(&outs->out[i].packet) &&
-		    !(is_fragment_timeout(&step->packet) &&
-		      outs->out[i].packet.len == step->packet.len))
+		    !(is_fragment_timeout(&step->packet) && outs->out[i].packet.len == step->packet.len))
 			continue;
 		if (kept != i)
 			outs->out[kept] = outs->out[i];
@@ -321,8 +317,7 @@ static void forget_times(struct packet *p)
 	struct layout l;
 
 	forget_time(p->data, p->len, p->data + 10);
-	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) &&
-	    l.end > l.l4 + 28)
+	if (packet_layout(p->data, p->len, &l) && packet_is_icmp_error(p->data, &l) && l.end > l.l4 + 28)
 		forget_time(p->data + l.l4 + 8, l.end - l.l4 - 8, p->data + l.l4 + 2);
 }
 
@@ -370,8 +365,7 @@ static bool same_side(const struct step *step, enum side side)
 		b = nth(&step->outs[FWD], side, n);
 		if (!a || !b)
 			return !a && !b;
-		if (a->wrong_macs != b->wrong_macs ||
-		    !compare_same_packet(step, &a->packet, &b->packet))
+		if (a->wrong_macs != b->wrong_macs || !compare_same_packet(step, &a->packet, &b->packet))
 			return false;
 	}
 }
@@ -381,8 +375,7 @@ bool compare_has_wrong_sums(const struct step *step, enum gateway g)
 	unsigned i;
 
 	for (i = 0; i < step->outs[g].count; i++)
-		if (!packet_sums_right(step->outs[g].out[i].packet.data,
-				       step->outs[g].out[i].packet.len))
+		if (!packet_sums_right(step->outs[g].out[i].packet.data, step->outs[g].out[i].packet.len))
 			return true;
 	return false;
 }
@@ -393,8 +386,7 @@ static const struct conn *addressed(const struct sequence *s, const struct step 
 	struct layout l;
 	unsigned i;
 
-	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.frag_at ||
-	    l.end < l.l4 + 4)
+	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.frag_at || l.end < l.l4 + 4)
 		return NULL;
 	i = get16(step->packet.data + l.l4 + 2) - VIRTUAL_PORT;
 	return i < s->conn_count ? &s->conn[i] : NULL;
@@ -414,13 +406,13 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 {
 	enum end end = CLIENT;
 	struct conn *c = model_conn_of(s, &step->packet, &end);
-	bool fragments = step->mangled & MANGLE_FRAGMENTS;
+	bool frag_copies = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
 	bool kept[GATEWAYS], sent = false;
 
 	if (end != CLIENT)
 		c = NULL;
-	if (!c && fragments && step->end == CLIENT)
+	if (!c && frag_copies && step->end == CLIENT)
 		c = step->conn;
 	step->same_packets = false;
 	step->same_ports = true;
@@ -431,10 +423,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	for (g = 0; g < GATEWAYS; g++)
 		drop_timeouts(step, &step->outs[g]);
 	for (g = 0; g < GATEWAYS; g++) {
-		struct port_question q = {s, g,
-					  c            ? c
-					  : step->conn ? step->conn
-						       : addressed(s, step)};
+		struct port_question q = {s, g, c ? c : step->conn ? step->conn : addressed(s, step)};
 
 		if (c)
 			sent |= learn(c, g, &step->outs[g]);
@@ -445,21 +434,18 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && is_syn(&step->packet))
 		c->syn_refused = !sent;
-	step->same_ports =
-	    !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
+	step->same_ports = !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {
 		snprintf(why, size, "packets");
 		return false;
 	}
 	if (!step->same_ports) {
-		snprintf(why, size, "port %s",
-			 kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
+		snprintf(why, size, "port %s", kept[FWD] ? "kept by fwdctl alone" : "kept by nft alone");
 		return false;
 	}
 	if (c && shares_port(s, c, FWD) && !shares_port(s, c, NFT)) {
-		snprintf(why, size, "port shared with connection %u",
-			 (unsigned)(shares_port(s, c, FWD) - s->conn));
+		snprintf(why, size, "port shared with connection %u", (unsigned)(shares_port(s, c, FWD) - s->conn));
 		return false;
 	}
 	if (!step->mangled && packet_sums_right(step->packet.data, step->packet.len) &&
@@ -480,8 +466,7 @@ void compare_kinds(const struct step *step, enum gateway g, char *text, size_t s
 		const struct out *out = &step->outs[g].out[i];
 		struct layout l;
 
-		n += snprintf(text + n, size - n, "%s%s", i ? " " : "",
-			      out->side == INSIDE ? "in:" : "out:");
+		n += snprintf(text + n, size - n, "%s%s", i ? " " : "", out->side == INSIDE ? "in:" : "out:");
 		if (!packet_layout(out->packet.data, out->packet.len, &l))
 			n += snprintf(text + n, size - n, "unreadable");
 		else if (l.proto == PROTO_ICMP || l.proto == PROTO_ICMPV6)
@@ -490,7 +475,6 @@ void compare_kinds(const struct step *step, enum gateway g, char *text, size_t s
 		else if (l.proto == PROTO_TCP && is_made_here(step, &out->packet))
 			n += snprintf(text + n, size - n, "rst");
 		else
-			n += snprintf(text + n, size - n, "%s",
-				      l.proto == PROTO_TCP ? "tcp" : "udp");
+			n += snprintf(text + n, size - n, "%s", l.proto == PROTO_TCP ? "tcp" : "udp");
 	}
 }

@@ -21,8 +21,7 @@ extern const unsigned known_count;
 
 void compare_begin(void);
 /* The packet as gateway g gets it: with the source port that it has chosen. */
-void compare_make_real(struct sequence *s, const struct step *step, enum gateway g,
-		       struct packet *p);
+void compare_make_real(struct sequence *s, const struct step *step, enum gateway g, struct packet *p);
 /* Makes what came out symbolic, and compares. True: alike. Else *why tells in a few words. */
 bool compare_step(struct sequence *s, struct step *step, char *why, size_t size);
 /* Alike but for what a gateway that makes a packet chooses by itself? */

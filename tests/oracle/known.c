@@ -12,14 +12,13 @@
 
 static bool is_tcp(const struct step *step, struct layout *l)
 {
-	return packet_layout(step->packet.data, step->packet.len, l) && l->proto == PROTO_TCP &&
-	       !l->fragment && l->end >= l->l4 + 20;
+	return packet_layout(step->packet.data, step->packet.len, l) && l->proto == PROTO_TCP && !l->fragment &&
+	       l->end >= l->l4 + 20;
 }
 
 static uint8_t icmp_type(const struct step *step, struct layout *l)
 {
-	if (!packet_layout(step->packet.data, step->packet.len, l) ||
-	    !packet_is_icmp_error(step->packet.data, l))
+	if (!packet_layout(step->packet.data, step->packet.len, l) || !packet_is_icmp_error(step->packet.data, l))
 		return 0;
 	return step->packet.data[l->l4];
 }
@@ -64,8 +63,7 @@ static bool packet_turn(struct packet *p)
 }
 
 /* The connection that an ICMP error is about, and which end would send the like of it. */
-static const struct conn *conn_of_error(const struct sequence *s, const struct step *step,
-					enum end *end)
+static const struct conn *conn_lookup_quote(const struct sequence *s, const struct step *step, enum end *end)
 {
 	struct packet quoted;
 	struct layout l;
@@ -98,8 +96,7 @@ static unsigned mss_place_of(const struct packet *p, unsigned l4, bool *ended)
 	unsigned len = (tcp[12] >> 4) * 4, i;
 
 	*ended = false;
-	for (i = 20; i + 4 <= len && l4 + len <= p->len;
-	     i += tcp[i] < 2 || !tcp[i + 1] ? 1 : tcp[i + 1]) {
+	for (i = 20; i + 4 <= len && l4 + len <= p->len; i += tcp[i] < 2 || !tcp[i + 1] ? 1 : tcp[i + 1]) {
 		if (tcp[i] == 2)
 			return tcp[i + 1] >= 4 ? i : 0;
 		*ended |= !tcp[i];
@@ -149,8 +146,7 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 	if (l.family == 4)
 		packet_fix_ip_sum(want.data);
 	memcpy(before, want.data + l.l4, 4);
-	put16(want.data + l.l4,
-	      end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport) : c->lport);
+	put16(want.data + l.l4, end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport) : c->lport);
 	put16(want.data + l.l4 + 2, end == CLIENT ? c->tport : c->cport);
 	check = want.data + l.l4 + packet_check_at(l.proto);
 	if (l.proto != PROTO_UDP || get16(check)) {
@@ -161,10 +157,8 @@ static bool is_translated(const struct sequence *s, const struct step *step)
 		put16(check, 0);
 	if (l.proto == PROTO_UDP && get16(step->packet.data + l.l4 + 6) && !get16(check))
 		put16(check, 0xffff);
-	if (l.proto == PROTO_TCP && l.end >= l.l4 + 20 && want.data[l.l4 + 13] & TCP_SYN &&
-	    out->len == want.len &&
-	    packet_sums_right(step->packet.data, step->packet.len) ==
-		packet_sums_right(out->data, out->len))
+	if (l.proto == PROTO_TCP && l.end >= l.l4 + 20 && want.data[l.l4 + 13] & TCP_SYN && out->len == want.len &&
+	    packet_sums_right(step->packet.data, step->packet.len) == packet_sums_right(out->data, out->len))
 		ignore_mss(&want, out, l.l4);
 	return out->len == want.len && !memcmp(out->data, want.data, want.len);
 }
@@ -185,8 +179,7 @@ static bool is_refused(const struct step *step)
 		return false;
 	if (in[l.family == 4 ? 8 : 7] <= 1)
 		return icmp[0] == (l.family == 4 ? 11 : 3) && !icmp[1];
-	return step->packet.len > INNER_MTU &&
-	       (l.family == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2);
+	return step->packet.len > INNER_MTU && (l.family == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2);
 }
 
 /* Is all that came out of the gateway its stack's: the packet with its own addresses, or an answer
@@ -241,8 +234,8 @@ static bool mss_place(const struct sequence *s, const struct step *step)
 	bool ended;
 
 	(void)s;
-	if (!nft || !fwd || nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l) ||
-	    l.proto != PROTO_TCP || l.end < l.l4 + 20 || !(nft->data[l.l4 + 13] & TCP_SYN))
+	if (!nft || !fwd || nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l) || l.proto != PROTO_TCP ||
+	    l.end < l.l4 + 20 || !(nft->data[l.l4 + 13] & TCP_SYN))
 		return false;
 	at = mss_place_of(nft, l.l4, &ended);
 	if (!at || !(ended || at & 1 || nft->data[l.l4 + at + 1] != 4))
@@ -275,19 +268,18 @@ static bool passing_flow(const struct sequence *s, const struct step *step)
 		uint16_t sport, dport;
 		struct layout l;
 
-		if (!packet_layout(p->data, p->len, &l) || l.proto != c->proto || l.frag_at ||
-		    l.end < l.l4 + 4)
+		if (!packet_layout(p->data, p->len, &l) || l.proto != c->proto || l.frag_at || l.end < l.l4 + 4)
 			continue;
 		src = addr_of(p->data, false);
 		dst = addr_of(p->data, true);
 		sport = get16(p->data + l.l4);
 		dport = get16(p->data + l.l4 + 2);
-		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) &&
-		    sport == c->tport && model_real_port(s, dport) == c->cport)
+		if (addr_equal(&src, &c->target) && addr_equal(&dst, &c->source) && sport == c->tport &&
+		    model_real_port(s, dport) == c->cport)
 			return true;
 		/* Or by the visitor himself, past the map (`--snat none`). */
-		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) &&
-		    sport == c->cport && dport == c->tport)
+		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) && sport == c->cport &&
+		    dport == c->tport)
 			return true;
 	}
 	return false;
@@ -300,8 +292,7 @@ static bool icmpv6_unknown(const struct sequence *s, const struct step *step)
 	uint8_t type = icmp_type(step, &l);
 
 	(void)s;
-	return l.family == 6 && type > 4 && type < 128 && step->outs[NFT].count == 1 &&
-	       is_the_stacks(step, FWD);
+	return l.family == 6 && type > 4 && type < 128 && step->outs[NFT].count == 1 && is_the_stacks(step, FWD);
 }
 
 static bool source_quench(const struct sequence *s, const struct step *step)
@@ -309,8 +300,7 @@ static bool source_quench(const struct sequence *s, const struct step *step)
 	struct layout l;
 
 	(void)s;
-	return icmp_type(step, &l) == 4 && l.family == 4 && step->outs[NFT].count == 1 &&
-	       is_the_stacks(step, FWD);
+	return icmp_type(step, &l) == 4 && l.family == 4 && step->outs[NFT].count == 1 && is_the_stacks(step, FWD);
 }
 
 /* The gateways' own ICMPv6 errors: fwdctl's have the traffic class that RFC 1812 wants of IPv4's.
@@ -322,9 +312,8 @@ static bool icmpv6_class(const struct sequence *s, const struct step *step)
 	struct layout l;
 
 	(void)s;
-	if (icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len ||
-	    !packet_layout(fwd->data, fwd->len, &l) || l.family != 6 ||
-	    !packet_is_icmp_error(fwd->data, &l))
+	if (icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len || !packet_layout(fwd->data, fwd->len, &l) ||
+	    l.family != 6 || !packet_is_icmp_error(fwd->data, &l))
 		return false;
 	b = *fwd;
 	b.data[0] = 0x60; /* the class is 0xc0 */
@@ -338,21 +327,18 @@ static bool hop_by_hop(const struct sequence *s, const struct step *step)
 	const struct packet *nft = the_out(step, NFT), *fwd = the_out(step, FWD);
 	struct layout l, out;
 
-	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.family != 6 ||
-	    step->packet.data[6] != EXT_HOP)
+	if (!packet_layout(step->packet.data, step->packet.len, &l) || l.family != 6 || step->packet.data[6] != EXT_HOP)
 		return false;
 	/* An error must have gone on as the same error. */
 	if (icmp_type(step, &l)) {
 		if (!fwd || !packet_layout(fwd->data, fwd->len, &out) || out.l4 != l.l4 ||
 		    fwd->data[l.l4] != step->packet.data[l.l4])
 			return false;
-	} else if (!is_translated(s, step) && !is_refused(step) &&
-		   !(step->mangled & MANGLE_SOURCE)) {
+	} else if (!is_translated(s, step) && !is_refused(step) && !(step->mangled & MANGLE_SOURCE)) {
 		return false;
 	}
-	return !step->outs[NFT].count ||
-	       (nft && packet_layout(nft->data, nft->len, &l) &&
-		packet_is_icmp_error(nft->data, &l) && nft->data[l.l4] == 4);
+	return !step->outs[NFT].count || (nft && packet_layout(nft->data, nft->len, &l) &&
+					  packet_is_icmp_error(nft->data, &l) && nft->data[l.l4] == 4);
 }
 
 /* Takes record route and timestamp options from `from`. False: *p has none. */
@@ -440,9 +426,8 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	if (c && c->was_reset && is_the_stacks(step, NFT))
 		return is_translated(s, step) || is_refused(step);
 	if (c)
-		return end == CLIENT && is_port_alone(s, step) &&
-		       (c->was_reset || has_reset_twin(s, c));
-	c = conn_of_error(s, step, &end);
+		return end == CLIENT && is_port_alone(s, step) && (c->was_reset || has_reset_twin(s, c));
+	c = conn_lookup_quote(s, step, &end);
 	return c && c->was_reset && is_error_of(step, c, end);
 }
 
@@ -487,8 +472,7 @@ static bool quote_unfit(const struct sequence *s, const struct step *step)
 		return false;
 	if (step->packet.data[l.l4 + 8] >> 4 != l.family)
 		return true;
-	return !step->outs[NFT].count &&
-	       packet_layout(step->packet.data + l.l4 + 8, l.end - l.l4 - 8, &q) &&
+	return !step->outs[NFT].count && packet_layout(step->packet.data + l.l4 + 8, l.end - l.l4 - 8, &q) &&
 	       q.end - q.l4 < 8;
 }
 
@@ -501,10 +485,9 @@ static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
 	struct layout l, q;
 
 	(void)s;
-	if (!icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len ||
-	    !packet_layout(nft->data, nft->len, &l) ||
-	    !packet_layout(nft->data + l.l4 + 8, l.end - l.l4 - 8, &q) || q.proto != PROTO_TCP ||
-	    q.end - q.l4 < 18 || q.end - q.l4 > 19)
+	if (!icmp_type(step, &l) || !nft || !fwd || nft->len != fwd->len || !packet_layout(nft->data, nft->len, &l) ||
+	    !packet_layout(nft->data + l.l4 + 8, l.end - l.l4 - 8, &q) || q.proto != PROTO_TCP || q.end - q.l4 < 18 ||
+	    q.end - q.l4 > 19)
 		return false;
 	a = *nft;
 	memcpy(a.data + l.l4 + 2, fwd->data + l.l4 + 2, 2);
@@ -526,8 +509,7 @@ static bool came_in_pieces(const struct sequence *s, const struct conn *c)
 	for (i = 0; i < s->sent_count; i++) {
 		p = &s->sent[i].packet;
 		src = addr_of(p->data, false);
-		if (packet_layout(p->data, p->len, &l) && l.fragment &&
-		    addr_equal(&src, &c->client))
+		if (packet_layout(p->data, p->len, &l) && l.fragment && addr_equal(&src, &c->client))
 			return true;
 	}
 	return false;
@@ -542,14 +524,14 @@ static bool incomplete_datagram(const struct sequence *s, const struct step *ste
 	unsigned i;
 	enum end end;
 
-	if (packet_layout(step->packet.data, step->packet.len, &l) && l.fragment &&
-	    !step->outs[NFT].count && is_refused(step))
+	if (packet_layout(step->packet.data, step->packet.len, &l) && l.fragment && !step->outs[NFT].count &&
+	    is_refused(step))
 		return true;
 	c = conn_of(s, step, &end);
 	if (c && end == TARGET)
 		return came_in_pieces(s, c) && (is_translated(s, step) || is_refused(step));
 	/* Errors about it find their way, too. */
-	c = conn_of_error(s, step, &end);
+	c = conn_lookup_quote(s, step, &end);
 	if (c && !step->outs[NFT].count)
 		return came_in_pieces(s, c) && is_error_of(step, c, end);
 	/* Or it has the port that another wants. */
@@ -606,8 +588,8 @@ static bool same_mapping(const struct sequence *s, const struct step *step)
 		return false;
 	for (i = 0; i < s->conn_count; i++) {
 		o = &s->conn[i];
-		if (o != c && o->proto == c->proto && addr_equal(&o->client, &c->client) &&
-		    o->cport == c->cport && o->source_port[NFT] == c->source_port[NFT])
+		if (o != c && o->proto == c->proto && addr_equal(&o->client, &c->client) && o->cport == c->cport &&
+		    o->source_port[NFT] == c->source_port[NFT])
 			return true;
 	}
 	return false;
@@ -619,8 +601,7 @@ static bool icmp_sum(const struct sequence *s, const struct step *step)
 	struct layout l;
 
 	(void)s;
-	return icmp_type(step, &l) && sum_transport(step->packet.data, &l) &&
-	       is_error_forwarded(step, &l);
+	return icmp_type(step, &l) && sum_transport(step->packet.data, &l) && is_error_forwarded(step, &l);
 }
 
 /* Has this address sent something from that side? */
@@ -644,8 +625,8 @@ static bool same_device(const struct sequence *s, const struct step *step)
 	const struct out *nft = step->outs[NFT].out, *fwd = step->outs[FWD].out;
 	struct addr to;
 
-	if (!the_out(step, NFT) || !the_out(step, FWD) || nft->side == fwd->side ||
-	    fwd->wrong_macs || !compare_same_packet(step, &nft->packet, &fwd->packet))
+	if (!the_out(step, NFT) || !the_out(step, FWD) || nft->side == fwd->side || fwd->wrong_macs ||
+	    !compare_same_packet(step, &nft->packet, &fwd->packet))
 		return false;
 	to = addr_of(fwd->packet.data, true);
 	return has_sent_from(s, &to, fwd->side);
@@ -661,17 +642,17 @@ static bool error_options(const struct sequence *s, const struct step *step)
 	unsigned len;
 
 	(void)s;
-	if (!nft || !is_refused(step) || !packet_layout(step->packet.data, step->packet.len, &in) ||
-	    in.family != 4 || in.l4 == 20 || !packet_layout(nft->data, nft->len, &l) ||
-	    !packet_layout(fwd->data, fwd->len, &out) || l.l4 != in.l4 || out.l4 != 20 ||
-	    !packet_is_icmp_error(nft->data, &l) || memcmp(nft->data + 12, fwd->data + 12, 8))
+	if (!nft || !is_refused(step) || !packet_layout(step->packet.data, step->packet.len, &in) || in.family != 4 ||
+	    in.l4 == 20 || !packet_layout(nft->data, nft->len, &l) || !packet_layout(fwd->data, fwd->len, &out) ||
+	    l.l4 != in.l4 || out.l4 != 20 || !packet_is_icmp_error(nft->data, &l) ||
+	    memcmp(nft->data + 12, fwd->data + 12, 8))
 		return false;
 	a = nft->data + l.l4;
 	b = fwd->data + 20;
 	len = l.end - l.l4;
 	/* Type and code, the MTU; of the quote all but the options. */
-	return len <= out.end - 20 && len >= 8 + in.l4 && !memcmp(a, b, 2) &&
-	       !memcmp(a + 4, b + 4, 24) && !memcmp(a + 8 + in.l4, b + 8 + in.l4, len - 8 - in.l4);
+	return len <= out.end - 20 && len >= 8 + in.l4 && !memcmp(a, b, 2) && !memcmp(a + 4, b + 4, 24) &&
+	       !memcmp(a + 8 + in.l4, b + 8 + in.l4, len - 8 - in.l4);
 }
 
 /* The client's last SYN was for neither to send on (its TTL was used up, or the stack dislikes its
@@ -683,35 +664,35 @@ static bool refused_syn(const struct sequence *s, const struct step *step)
 
 	c = conn_of(s, step, &end);
 	if (c)
-		return c->syn_refused && (is_the_stacks(step, FWD) ||
-					  (is_the_stacks(step, NFT) && is_translated(s, step)));
-	c = conn_of_error(s, step, &end);
+		return c->syn_refused &&
+		       (is_the_stacks(step, FWD) || (is_the_stacks(step, NFT) && is_translated(s, step)));
+	c = conn_lookup_quote(s, step, &end);
 	return c && c->syn_refused && (is_the_stacks(step, FWD) || is_error_of(step, c, end));
 }
 
 struct known known[] = {
-    {"tcp-state", tcp_state, false, 0, false},
-    {"mss-place", mss_place, true, 0, false},
-    {"passing-flow", passing_flow, false, 0, false},
-    {"icmpv6-unknown", icmpv6_unknown, true, 0, false},
-    {"source-quench", source_quench, true, 0, false},
-    {"icmpv6-class", icmpv6_class, true, 0, false},
-    {"hop-by-hop", hop_by_hop, false, 0, false},
-    {"options-not-recorded", options_not_recorded, true, 0, false},
-    {"source-not-forwardable", source_not_forwardable, false, 0, false},
-    {"icmp-sum", icmp_sum, true, 0, false},
-    {"after-reset", after_reset, false, 0, false},
-    {"icmp-redirect", icmp_redirect, true, 0, false},
-    {"routing-header", routing_header, false, 0, false},
-    {"quote-unfit", quote_unfit, true, 0, false},
-    {"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
-    {"same-mapping", same_mapping, false, 0, false},
-    {"incomplete-datagram", incomplete_datagram, false, 0, false},
-    {"icmp-fragments", icmp_fragments, true, 0, false},
-    {"tiny-fragment", tiny_or_overlapping, false, 0, false},
-    {"same-device", same_device, true, 0, false},
-    {"error-options", error_options, true, 0, false},
-    {"refused-syn", refused_syn, false, 0, false},
+	{"tcp-state", tcp_state, false, 0, false},
+	{"mss-place", mss_place, true, 0, false},
+	{"passing-flow", passing_flow, false, 0, false},
+	{"icmpv6-unknown", icmpv6_unknown, true, 0, false},
+	{"source-quench", source_quench, true, 0, false},
+	{"icmpv6-class", icmpv6_class, true, 0, false},
+	{"hop-by-hop", hop_by_hop, false, 0, false},
+	{"options-not-recorded", options_not_recorded, true, 0, false},
+	{"source-not-forwardable", source_not_forwardable, false, 0, false},
+	{"icmp-sum", icmp_sum, true, 0, false},
+	{"after-reset", after_reset, false, 0, false},
+	{"icmp-redirect", icmp_redirect, true, 0, false},
+	{"routing-header", routing_header, false, 0, false},
+	{"quote-unfit", quote_unfit, true, 0, false},
+	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
+	{"same-mapping", same_mapping, false, 0, false},
+	{"incomplete-datagram", incomplete_datagram, false, 0, false},
+	{"icmp-fragments", icmp_fragments, true, 0, false},
+	{"tiny-fragment", tiny_or_overlapping, false, 0, false},
+	{"same-device", same_device, true, 0, false},
+	{"error-options", error_options, true, 0, false},
+	{"refused-syn", refused_syn, false, 0, false},
 };
 
 const unsigned known_count = sizeof(known) / sizeof(known[0]);
@@ -724,8 +705,8 @@ struct known *compare_known(const struct sequence *s, const struct step *step)
 	/* There's no good reason for a checksum that was right and no longer is. (A piece tells
 	 * nothing about the whole's; what the stack says is its own business.) */
 	if (packet_layout(step->packet.data, step->packet.len, &l) && !l.fragment &&
-	    packet_sums_right(step->packet.data, step->packet.len) &&
-	    compare_has_wrong_sums(step, FWD) && (is_refused(step) || !is_the_stacks(step, FWD)))
+	    packet_sums_right(step->packet.data, step->packet.len) && compare_has_wrong_sums(step, FWD) &&
+	    (is_refused(step) || !is_the_stacks(step, FWD)))
 		return NULL;
 	for (i = 0; i < known_count; i++)
 		if (known[i].applies && known[i].applies(s, step))

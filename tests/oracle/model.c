@@ -40,12 +40,12 @@ static bool chance(unsigned percent)
 static struct map maps[64];
 static unsigned map_count;
 static const struct addr gateway_addrs[] = {
-    {4, {93, 184, 216, 34}},
-    {4, {93, 184, 216, 35}},
-    {6, {0x20, 1, 0xd, 0xb8, 0, 0x93, [15] = 0x34}},
-    {6, {0x20, 1, 0xd, 0xb8, 0, 0x93, [15] = 0x35}},
-    {4, {10, 172, 16, 1}},
-    {6, {0xfd, 0x10, 1, 0x72, 0, 0x16, [15] = 1}},
+	{4, {93, 184, 216, 34}},
+	{4, {93, 184, 216, 35}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0x93, [15] = 0x34}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0x93, [15] = 0x35}},
+	{4, {10, 172, 16, 1}},
+	{6, {0xfd, 0x10, 1, 0x72, 0, 0x16, [15] = 1}},
 };
 
 const struct addr *model_inner(int family)
@@ -72,14 +72,13 @@ void model_read_maps(const char *path)
 	while (f && fgets(line, sizeof(line), f)) {
 		struct map *m = &maps[map_count];
 
-		if (line[0] == '#' || sscanf(line, "%7s %63s %u %u %63s %u %7s", proto, listen,
-					     &low, &high, target, &first, snat) != 7)
+		if (line[0] == '#' ||
+		    sscanf(line, "%7s %63s %u %u %63s %u %7s", proto, listen, &low, &high, target, &first, snat) != 7)
 			continue;
 		m->proto = strcmp(proto, "tcp") ? PROTO_UDP : PROTO_TCP;
 		m->any = !strncmp(listen, "any", 3);
 		m->target = addr_parse(target);
-		m->listen =
-		    m->any ? gateway_addrs[m->target.family == 4 ? 0 : 2] : addr_parse(listen);
+		m->listen = m->any ? gateway_addrs[m->target.family == 4 ? 0 : 2] : addr_parse(listen);
 		m->snat = strcmp(snat, "none");
 		m->low = low;
 		m->high = high;
@@ -110,8 +109,7 @@ static struct addr client_addr(const struct sequence *s, int family, unsigned k)
 
 		memcpy(a.byte, v4, 4);
 	} else {
-		const uint8_t v6[] = {0x20, 1, 0xd, 0xb8, 0, 0x54,         0,      k, 0,
-				      0,    0, 0,   0,    0, s->slot >> 8, s->slot};
+		const uint8_t v6[] = {0x20, 1, 0xd, 0xb8, 0, 0x54, 0, k, 0, 0, 0, 0, 0, 0, s->slot >> 8, s->slot};
 
 		memcpy(a.byte, v6, 16);
 	}
@@ -146,45 +144,44 @@ unsigned model_action_count(uint64_t seed)
 	return 4 + mix(seed ^ 0x20) % 17;
 }
 
-void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool fragments)
+void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool frag_copies)
 {
 	static const unsigned wild[] = {0, 0, 5, 20, 50};
 
 	s->seed = seed;
 	s->slot = slot;
-	s->fragments = fragments;
+	s->frag_copies = frag_copies;
 	s->conn_count = s->sent_count = s->seen_count = 0;
 	s->wild = wild[mix(seed ^ 0x30) % 5];
 }
 
-static struct conn *find_conn(struct sequence *s, const struct map *m, enum side side,
-			      const struct addr *client, uint16_t cport, const struct addr *listen,
-			      uint16_t lport)
+static struct conn *find_conn(struct sequence *s, const struct map *m, enum side side, const struct addr *client,
+			      uint16_t cport, const struct addr *listen, uint16_t lport)
 {
 	struct conn *c;
 	unsigned i;
 
 	for (i = 0; i < s->conn_count; i++) {
 		c = &s->conn[i];
-		if (c->map == m && addr_equal(&c->client, client) && c->cport == cport &&
-		    c->lport == lport && addr_equal(&c->listen, listen))
+		if (c->map == m && addr_equal(&c->client, client) && c->cport == cport && c->lport == lport &&
+		    addr_equal(&c->listen, listen))
 			return c;
 	}
 	if (s->conn_count == CONNS_MAX)
 		return &s->conn[below(CONNS_MAX)];
 	c = &s->conn[s->conn_count++];
 	*c = (struct conn){
-	    .map = m,
-	    .family = m->target.family,
-	    .proto = m->proto,
-	    .side = side,
-	    .client = *client,
-	    .listen = *listen,
-	    .target = m->target,
-	    .cport = cport,
-	    .lport = lport,
-	    .tport = m->first + (lport - m->low),
-	    .source = m->snat ? *model_inner(m->target.family) : *client,
+		.map = m,
+		.family = m->target.family,
+		.proto = m->proto,
+		.side = side,
+		.client = *client,
+		.listen = *listen,
+		.target = m->target,
+		.cport = cport,
+		.lport = lport,
+		.tport = m->first + (lport - m->low),
+		.source = m->snat ? *model_inner(m->target.family) : *client,
 	};
 	if (!m->snat)
 		c->source_port[NFT] = c->source_port[FWD] = cport;
@@ -207,8 +204,7 @@ static struct conn *new_conn(struct sequence *s)
 	}
 	if (m->any && chance(40))
 		listen = gateway_addrs[(m->target.family == 4 ? 0 : 2) + below(2)];
-	return find_conn(s, m, side, &client, client_port(s), &listen,
-			 m->low + below(m->high - m->low + 1));
+	return find_conn(s, m, side, &client, client_port(s), &listen, m->low + below(m->high - m->low + 1));
 }
 
 static struct conn *any_conn(struct sequence *s)
@@ -241,8 +237,7 @@ static unsigned payload_len(void)
 	}
 }
 
-static void spec_begin(struct spec *spec, const struct addr *src, const struct addr *dst,
-		       uint8_t proto)
+static void spec_begin(struct spec *spec, const struct addr *src, const struct addr *dst, uint8_t proto)
 {
 	unsigned i;
 
@@ -254,8 +249,7 @@ static void spec_begin(struct spec *spec, const struct addr *src, const struct a
 	spec->id = 1 + below(65535);
 	spec->ip_flags = chance(60) ? 0x40 : 0;
 	if (chance(10))
-		spec->tos =
-		    below(256) & 0xfc; /* ECN marks would be RFC 3168's business; see mangle */
+		spec->tos = below(256) & 0xfc; /* ECN marks would be RFC 3168's business; see mangle */
 	if (src->family == 6 && chance(20))
 		spec->flow = rnd();
 	spec->window = 512 + below(60000);
@@ -270,8 +264,7 @@ static enum end any_end(const struct conn *c)
 	return c->called || chance(8) ? below(2) : CLIENT;
 }
 
-static void spec_conn(struct spec *spec, const struct sequence *s, const struct conn *c,
-		      enum end end)
+static void spec_conn(struct spec *spec, const struct sequence *s, const struct conn *c, enum end end)
 {
 	if (end == CLIENT) {
 		spec_begin(spec, &c->client, &c->listen, c->proto);
@@ -295,8 +288,8 @@ static void add_option(struct spec *spec, const uint8_t *bytes, unsigned len)
 
 static void syn_options(struct spec *spec)
 {
-	static const uint8_t sack[] = {4, 2, 1, 1}, scale[] = {1, 3, 3, 7}, odd[] = {1},
-			     end[] = {0}, broken[] = {2, 3, 5}, empty[] = {9, 0};
+	static const uint8_t sack[] = {4, 2, 1, 1}, scale[] = {1, 3, 3, 7}, odd[] = {1}, end[] = {0},
+			     broken[] = {2, 3, 5}, empty[] = {9, 0};
 	uint8_t mss[] = {2, 4, 0, 0}, stamp[] = {8, 10, 0, 0, 0, 0, 0, 0, 0, 0};
 
 	put16(mss + 2, chance(70) ? 1460 : below(9000));
@@ -331,30 +324,25 @@ static void mangle_spec(struct spec *spec, struct step *step)
 	static const uint8_t nops[] = {1, 1, 1, 0}, alert[] = {0x94, 4, 0, 0},
 			     record[] = {7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 			     stamp[] = {0x44, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-			     loose[] = {0x83, 7, 4, 10, 172, 16, 2, 0},
-			     strict[] = {0x89, 7, 4, 10, 172, 16, 2, 0}, bad[] = {7, 3, 99, 0},
-			     unknown[] = {0x55, 4, 1, 2}, long_one[] = {0x55, 60, 1, 2},
+			     loose[] = {0x83, 7, 4, 10, 172, 16, 2, 0}, strict[] = {0x89, 7, 4, 10, 172, 16, 2, 0},
+			     bad[] = {7, 3, 99, 0}, unknown[] = {0x55, 4, 1, 2}, long_one[] = {0x55, 60, 1, 2},
 			     stream[] = {0x88, 4, 0, 1};
 	static const struct {
 		const uint8_t *bytes;
 		unsigned len;
 	} v4[] = {{nops, 4},   {alert, 4}, {record, 12}, {stamp, 12},   {loose, 8},
 		  {strict, 8}, {bad, 4},   {unknown, 4}, {long_one, 4}, {stream, 4}};
-	static const uint8_t ext[] = {0, 0, 1, 4, 0, 0, 0, 0},
-			     ext_alert[] = {0, 0, 5, 2, 0, 0, 1, 0},
-			     skip[] = {0, 0, 0x1e, 4, 0, 0, 0, 0},
-			     drop[] = {0, 0, 0x5e, 4, 0, 0, 0, 0},
-			     error[] = {0, 0, 0x9e, 4, 0, 0, 0, 0},
-			     route0[] = {0, 0, 0, 0, 0, 0, 0, 0},
+	static const uint8_t ext[] = {0, 0, 1, 4, 0, 0, 0, 0}, ext_alert[] = {0, 0, 5, 2, 0, 0, 1, 0},
+			     skip[] = {0, 0, 0x1e, 4, 0, 0, 0, 0}, drop[] = {0, 0, 0x5e, 4, 0, 0, 0, 0},
+			     error[] = {0, 0, 0x9e, 4, 0, 0, 0, 0}, route0[] = {0, 0, 0, 0, 0, 0, 0, 0},
 			     route4[] = {0, 0, 4, 1, 0, 0, 0, 0}, two[] = {0, 1, 1, 12, [15] = 0};
 	static const struct {
 		const uint8_t *bytes;
 		unsigned len;
 		uint8_t type;
-	} v6[] = {{ext, 8, EXT_HOP},        {ext, 8, EXT_DEST},       {ext_alert, 8, EXT_HOP},
-		  {skip, 8, EXT_HOP},       {skip, 8, EXT_DEST},      {drop, 8, EXT_HOP},
-		  {drop, 8, EXT_DEST},      {error, 8, EXT_HOP},      {error, 8, EXT_DEST},
-		  {route0, 8, EXT_ROUTING}, {route4, 8, EXT_ROUTING}, {two, 16, EXT_DEST},
+	} v6[] = {{ext, 8, EXT_HOP},    {ext, 8, EXT_DEST},       {ext_alert, 8, EXT_HOP},  {skip, 8, EXT_HOP},
+		  {skip, 8, EXT_DEST},  {drop, 8, EXT_HOP},       {drop, 8, EXT_DEST},      {error, 8, EXT_HOP},
+		  {error, 8, EXT_DEST}, {route0, 8, EXT_ROUTING}, {route4, 8, EXT_ROUTING}, {two, 16, EXT_DEST},
 		  {two, 16, EXT_HOP}};
 	unsigned i;
 
@@ -466,9 +454,7 @@ static void say(struct step *step, const char *format, ...)
 
 uint16_t model_real_port(const struct sequence *s, uint16_t port)
 {
-	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count
-		   ? s->conn[port - VIRTUAL_PORT].cport
-		   : port;
+	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count ? s->conn[port - VIRTUAL_PORT].cport : port;
 }
 
 /* The connection whose target sends this, by its own source port; or, by chance, by that of another: where both kept their
@@ -524,8 +510,7 @@ static void note_reset(struct sequence *s, const struct packet *p)
 		c->was_reset |= !!(p->data[l.l4 + 13] & TCP_RST);
 }
 
-static void remember(struct seen *list, unsigned *count, enum side side, unsigned mangled,
-		     const struct packet *p)
+static void remember(struct seen *list, unsigned *count, enum side side, unsigned mangled, const struct packet *p)
 {
 	struct seen *at = &list[*count < HISTORY_MAX ? (*count)++ : below(HISTORY_MAX)];
 
@@ -577,7 +562,7 @@ static bool send_spec(struct sequence *s, struct spec *spec, struct step *step, 
 	if (odd && !early)
 		mangle_packet(&step->packet, step);
 	/* An odd source isn't this sequence's own: pieces of another could meet these. */
-	if (s->fragments && !odd && !step->mangled && chance(12) && spec->payload_len > 16)
+	if (s->frag_copies && !odd && !step->mangled && chance(12) && spec->payload_len > 16)
 		return send_fragments(s, step, take);
 	return send_built(s, step, take);
 }
@@ -589,8 +574,8 @@ struct piece {
 };
 
 /* Cuts *whole at `at` bytes of IP payload, for `len` bytes. */
-static void make_fragment(const struct packet *whole, const struct layout *l, struct piece piece,
-			  uint32_t id, struct packet *p)
+static void make_fragment(const struct packet *whole, const struct layout *l, struct piece piece, uint32_t id,
+			  struct packet *p)
 {
 	unsigned header = l->l4, total = l->end - l->l4;
 	bool more = piece.at + piece.len < total;
@@ -675,8 +660,7 @@ static bool send_fragments(struct sequence *s, struct step *step, take_step take
 
 static void follow(struct conn *c, enum end end, const struct spec *spec)
 {
-	c->next[end] =
-	    spec->seq + spec->payload_len + !!(spec->flags & TCP_SYN) + !!(spec->flags & TCP_FIN);
+	c->next[end] = spec->seq + spec->payload_len + !!(spec->flags & TCP_SYN) + !!(spec->flags & TCP_FIN);
 	c->syn[end] |= !!(spec->flags & TCP_SYN);
 	c->fin[end] |= !!(spec->flags & TCP_FIN);
 	c->rst |= !!(spec->flags & TCP_RST);
@@ -684,13 +668,12 @@ static void follow(struct conn *c, enum end end, const struct spec *spec)
 		c->acked = true;
 }
 
-static bool send_conn(struct sequence *s, struct conn *c, enum end end, struct spec *spec,
-		      const char *what, take_step take)
+static bool send_conn(struct sequence *s, struct conn *c, enum end end, struct spec *spec, const char *what,
+		      take_step take)
 {
 	struct step *step = step_begin(end == CLIENT ? c->side : INSIDE, c, end);
 
-	say(step, "%s from %s of %u", what, end == CLIENT ? "client" : "target",
-	    (unsigned)(c - s->conn));
+	say(step, "%s from %s of %u", what, end == CLIENT ? "client" : "target", (unsigned)(c - s->conn));
 	if (c->proto == PROTO_TCP)
 		follow(c, end, spec);
 	c->called |= end == CLIENT;
@@ -706,8 +689,8 @@ static bool send_udp(struct sequence *s, struct conn *c, enum end end, take_step
 	return send_conn(s, c, end, &spec, "datagram", take);
 }
 
-static bool send_tcp(struct sequence *s, struct conn *c, enum end end, uint8_t flags, unsigned len,
-		     const char *what, take_step take)
+static bool send_tcp(struct sequence *s, struct conn *c, enum end end, uint8_t flags, unsigned len, const char *what,
+		     take_step take)
 {
 	struct spec spec;
 
@@ -733,8 +716,7 @@ static bool send_syn(struct sequence *s, struct conn *c, take_step take)
 		c->next[TARGET] = rnd();
 		c->syn[TARGET] = c->rst = c->acked = c->fin[CLIENT] = c->fin[TARGET] = false;
 	}
-	return send_tcp(s, c, CLIENT, TCP_SYN | (chance(5) ? 0xc0 : 0), chance(3) ? 50 : 0, "SYN",
-			take);
+	return send_tcp(s, c, CLIENT, TCP_SYN | (chance(5) ? 0xc0 : 0), chance(3) ? 50 : 0, "SYN", take);
 }
 
 /* What well-behaved ends would do next. */
@@ -751,11 +733,9 @@ static bool act_next(struct sequence *s, struct conn *c, take_step take)
 	if (!c->acked)
 		return send_tcp(s, c, CLIENT, TCP_ACK, chance(20) ? payload_len() : 0, "ACK", take);
 	if (c->fin[CLIENT] && c->fin[TARGET])
-		return chance(40) ? send_syn(s, c, take)
-				  : send_tcp(s, c, end, TCP_ACK, 0, "last ACK", take);
+		return chance(40) ? send_syn(s, c, take) : send_tcp(s, c, end, TCP_ACK, 0, "last ACK", take);
 	if (c->fin[end])
-		return send_tcp(s, c, !end, TCP_ACK, chance(30) ? payload_len() : 0, "ACK of FIN",
-				take);
+		return send_tcp(s, c, !end, TCP_ACK, chance(30) ? payload_len() : 0, "ACK of FIN", take);
 	if (chance(15))
 		return send_tcp(s, c, end, TCP_FIN | TCP_ACK, chance(30) ? 100 : 0, "FIN", take);
 	return send_tcp(s, c, end, TCP_ACK | TCP_PSH, payload_len(), "data", take);
@@ -876,8 +856,7 @@ static void spec_icmp(struct spec *spec, uint8_t type, uint8_t code, uint32_t re
 
 static void error_type(struct spec *spec)
 {
-	static const uint8_t v4[] = {3, 3, 3, 3, 11, 11, 12, 4, 5},
-			     v6[] = {1, 1, 2, 3, 4, 1, 2, 100, 127, 5};
+	static const uint8_t v4[] = {3, 3, 3, 3, 11, 11, 12, 4, 5}, v6[] = {1, 1, 2, 3, 4, 1, 2, 100, 127, 5};
 
 	if (spec->src.family == 4) {
 		uint8_t type = PICK(v4);
@@ -966,12 +945,12 @@ static struct conn *conn_of(struct sequence *s, const struct packet *p, enum end
 		if (c->proto != l.proto)
 			continue;
 		*sender = CLIENT;
-		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) &&
-		    sport == virtual && dport == c->tport)
+		if (addr_equal(&src, &c->source) && addr_equal(&dst, &c->target) && sport == virtual &&
+		    dport == c->tport)
 			return c;
 		*sender = TARGET;
-		if (addr_equal(&src, &c->listen) && addr_equal(&dst, &c->client) &&
-		    sport == c->lport && dport == c->cport)
+		if (addr_equal(&src, &c->listen) && addr_equal(&dst, &c->client) && sport == c->lport &&
+		    dport == c->cport)
 			return c;
 	}
 	return NULL;
@@ -992,8 +971,7 @@ static bool act_icmp_error(struct sequence *s, take_step take)
 	bool true_one;
 
 	for (i = 0; i < 8 && s->seen_count; i++) {
-		about = &s->seen[s->seen_count - 1 -
-				 below(chance(50) && s->seen_count > 4 ? 4 : s->seen_count)];
+		about = &s->seen[s->seen_count - 1 - below(chance(50) && s->seen_count > 4 ? 4 : s->seen_count)];
 		if (packet_layout(about->packet.data, about->packet.len, &l) && l.end >= l.l4 + 8 &&
 		    l.family == about->packet.data[0] >> 4 &&
 		    (l.proto == PROTO_TCP || l.proto == PROTO_UDP || chance(5)))
@@ -1047,17 +1025,14 @@ static bool act_stray(struct sequence *s, take_step take)
 		dst = *model_inner(family);
 		break;
 	default:
-		dst = side == OUTSIDE ? inner_host(family, 2 + below(3))
-				      : client_addr(s, family, below(3));
+		dst = side == OUTSIDE ? inner_host(family, 2 + below(3)) : client_addr(s, family, below(3));
 	}
 	spec_begin(&spec, &src, &dst, chance(50) ? PROTO_TCP : PROTO_UDP);
 	spec.sport = client_port(s);
-	spec.dport =
-	    chance(50) ? PICK(((uint16_t[]){22, 80, 8000, 8001, 2222, 443, 53})) : below(10000);
+	spec.dport = chance(50) ? PICK(((uint16_t[]){22, 80, 8000, 8001, 2222, 443, 53})) : below(10000);
 	if (model_is_gateway(&dst))
 		spec.dport = PICK(((uint16_t[]){22, 80, 8002, 4499, 4508, 7}));
-	spec.flags = PICK((
-	    (uint8_t[]){TCP_SYN, TCP_SYN, TCP_ACK, TCP_RST, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK}));
+	spec.flags = PICK(((uint8_t[]){TCP_SYN, TCP_SYN, TCP_ACK, TCP_RST, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK}));
 	spec.seq = rnd();
 	spec.ack = rnd();
 	spec.payload_len = chance(50) ? below(300) : 0;
@@ -1136,8 +1111,7 @@ static bool act_burst(struct sequence *s, take_step take)
 
 	for (i = 0; i < count && s->conn_count < CONNS_MAX; i++) {
 		struct conn *c =
-		    find_conn(s, m, OUTSIDE, &client, 10000 + s->slot % 150 * 300 + 100 + i,
-			      &m->listen, m->low);
+			find_conn(s, m, OUTSIDE, &client, 10000 + s->slot % 150 * 300 + 100 + i, &m->listen, m->low);
 
 		if (!(c->proto == PROTO_TCP ? send_syn(s, c, take) : send_udp(s, c, CLIENT, take)))
 			return false;
@@ -1158,14 +1132,12 @@ static bool act_clash(struct sequence *s, take_step take)
 	for (i = 0; i < map_count && chance(50); i++) {
 		const struct map *o = &maps[(first + i) % map_count];
 
-		if (o->proto == m->proto && addr_equal(&o->target, &m->target) &&
-		    o->first == m->first)
+		if (o->proto == m->proto && addr_equal(&o->target, &m->target) && o->first == m->first)
 			m = o;
 	}
 	if (m == c->map)
 		client = client_addr(s, c->family, below(3));
-	other = find_conn(s, m, OUTSIDE, &client, c->cport, &m->listen,
-			  m->low + (c->lport - c->map->low));
+	other = find_conn(s, m, OUTSIDE, &client, c->cport, &m->listen, m->low + (c->lport - c->map->low));
 	return act_next(s, other, take) && act_next(s, other, take) && act_next(s, c, take);
 }
 

@@ -26,7 +26,11 @@ struct map {
 	uint16_t low, high, first;
 };
 
-enum end { CLIENT, TARGET, ENDS };
+enum end {
+	CLIENT,
+	TARGET,
+	ENDS
+};
 
 struct conn {
 	const struct map *map;
@@ -80,7 +84,7 @@ struct sequence {
 	uint64_t seed;
 	uint32_t actions; /* bit by bit, which ones are done */
 	unsigned slot;    /* keeps sequences between two flushes apart */
-	bool fragments;
+	bool frag_copies;
 	/* state */
 	unsigned conn_count;
 	struct conn conn[CONNS_MAX];
@@ -90,7 +94,7 @@ struct sequence {
 		struct packet packet;
 	} sent[HISTORY_MAX], seen[HISTORY_MAX]; /* injected; come out of the nft gateway */
 	unsigned sent_count, seen_count;
-	unsigned wild; /* how many in 100 packets are mangled */
+	unsigned wild;        /* how many in 100 packets are mangled */
 	unsigned odd_sources; /* connections from such, so far */
 };
 
@@ -105,7 +109,7 @@ bool model_is_gateway(const struct addr *a);
 void model_read_maps(const char *path);
 /* Does the sequence share well-known ports with others? It then wants a flush before. */
 bool model_wants_flush(uint64_t seed);
-void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool fragments);
+void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool frag_copies);
 unsigned model_action_count(uint64_t seed);
 /* Called for each packet; false: the sequence is over. */
 typedef bool (*take_step)(struct sequence *s, struct step *step);

@@ -19,7 +19,11 @@
 #define FAILURES_MAX   100 /* that are told at length */
 #define ERRORS_MAX     500 /* of fwdctl's own in a second: it sends no more than 1,000 */
 
-enum result { ALIKE, KNOWN, DIFFERENT };
+enum result {
+	ALIKE,
+	KNOWN,
+	DIFFERENT
+};
 
 static struct {
 	const char *maps;
@@ -68,15 +72,13 @@ static uint64_t next_seed(uint64_t seed, unsigned long n)
 
 static void print_step(const struct step *step, bool brief)
 {
-	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside",
-											"inside "};
+	static const char *const gateways[] = {"nft    ", "fwdctl "}, *const sides[] = {"outside", "inside "};
 	char text[700];
 	unsigned g, i;
 
 	packet_describe(step->packet.data, step->packet.len, text, sizeof(text));
-	printf("  %s, from the %s%s%s\n    sent    %s\n", step->what,
-	       step->side == INSIDE ? "inside" : "outside", step->mangled ? ", mangled" : "",
-	       step->to == TO_GATEWAY ? "" : ", to another MAC address", text);
+	printf("  %s, from the %s%s%s\n    sent    %s\n", step->what, step->side == INSIDE ? "inside" : "outside",
+	       step->mangled ? ", mangled" : "", step->to == TO_GATEWAY ? "" : ", to another MAC address", text);
 	if (brief)
 		return;
 	if (step->mangled)
@@ -94,15 +96,13 @@ static void print_step(const struct step *step, bool brief)
 
 static void print_bytes(const struct step *step)
 {
-	const struct packet *a = &step->outs[NFT].out[0].packet,
-			    *b = &step->outs[FWD].out[0].packet;
+	const struct packet *a = &step->outs[NFT].out[0].packet, *b = &step->outs[FWD].out[0].packet;
 	unsigned g, i;
 
 	packet_dump(&step->packet, "    sent   ");
 	for (g = 0; g < GATEWAYS; g++)
 		for (i = 0; i < step->outs[g].count; i++)
-			packet_dump(&step->outs[g].out[i].packet,
-				    g == NFT ? "    nft    " : "    fwdctl ");
+			packet_dump(&step->outs[g].out[i].packet, g == NFT ? "    nft    " : "    fwdctl ");
 	if (step->outs[NFT].count != 1 || step->outs[FWD].count != 1)
 		return;
 	printf("    other bytes:");
@@ -122,9 +122,8 @@ static void sign(const struct step *step)
 	packet_layout(step->packet.data, step->packet.len, &l);
 	compare_kinds(step, NFT, nft, sizeof(nft));
 	compare_kinds(step, FWD, fwd, sizeof(fwd));
-	snprintf(run.signature, sizeof(run.signature),
-		 "%s: v%u proto %u mangled %x%s%s: nft [%s] fwdctl [%s]", run.why, l.family,
-		 l.proto, step->mangled, step->invalid ? " invalid" : "",
+	snprintf(run.signature, sizeof(run.signature), "%s: v%u proto %u mangled %x%s%s: nft [%s] fwdctl [%s]", run.why,
+		 l.family, l.proto, step->mangled, step->invalid ? " invalid" : "",
 		 step->side == INSIDE ? " from inside" : "", nft, fwd);
 }
 
@@ -141,8 +140,7 @@ static void pace(const struct step *step)
 		errors = 0;
 	}
 	for (i = 0; i < step->outs[FWD].count; i++)
-		if (packet_layout(step->outs[FWD].out[i].packet.data,
-				  step->outs[FWD].out[i].packet.len, &l))
+		if (packet_layout(step->outs[FWD].out[i].packet.data, step->outs[FWD].out[i].packet.len, &l))
 			errors += packet_is_icmp_error(step->outs[FWD].out[i].packet.data, &l);
 	while (errors >= ERRORS_MAX && now() - second < 1)
 		usleep(1000);
@@ -226,8 +224,7 @@ static uint32_t minimise(uint64_t seed)
 	for (i = 0; i < model_action_count(seed); i++) {
 		uint32_t fewer = actions & ~(1U << i);
 
-		if (play(seed, fewer, false, QUIET) == DIFFERENT &&
-		    !strcmp(run.signature, signature))
+		if (play(seed, fewer, false, QUIET) == DIFFERENT && !strcmp(run.signature, signature))
 			actions = fewer;
 	}
 	return actions;
@@ -275,21 +272,20 @@ static bool examine(uint64_t seed)
 		return false;
 	tell();
 	actions = minimise(seed);
-	printf("DIFFERENT: %s\n  scripts/oracle --replay %#lx --actions %#x\n", run.signature,
-	       (unsigned long)seed, actions);
+	printf("DIFFERENT: %s\n  scripts/oracle --replay %#lx --actions %#x\n", run.signature, (unsigned long)seed,
+	       actions);
 	play(seed, actions, true, BRIEF);
 	print_bytes(&run.last);
 	fflush(stdout);
 	return true;
 }
 
-static int report(unsigned long sequences, unsigned long different, unsigned long unrepeated,
-		  double took)
+static int report(unsigned long sequences, unsigned long different, unsigned long unrepeated, double took)
 {
 	unsigned i;
 
-	printf("%lu sequences, %lu packets in %.1f s (%.0f sequences/s)\n", sequences, total_steps,
-	       took, sequences / took);
+	printf("%lu sequences, %lu packets in %.1f s (%.0f sequences/s)\n", sequences, total_steps, took,
+	       sequences / took);
 	for (i = 0; i < known_count; i++)
 		if (known[i].count)
 			printf("  known, %6lu times: %s\n", known[i].count, known[i].name);

@@ -110,8 +110,7 @@ uint16_t sum_transport(const uint8_t *data, const struct layout *l)
 {
 	unsigned len = l->end - l->l4;
 
-	if (l->proto == PROTO_UDP && len >= 8 && get16(data + l->l4 + 4) >= 8 &&
-	    get16(data + l->l4 + 4) < len)
+	if (l->proto == PROTO_UDP && len >= 8 && get16(data + l->l4 + 4) >= 8 && get16(data + l->l4 + 4) < len)
 		len = get16(data + l->l4 + 4);
 	return ~sum(data + l->l4, len, pseudo(data, l, len));
 }
@@ -265,8 +264,7 @@ bool packet_is_icmp_error(const uint8_t *d, const struct layout *l)
 	if (l->frag_at || l->end < l->l4 + 8)
 		return false;
 	if (l->family == 4 && l->proto == PROTO_ICMP)
-		return d[l->l4] == 3 || d[l->l4] == 4 || d[l->l4] == 5 || d[l->l4] == 11 ||
-		       d[l->l4] == 12;
+		return d[l->l4] == 3 || d[l->l4] == 4 || d[l->l4] == 5 || d[l->l4] == 11 || d[l->l4] == 12;
 	return l->family == 6 && l->proto == PROTO_ICMPV6 && d[l->l4] < 128;
 }
 
@@ -354,17 +352,14 @@ static size_t describe_transport(const uint8_t *d, const struct layout *l, char 
 			if (t[13] >> i & 1)
 				flags[n++] = flag_names[i];
 		flags[n] = 0;
-		return snprintf(text, size, " tcp %u > %u [%s] seq %u ack %u +%d", get16(t),
-				get16(t + 2), flags, get32(t + 4), get32(t + 8),
-				(int)len - (t[12] >> 4) * 4);
+		return snprintf(text, size, " tcp %u > %u [%s] seq %u ack %u +%d", get16(t), get16(t + 2), flags,
+				get32(t + 4), get32(t + 8), (int)len - (t[12] >> 4) * 4);
 	}
 	if ((l->proto == PROTO_UDP || l->proto == PROTO_TCP) && len >= 8)
-		return snprintf(text, size, " %s %u > %u len %u",
-				l->proto == PROTO_UDP ? "udp" : "tcp(cut)", get16(t), get16(t + 2),
-				len);
+		return snprintf(text, size, " %s %u > %u len %u", l->proto == PROTO_UDP ? "udp" : "tcp(cut)", get16(t),
+				get16(t + 2), len);
 	if ((l->proto == PROTO_ICMP || l->proto == PROTO_ICMPV6) && len >= 8)
-		return snprintf(text, size, " icmp %u/%u rest %08x +%u", t[0], t[1], get32(t + 4),
-				len - 8);
+		return snprintf(text, size, " icmp %u/%u rest %08x +%u", t[0], t[1], get32(t + 4), len - 8);
 	return snprintf(text, size, " proto %u +%u bytes", l->proto, len);
 }
 
@@ -383,16 +378,14 @@ void packet_describe(const uint8_t *d, unsigned len, char *text, size_t size)
 	b = addr_of(d, true);
 	inet_ntop(l.family == 4 ? AF_INET : AF_INET6, a.byte, src, sizeof(src));
 	inet_ntop(l.family == 4 ? AF_INET : AF_INET6, b.byte, dst, sizeof(dst));
-	n = snprintf(text, size, "%s > %s ttl %u len %u", src, dst, l.family == 4 ? d[8] : d[7],
-		     len);
+	n = snprintf(text, size, "%s > %s ttl %u len %u", src, dst, l.family == 4 ? d[8] : d[7], len);
 	if (l.family == 4)
-		n += snprintf(text + n, size - n, " id %u%s%s", get16(d + 4),
-			      d[6] & 0x40 ? " DF" : "", (d[0] & 15) > 5 ? " options" : "");
+		n += snprintf(text + n, size - n, " id %u%s%s", get16(d + 4), d[6] & 0x40 ? " DF" : "",
+			      (d[0] & 15) > 5 ? " options" : "");
 	else if (l.l4 > 40)
 		n += snprintf(text + n, size - n, " ext %u", l.l4 - 40);
 	if (l.fragment)
-		n += snprintf(text + n, size - n, " frag %u@%u%s", l.frag_id, l.frag_at,
-			      l.more ? "+" : "");
+		n += snprintf(text + n, size - n, " frag %u@%u%s", l.frag_id, l.frag_at, l.more ? "+" : "");
 	n += describe_transport(d, &l, text + n, size - n);
 	if (!packet_sums_right(d, len))
 		n += snprintf(text + n, size - n, " WRONG SUM");

@@ -12,9 +12,26 @@
 
 #define PACKET_MAX 4096
 
-enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58 };
-enum { EXT_HOP = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_DEST = 60 };
-enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
+enum {
+	PROTO_ICMP = 1,
+	PROTO_TCP = 6,
+	PROTO_UDP = 17,
+	PROTO_ICMPV6 = 58
+};
+enum {
+	EXT_HOP = 0,
+	EXT_ROUTING = 43,
+	EXT_FRAGMENT = 44,
+	EXT_DEST = 60
+};
+enum {
+	TCP_FIN = 1,
+	TCP_SYN = 2,
+	TCP_RST = 4,
+	TCP_PSH = 8,
+	TCP_ACK = 16,
+	TCP_URG = 32
+};
 
 struct addr {
 	uint8_t family; /* 4 or 6 */
@@ -91,8 +108,8 @@ void packet_fix_ip_sum(uint8_t *data);
 bool packet_sums_right(const uint8_t *data, unsigned len);
 
 /* Asked about one end of each transport header in a packet; true: the port is to become *port. */
-typedef bool (*port_of)(void *arg, uint8_t proto, const struct addr *own, const struct addr *other,
-			uint16_t other_port, uint16_t *port);
+typedef bool (*port_of)(void *arg, uint8_t proto, const struct addr *own, const struct addr *other, uint16_t other_port,
+			uint16_t *port);
 /* Renames ports in the packet and in what it quotes, and adapts all checksums. */
 void packet_rename(struct packet *p, port_of ask, void *arg);
 

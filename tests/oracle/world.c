@@ -55,8 +55,7 @@ static int open_cable(const char *name)
 	if (fd < 0)
 		die("packet socket");
 	at.sll_ifindex = if_nametoindex(name);
-	if (!at.sll_ifindex ||
-	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
+	if (!at.sll_ifindex || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)))
 		die(name);
@@ -93,10 +92,8 @@ void world_open(const struct world_config *config)
 		if (!config->inner[g])
 			world.fd[g][INSIDE] = open_tun();
 		if (g == NFT) {
-			world.netlink =
-			    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-			world.invalid =
-			    open("/proc/thread-self/net/stat/nf_conntrack", O_RDONLY | O_CLOEXEC);
+			world.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+			world.invalid = open("/proc/thread-self/net/stat/nf_conntrack", O_RDONLY | O_CLOEXEC);
 			if (world.netlink < 0 || world.invalid < 0)
 				die("conntrack");
 		}
@@ -152,11 +149,11 @@ void world_inject(enum gateway g, enum side side, const struct packet *p, enum l
 static void inject_marker(enum gateway g)
 {
 	struct spec spec = {
-	    .src = addr_parse(marker_src),
-	    .dst = addr_parse(marker_dst),
-	    .proto = PROTO_ICMP,
-	    .ttl = 64,
-	    .payload = (const uint8_t *)"",
+		.src = addr_parse(marker_src),
+		.dst = addr_parse(marker_dst),
+		.proto = PROTO_ICMP,
+		.ttl = 64,
+		.payload = (const uint8_t *)"",
 	};
 	struct packet p;
 
@@ -180,8 +177,7 @@ static bool is_noise(const uint8_t *frame, const struct packet *p)
 
 	if (frame && get16(frame + 12) != ETH_P_IP && get16(frame + 12) != ETH_P_IPV6)
 		return true;
-	return packet_layout(p->data, p->len, &l) && l.family == 6 && l.proto == PROTO_ICMPV6 &&
-	       l.l4 < l.end &&
+	return packet_layout(p->data, p->len, &l) && l.family == 6 && l.proto == PROTO_ICMPV6 && l.l4 < l.end &&
 	       ((p->data[l.l4] >= 130 && p->data[l.l4] <= 137) || p->data[l.l4] == 143);
 }
 
@@ -207,8 +203,7 @@ static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool 
 	}
 	out = &outs->out[outs->count];
 	out->side = side;
-	out->wrong_macs =
-	    !tun && (memcmp(frame, far_mac, 6) || memcmp(frame + 6, gateway_mac[side], 6));
+	out->wrong_macs = !tun && (memcmp(frame, far_mac, 6) || memcmp(frame + 6, gateway_mac[side], 6));
 	out->packet.len = tun ? len : len - ETH_HLEN;
 	memcpy(out->packet.data, frame + (tun ? 0 : ETH_HLEN), out->packet.len);
 	if (side == OUTSIDE && is_marker(&out->packet))
@@ -238,8 +233,7 @@ void world_collect(enum gateway g, struct outs *outs)
 		if (!poll(&wait, 1, 200)) {
 			if (++tries == 10) {
 				errno = ETIMEDOUT;
-				die(g == NFT ? "the nft gateway is silent"
-					     : "the fwdctl gateway is silent");
+				die(g == NFT ? "the nft gateway is silent" : "the fwdctl gateway is silent");
 			}
 			inject_marker(g);
 		}
@@ -254,9 +248,9 @@ static void flush_netfilter(void)
 		struct nlmsghdr nl;
 		struct nfgenmsg nf;
 	} request = {
-	    .nl = {.nlmsg_len = sizeof(request),
-		   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-		   .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE},
+		.nl = {.nlmsg_len = sizeof(request),
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		       .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE},
 	};
 	struct {
 		struct nlmsghdr nl;

@@ -12,11 +12,23 @@
 
 #include "packet.h"
 
-enum gateway { NFT, FWD, GATEWAYS };
-enum side { OUTSIDE, INSIDE, SIDES };
+enum gateway {
+	NFT,
+	FWD,
+	GATEWAYS
+};
+enum side {
+	OUTSIDE,
+	INSIDE,
+	SIDES
+};
 
 /* To whom the frame is addressed; where there is Ethernet. */
-enum link_to { TO_GATEWAY, TO_OTHER, TO_ALL };
+enum link_to {
+	TO_GATEWAY,
+	TO_OTHER,
+	TO_ALL
+};
 
 #define OUTS_MAX 24
 

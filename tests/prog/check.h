@@ -9,8 +9,8 @@
 #include "gateway.h"
 
 static const char *const reason_names[FWD_REASON_MAX] = {
-#define X(symbol, name, class, text) [FWD_##symbol] = name,
-    FWD_REASONS(X)
+#define X(symbol, value, name, class, text) [FWD_##symbol] = name,
+	FWD_REASONS(X)
 #undef X
 };
 
@@ -102,8 +102,8 @@ static inline const struct fwd_slot *slot_at(__u32 index)
 	return &slots[index];
 }
 
-static inline struct fwd_tuple tuple_make(const struct fwd_addr *saddr, const struct fwd_addr *daddr,
-					  __be16 sport, __be16 dport, __u8 proto)
+static inline struct fwd_tuple tuple_make(const struct fwd_addr *saddr, const struct fwd_addr *daddr, __be16 sport,
+					  __be16 dport, __u8 proto)
 {
 	return (struct fwd_tuple){*saddr, *daddr, sport, dport, proto, {}};
 }
@@ -111,24 +111,24 @@ static inline struct fwd_tuple tuple_make(const struct fwd_addr *saddr, const st
 /* False: nobody lives in that place. */
 static inline bool entry_read(__u32 index, enum fwd_dir dir, struct entry *entry)
 {
-	const struct fwd_ends *ends = &record_at(index)->ends[dir], *other = &record_at(index)->ends[!dir];
+	const struct fwd_addrs *ends = &record_at(index)->addrs[dir], *other = &record_at(index)->addrs[!dir];
 	const struct fwd_flow *flow = &record_at(index)->flow[dir];
-	__u8 proto = fwd_track_proto(flow->track);
+	__u8 proto = fwd_ct_proto(flow->ct_state);
 
 	*entry = (struct entry){
-	    .key = tuple_make(&ends->saddr, &ends->daddr, flow->sport, flow->dport, proto),
-	    .outside = tuple_make(&other->daddr, &other->saddr, flow->to_sport, flow->to_dport, proto),
-	    .flow = *flow,
-	    .dir = dir,
-	    .index = index,
-	    .state = slot_at(index)->use & FWD_SLOT_STATE,
+		.key = tuple_make(&ends->saddr, &ends->daddr, flow->sport, flow->dport, proto),
+		.outside = tuple_make(&other->daddr, &other->saddr, flow->to_sport, flow->to_dport, proto),
+		.flow = *flow,
+		.dir = dir,
+		.index = index,
+		.state = slot_at(index)->gen_state & FWD_SLOT_STATE_MASK,
 	};
 	return entry->state >= FWD_SLOT_HALF_OPEN;
 }
 
 /* Goes through all connections, FORWARD; `entry` is a struct entry. */
-#define each_connection(entry)                                       \
-	for (__u32 i_ = 0; i_ < gateway_records(); i_++)             \
+#define each_connection(entry)                           \
+	for (__u32 i_ = 0; i_ < gateway_records(); i_++) \
 		if (entry_read(i_, FWD_DIR_FORWARD, &(entry)))
 
 static inline bool entry_get(const struct fwd_tuple *key, struct entry *entry)
@@ -141,43 +141,27 @@ static inline bool entry_get(const struct fwd_tuple *key, struct entry *entry)
 }
 
 /* The entry of packets that go this way. */
-static inline bool conn_get(const char *way, __u8 proto, struct entry *entry)
+static inline bool conn_get(const char *route, __u8 proto, struct entry *entry)
 {
-	struct fwd_tuple key = tuple_of(way, proto);
+	struct fwd_tuple key = tuple_of(route, proto);
 
 	return entry_get(&key, entry);
 }
 
-static inline bool conn_exists(const char *way, __u8 proto)
+static inline bool conn_exists(const char *route, __u8 proto)
 {
 	struct entry entry;
 
-	return conn_get(way, proto, &entry);
+	return conn_get(route, proto, &entry);
 }
 
-/* As in bpf/maps.h, the timer included. */
-struct sweeper {
-	__u64 timer[2];
-	__u64 ring_head;
-	__u32 high_water;
-	__u32 used;
-	__u32 confirmed;
-	__u32 cursor;
-	__u32 sweep_all_seen;
-	__u32 all;
-	__u32 waiting;
-	__u32 flooded;
-	__u32 flood_until;
-	__u32 crowded;
-};
-
-static inline struct sweeper sweeper_read(void)
+static inline struct fwd_gc sweeper_read(void)
 {
-	struct sweeper s;
+	struct fwd_gc s;
 	__u32 zero = 0;
 
-	cr_assert(bpf_map__value_size(gw.maps->maps.sweeper) == sizeof(s));
-	cr_assert(!bpf_map_lookup_elem(MAP_FD(sweeper), &zero, &s));
+	cr_assert(bpf_map__value_size(gw.maps->maps.gc) == sizeof(s));
+	cr_assert(!bpf_map_lookup_elem(MAP_FD(gc), &zero, &s));
 	return s;
 }
 
@@ -190,8 +174,8 @@ static inline void check_connection(const struct entry *forward)
 	cr_expect(tuple_same(&back, &reply.key), "the answers are somebody else's");
 	back = tuple_turned(reply.outside);
 	cr_expect(tuple_same(&back, &forward->key), "the answers go to somebody else");
-	cr_expect(forward->flow.track == reply.flow.track, "track %x and %x", forward->flow.track,
-		  reply.flow.track);
+	cr_expect(forward->flow.ct_state == reply.flow.ct_state, "track %x and %x", forward->flow.ct_state,
+		  reply.flow.ct_state);
 	cr_expect(forward->flow.rule == reply.flow.rule && forward->flow.rule_gen == reply.flow.rule_gen,
 		  "the directions are of two maps");
 }
@@ -206,7 +190,7 @@ static inline void check_index(void)
 	struct entry entry;
 
 	for (__u32 i = 0; i < count; i++)
-		moved += buckets[i].moved;
+		moved += buckets[i].overflow;
 	for (__u32 i = 0; i < count * FWD_BUCKET_CELLS; i++) {
 		__u32 cell = buckets[i / FWD_BUCKET_CELLS].cell[i % FWD_BUCKET_CELLS];
 
@@ -219,8 +203,7 @@ static inline void check_index(void)
 		bool lives = entry_read(i / 2, i % 2, &entry);
 
 		live += lives;
-		cr_expect(cells[i] == lives, "%u cells of a place that is %s", cells[i],
-			  lives ? "in use" : "free");
+		cr_expect(cells[i] == lives, "%u cells of a place that is %s", cells[i], lives ? "in use" : "free");
 	}
 	cr_expect(live ? moved < live : !moved, "%u cells are said to be in their second bucket, of %u", moved, live);
 	munmap((void *)buckets, count * sizeof(*buckets));
@@ -231,7 +214,7 @@ static inline void check_index(void)
 static inline __u32 check_table(void)
 {
 	struct fwd_counters c = counters_read();
-	struct sweeper s = sweeper_read();
+	struct fwd_gc s = sweeper_read();
 	__u32 live = 0, confirmed = 0;
 	struct entry entry;
 
@@ -242,10 +225,11 @@ static inline __u32 check_table(void)
 		live++;
 	}
 	for (__u32 i = 0; i < gateway_records(); i++)
-		cr_expect((slot_at(i)->use & FWD_SLOT_STATE) != FWD_SLOT_TAKEN,
+		cr_expect((slot_at(i)->gen_state & FWD_SLOT_STATE_MASK) != FWD_SLOT_RESERVED,
 			  "place %u is taken, and nobody at work", i);
-	cr_expect(c.created - c.ended == live, "created %llu, ended %llu, but %u there",
-		  c.created, c.ended, live);
+	cr_expect(c.value[FWD_COUNTER_CREATED] - c.value[FWD_COUNTER_ENDED] == live,
+		  "created %llu, ended %llu, but %u there", c.value[FWD_COUNTER_CREATED], c.value[FWD_COUNTER_ENDED],
+		  live);
 	cr_expect(s.used == live, "%u places in use, %u counted", live, s.used);
 	cr_expect(confirmed == s.confirmed, "%u are confirmed, %u counted", confirmed, s.confirmed);
 	cr_expect(s.high_water <= gateway_records(), "high water %u", s.high_water);
@@ -264,8 +248,7 @@ static inline void table_flush(void)
 {
 	struct entry entry;
 
-	each_connection(entry)
-		cr_expect(control(FWD_REQUEST_END_CONNECTION, &entry.key) == 0);
+	each_connection(entry) cr_expect(control(FWD_REQUEST_END_CONNECTION, &entry.key) == 0);
 	cr_expect(check_table() == 0, "connections outlive their end");
 }
 
@@ -282,19 +265,18 @@ enum fate_type {
 struct fate {
 	enum fate_type type;
 	enum device out;
-	const char *way;    /* that it goes then; NULL: some way, see fate_way() */
+	const char *route;  /* that it goes then; NULL: some way, see fate_way() */
 	const char *reason; /* the one counter that moves */
 	__u8 icmp_type, code;
 };
 
 /* "The packet ..." */
-#define LEAVES_BY(out_, way_) ((struct fate){FATE_LEAVES, out_, way_, NULL})
-#define GOES_ON_AS(way_)      ((struct fate){FATE_STAYS, 0, way_, NULL})
-#define IS_LEFT_ALONE         ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
-#define IS_PASSED(reason_)    ((struct fate){FATE_UNTOUCHED, 0, NULL, reason_})
-#define IS_DROPPED(reason_)   ((struct fate){FATE_DROPPED, 0, NULL, reason_})
-#define IS_ANSWERED(reason_, type_, code_)                                                         \
-	((struct fate){FATE_ANSWERED, 0, NULL, reason_, type_, code_})
+#define LEAVES_BY(out_, way_)              ((struct fate){FATE_LEAVES, out_, way_, NULL})
+#define GOES_ON_AS(way_)                   ((struct fate){FATE_STAYS, 0, way_, NULL})
+#define IS_LEFT_ALONE                      ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
+#define IS_PASSED(reason_)                 ((struct fate){FATE_UNTOUCHED, 0, NULL, reason_})
+#define IS_DROPPED(reason_)                ((struct fate){FATE_DROPPED, 0, NULL, reason_})
+#define IS_ANSWERED(reason_, type_, code_) ((struct fate){FATE_ANSWERED, 0, NULL, reason_, type_, code_})
 
 static inline const char *verdict_name(int verdict)
 {
@@ -309,16 +291,14 @@ static inline size_t fate_l3(enum device in, const struct fate *fate)
 {
 	if (devices[in].link == FWD_LINK_ETHERNET)
 		return ETHER_LEN;
-	return fate->type == FATE_LEAVES && devices[fate->out].link == FWD_LINK_ETHERNET ? ETHER_LEN
-											 : 0;
+	return fate->type == FATE_LEAVES && devices[fate->out].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
 }
 
 static inline void endpoint_text(char *text, size_t size, bool v6, const __u8 *addr, int port)
 {
 	if (v6)
-		snprintf(text, size, "[%x:%x:%x:%x:%x:%x:%x:%x]:%d", get16(addr), get16(addr + 2),
-			 get16(addr + 4), get16(addr + 6), get16(addr + 8), get16(addr + 10),
-			 get16(addr + 12), get16(addr + 14), port);
+		snprintf(text, size, "[%x:%x:%x:%x:%x:%x:%x:%x]:%d", get16(addr), get16(addr + 2), get16(addr + 4),
+			 get16(addr + 6), get16(addr + 8), get16(addr + 10), get16(addr + 12), get16(addr + 14), port);
 	else
 		snprintf(text, size, "%d.%d.%d.%d:%d", addr[0], addr[1], addr[2], addr[3], port);
 }
@@ -338,14 +318,14 @@ static inline const char *frame_way(const struct frame *f, size_t l3)
 }
 
 /* What must come out, made from what went in: other addresses and ports, TTL, link header. */
-static inline void fate_frame(struct frame *want, enum device in, const struct packet *p,
-			      const struct fate *fate, const struct frame *before)
+static inline void fate_frame(struct frame *want, enum device in, const struct packet *p, const struct fate *fate,
+			      const struct frame *before)
 {
 	struct packet out = *p;
 	int ttl = p->ttl ? p->ttl : TTL_NORMAL;
 	bool ethernet_out = devices[fate->out].link == FWD_LINK_ETHERNET;
 
-	out.way = fate->way;
+	out.route = fate->route;
 	out.padding = 0; /* it is the link's */
 	if (fate->type == FATE_LEAVES)
 		out.ttl = ttl - 1;
@@ -359,8 +339,8 @@ static inline void fate_frame(struct frame *want, enum device in, const struct p
 	}
 }
 
-static inline void check_bytes(const char *what, enum device in, const struct packet *p,
-			       const struct fate *fate, const struct result *r)
+static inline void check_bytes(const char *what, enum device in, const struct packet *p, const struct fate *fate,
+			       const struct result *r)
 {
 	size_t l3 = fate_l3(in, fate);
 	struct fate known = *fate;
@@ -375,11 +355,11 @@ static inline void check_bytes(const char *what, enum device in, const struct pa
 	if (fate->type == FATE_DROPPED)
 		return;
 	/* Any port will do: then all but that must be as the packet itself says. */
-	if (!fate->way)
-		known.way = frame_way(&r->out, l3);
+	if (!fate->route)
+		known.route = frame_way(&r->out, l3);
 	fate_frame(&want, in, p, &known, &r->in);
 	wrong = frame_difference(r->out.data, r->out.len, want.data, want.len);
-	cr_expect(!wrong, "%s: not %s: %s", what, known.way, wrong);
+	cr_expect(!wrong, "%s: not %s: %s", what, known.route, wrong);
 	wrong = packet_wrong(r->out.data + l3, r->out.len - l3);
 	cr_expect(!wrong, "%s: %s", what, wrong);
 }
@@ -388,13 +368,13 @@ static inline void check_way(const char *what, const struct packet *p, const str
 {
 	struct entry conn;
 
-	if (!conn_get(p->way, p->proto, &conn)) {
+	if (!conn_get(p->route, p->proto, &conn)) {
 		cr_expect_fail("%s: no connection", what);
 		return;
 	}
-	cr_expect(conn.flow.way.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
-		  conn.flow.way.ifindex);
-	cr_expect(conn.flow.way.link == devices[fate->out].link, "%s: kind of link", what);
+	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
+		  conn.flow.route.ifindex);
+	cr_expect(conn.flow.route.link == devices[fate->out].link, "%s: kind of link", what);
 }
 
 static inline void check_reasons(const char *what, const __u64 *before, const char *reason)
@@ -405,8 +385,8 @@ static inline void check_reasons(const char *what, const __u64 *before, const ch
 	for (int i = 0; i < FWD_REASON_MAX; i++) {
 		__u64 want = reason && !strcmp(reason, reason_names[i]);
 
-		cr_expect(after[i] - before[i] == want, "%s: \"%s\" moved by %llu instead of %llu",
-			  what, reason_names[i], after[i] - before[i], want);
+		cr_expect(after[i] - before[i] == want, "%s: \"%s\" moved by %llu instead of %llu", what,
+			  reason_names[i], after[i] - before[i], want);
 	}
 }
 
@@ -418,8 +398,8 @@ struct answer {
 	const char *from; /* IPv4; NULL: from where the packet was going */
 };
 
-static inline void check_answer_ip(const char *what, const struct answer *a, const __u8 *ip,
-				   const __u8 *packet, size_t len)
+static inline void check_answer_ip(const char *what, const struct answer *a, const __u8 *ip, const __u8 *packet,
+				   size_t len)
 {
 	bool v6 = ip[0] >> 4 == 6;
 	const __u8 *icmp = ip + (v6 ? 40 : 20);
@@ -429,8 +409,8 @@ static inline void check_answer_ip(const char *what, const struct answer *a, con
 		cr_expect(get16(ip + 4) == len - 40, "%s: length", what);
 		cr_expect(!memcmp(ip + 8, packet + 24, 16), "%s: source", what);
 		cr_expect(!memcmp(ip + 24, packet + 8, 16), "%s: to", what);
-		cr_expect(sum16(sum_pseudo(ip + 8, 32, 58, len - 40), icmp, len - 40) == 0xffff,
-			  "%s: ICMPv6 checksum", what);
+		cr_expect(sum16(sum_pseudo(ip + 8, 32, 58, len - 40), icmp, len - 40) == 0xffff, "%s: ICMPv6 checksum",
+			  what);
 		return;
 	}
 	memcpy(from, packet + 16, sizeof(from));
@@ -446,10 +426,9 @@ static inline void check_answer_ip(const char *what, const struct answer *a, con
 }
 
 /* p, which arrives by `in`, goes back as that error. */
-static inline void check_answer(const char *what, enum device in, const struct packet *p,
-				const struct answer *a)
+static inline void check_answer(const char *what, enum device in, const struct packet *p, const struct answer *a)
 {
-	bool v6 = p->way[0] == '[';
+	bool v6 = p->route[0] == '[';
 	size_t header = v6 ? 40 : 20, l3 = devices[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0, len;
 	__u64 reasons[FWD_REASON_MAX];
 	const __u8 *icmp;
@@ -459,16 +438,13 @@ static inline void check_answer(const char *what, enum device in, const struct p
 	run(in, INGRESS, p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
 	check_reasons(what, reasons, a->reason);
-	cr_expect(!l3 || (!memcmp(r.out.data, r.in.data + 6, 6) &&
-			  !memcmp(r.out.data + 6, r.in.data, 6)),
+	cr_expect(!l3 || (!memcmp(r.out.data, r.in.data + 6, 6) && !memcmp(r.out.data + 6, r.in.data, 6)),
 		  "%s: back to where it came from", what);
 	len = r.out.len - l3;
-	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - l3 + header + 8, "%s: %zu bytes",
-		  what, len);
+	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - l3 + header + 8, "%s: %zu bytes", what, len);
 	check_answer_ip(what, a, r.out.data + l3, r.in.data + l3, len);
 	icmp = r.out.data + l3 + header;
-	cr_expect(icmp[0] == a->type && icmp[1] == a->code, "%s: type %u, code %u", what, icmp[0],
-		  icmp[1]);
+	cr_expect(icmp[0] == a->type && icmp[1] == a->code, "%s: type %u, code %u", what, icmp[0], icmp[1]);
 	cr_expect(get16(icmp + 6) == a->info, "%s: MTU %u", what, get16(icmp + 6));
 	cr_expect(!memcmp(icmp + 8, r.in.data + l3, len - header - 8), "%s: quote", what);
 }
@@ -477,14 +453,14 @@ static inline void check_answer(const char *what, enum device in, const struct p
  * One packet, and all that can be seen of its fate. The result is there for the next step:
  * frame_way(&result->out, ...).
  */
-static inline const struct result *packet_at(const char *what, enum device in, enum hook hook,
-					     struct packet p, struct fate fate)
+static inline const struct result *packet_at(const char *what, enum device in, enum hook hook, struct packet p,
+					     struct fate fate)
 {
 	static const int verdicts[] = {
-	    [FATE_LEAVES] = TC_ACT_REDIRECT,
-	    [FATE_STAYS] = TC_ACT_UNSPEC,
-	    [FATE_UNTOUCHED] = TC_ACT_UNSPEC,
-	    [FATE_DROPPED] = TC_ACT_SHOT,
+		[FATE_LEAVES] = TC_ACT_REDIRECT,
+		[FATE_STAYS] = TC_ACT_UNSPEC,
+		[FATE_UNTOUCHED] = TC_ACT_UNSPEC,
+		[FATE_DROPPED] = TC_ACT_SHOT,
 	};
 	static struct result r;
 	__u64 reasons[FWD_REASON_MAX], packets = device_packets(devices[in].link);
@@ -506,15 +482,13 @@ static inline const struct result *packet_at(const char *what, enum device in, e
 		check_way(what, &p, &fate);
 	check_reasons(what, reasons, fate.reason);
 	if (hook == INGRESS)
-		cr_expect(device_packets(devices[in].link) - packets ==
-			      (__u64)(p.gso_segs ? p.gso_segs : 1),
+		cr_expect(device_packets(devices[in].link) - packets == (__u64)(p.gso_segs ? p.gso_segs : 1),
 			  "%s: packets of the device", what);
 	return &r;
 }
 
 /* A packet that arrives. */
-static inline const struct result *arrives(const char *what, enum device in, struct packet p,
-					   struct fate fate)
+static inline const struct result *arrives(const char *what, enum device in, struct packet p, struct fate fate)
 {
 	return packet_at(what, in, INGRESS, p, fate);
 }
@@ -528,27 +502,26 @@ static inline const char *way_out(const struct result *r, enum device in, enum d
 }
 
 /* The same way back. */
-static inline const char *way_back(const char *way)
+static inline const char *way_back(const char *route)
 {
 	static char text[4][200];
 	static int next;
-	const char *arrow = strstr(way, " > ");
+	const char *arrow = strstr(route, " > ");
 	char *back = text[next++ % 4];
 
-	snprintf(back, sizeof(text[0]), "%s > %.*s", arrow + 3, (int)(arrow - way), way);
+	snprintf(back, sizeof(text[0]), "%s > %.*s", arrow + 3, (int)(arrow - route), route);
 	return back;
 }
 
-static inline void expect_state(const char *what, const char *way, __u8 proto, const char *want)
+static inline void expect_state(const char *what, const char *route, __u8 proto, const char *want)
 {
 	static const char *const names[] = {
 #define X(symbol, name, timeout) [FWD_STATE_##symbol] = name,
-	    FWD_STATES(X)
+		FWD_STATES(X)
 #undef X
 	};
 	struct entry conn;
-	const char *state =
-	    conn_get(way, proto, &conn) ? names[fwd_state(conn.flow.track)] : "gone";
+	const char *state = conn_get(route, proto, &conn) ? names[fwd_state(conn.flow.ct_state)] : "gone";
 
 	cr_expect(!strcmp(state, want), "%s: %s instead of %s", what, state, want);
 }

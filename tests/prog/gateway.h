@@ -29,11 +29,12 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include "fwd_abi.h"
-#include "fwd_reason.h"
-#include "fwd_track.h"
-#include "fwd_tc.skel.h"
-#include "fwd_xdp.skel.h"
+#include "fwd/clock.h"
+#include "fwd/maps.h"
+#include "fwd/request.h"
+#include "control.skel.h"
+#include "tc.skel.h"
+#include "xdp.skel.h"
 #include "packet.h"
 
 enum device {
@@ -50,17 +51,17 @@ static const struct {
 	__u8 mac[6];  /* its own */
 	__u8 peer[6]; /* of who is behind it: router, target */
 } devices[DEVICES] = {
-    [ETH0] = {"eth0", FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
-    [WG0] = {"wg0", FWD_LINK_IP},
-    [ETH1] = {"eth1", FWD_LINK_ETHERNET, {2, 0, 0, 0, 7, 1}, {2, 0, 0, 0, 7, 2}},
-    [ETH2] = {"eth2", FWD_LINK_ETHERNET, {2, 0, 0, 0, 8, 1}, {2, 0, 0, 0, 8, 2}},
+	[ETH0] = {"eth0", FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
+	[WG0] = {"wg0", FWD_LINK_IP},
+	[ETH1] = {"eth1", FWD_LINK_ETHERNET, {2, 0, 0, 0, 7, 1}, {2, 0, 0, 0, 7, 2}},
+	[ETH2] = {"eth2", FWD_LINK_ETHERNET, {2, 0, 0, 0, 8, 1}, {2, 0, 0, 0, 8, 2}},
 };
 
 static struct gateway {
 	struct fwd_tc *ingress[FWD_LINK_MAX];
 	struct fwd_tc *egress[FWD_LINK_MAX]; /* loaded when they are asked for */
-	struct fwd_tc *maps;                 /* the first of all, for the maps and fwd_control */
-	struct fwd_xdp *xdp[DEVICES]; /* NULL: packets go straight to tc */
+	struct fwd_control *maps;            /* the first of all: fwd_control, and the maps that all share */
+	struct fwd_xdp *xdp[DEVICES];        /* NULL: packets go straight to tc */
 	int ifindex[DEVICES];
 	__u32 half_open, connections;
 	__u32 buckets; /* 0: as many as a table of that size has */
@@ -172,7 +173,7 @@ static inline __u32 gateway_buckets(void)
 	return gateway_sizes().buckets;
 }
 
-static inline void object_size(struct fwd_tc *o)
+static inline void object_size(struct fwd_control *o)
 {
 	bpf_map__set_max_entries(o->maps.conns, gateway_records());
 	bpf_map__set_max_entries(o->maps.slots, gateway_records());
@@ -181,24 +182,33 @@ static inline void object_size(struct fwd_tc *o)
 	bpf_map__set_max_entries(o->maps.ring, gw.half_open);
 }
 
-/* All maps but those of one program alone. */
+/* The maps that both have. */
 static inline void object_share(struct bpf_object *o, struct bpf_object *with)
 {
 	struct bpf_map *map, *theirs;
 
-	bpf_object__for_each_map(map, o)
-	{
+	bpf_object__for_each_map (map, o) {
 		const char *name = bpf_map__name(map);
 
 		theirs = bpf_object__find_map_by_name(with, name);
-		if (!theirs || !strcmp(name, "scratch") || strchr(name, '.'))
+		if (!theirs || strchr(name, '.'))
 			continue;
 		cr_assert(!bpf_map__reuse_fd(map, bpf_map__fd(theirs)), "%s", name);
 	}
 }
 
-/* One object with the maps of all; of the programs only the one that is asked for, since it is the
- * verifier that takes the time. */
+static inline void control_load(void)
+{
+	struct fwd_control *o = fwd_control__open();
+
+	cr_assert(o);
+	o->rodata->fwd_sizes = gateway_sizes();
+	object_size(o);
+	cr_assert(!fwd_control__load(o), "load: %s", strerror(errno));
+	gw.maps = o;
+}
+
+/* Of the programs only the one that is asked for, since it is the verifier that takes the time. */
 static inline struct fwd_tc *object_load(enum fwd_link link, const char *program)
 {
 	struct fwd_tc *o = fwd_tc__open();
@@ -208,19 +218,12 @@ static inline struct fwd_tc *object_load(enum fwd_link link, const char *program
 	o->rodata->fwd_link = link;
 	o->rodata->fwd_device_index = link;
 	o->rodata->fwd_sizes = gateway_sizes();
-	object_size(o);
-	if (gw.maps)
-		object_share(o->obj, gw.maps->obj);
-	bpf_object__for_each_program(p, o->obj)
-	{
-		const char *name = bpf_program__name(p);
-		bool first = !gw.maps && !strcmp(name, "fwd_control");
-
-		bpf_program__set_autoload(p, first || !strcmp(name, program));
-	}
-	cr_assert(!fwd_tc__load(o), "load: %s", strerror(errno));
 	if (!gw.maps)
-		gw.maps = o;
+		control_load();
+	object_share(o->obj, gw.maps->obj);
+	bpf_object__for_each_program (p, o->obj)
+		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), program));
+	cr_assert(!fwd_tc__load(o), "load: %s", strerror(errno));
 	return o;
 }
 
@@ -296,8 +299,7 @@ static inline int control(enum fwd_request_type type, const struct fwd_tuple *fo
 {
 	__u8 packet[ETHER_LEN + sizeof(struct fwd_request)] = {};
 	struct fwd_request request = {.type = type};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
-		    .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet), .repeat = 1);
 
 	if (forward)
 		request.forward = *forward;
@@ -322,12 +324,12 @@ static inline struct fwd_addr addr_of(const struct endpoint *e)
 	return addr;
 }
 
-static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
+static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
 {
 	struct endpoint src, dst;
 	struct fwd_tuple t = {.proto = proto};
 
-	way_parse(way, &src, &dst);
+	way_parse(route, &src, &dst);
 	t.saddr = addr_of(&src);
 	t.daddr = addr_of(&dst);
 	t.sport = __builtin_bswap16(src.port);
@@ -337,11 +339,8 @@ static inline struct fwd_tuple tuple_of(const char *way, __u8 proto)
 
 static inline struct fwd_tuple tuple_turned(struct fwd_tuple t)
 {
-	struct fwd_tuple turned = {.saddr = t.daddr,
-				   .daddr = t.saddr,
-				   .sport = t.dport,
-				   .dport = t.sport,
-				   .proto = t.proto};
+	struct fwd_tuple turned = {
+		.saddr = t.daddr, .daddr = t.saddr, .sport = t.dport, .dport = t.sport, .proto = t.proto};
 
 	return turned;
 }
@@ -379,8 +378,7 @@ static inline void rule_index_put(const struct fwd_rule *r, __u32 index)
 /* A map in words; see rule_put(). */
 struct rule {
 	__u8 proto;
-	const char
-	    *listen; /* "ADDR:PORT", "ADDR:LOW" with `last`; 0.0.0.0 and [::] are wildcards */
+	const char *listen; /* "ADDR:PORT", "ADDR:LOW" with `last`; 0.0.0.0 and [::] are wildcards */
 	const char *target; /* "ADDR:PORT" */
 	const char *source; /* "ADDR,ADDR"; NULL: the visitor's address stays */
 	__u16 last;         /* of a range */
@@ -423,15 +421,15 @@ static inline void rule_put(__u32 index, const struct rule *rule)
 	struct endpoint target = endpoint_parse(rule->target, strlen(rule->target));
 	bool udp = rule->proto == PROTO_UDP;
 	struct fwd_rule r = {
-	    .gen = 1,
-	    .state = rule->state ? rule->state : FWD_RULE_ACTIVE,
-	    .listen = addr_of(&listen),
-	    .target = addr_of(&target),
-	    .listen_low = listen.port,
-	    .listen_high = rule->last ? rule->last : listen.port,
-	    .target_low = target.port,
-	    .proto = rule->proto,
-	    .family = listen.family,
+		.gen = 1,
+		.state = rule->state ? rule->state : FWD_RULE_ACTIVE,
+		.listen = addr_of(&listen),
+		.target = addr_of(&target),
+		.listen_low = listen.port,
+		.listen_high = rule->last ? rule->last : listen.port,
+		.target_low = target.port,
+		.proto = rule->proto,
+		.family = listen.family,
 	};
 
 	r.any_listen = !r.listen.w[0] && !r.listen.w[3];
@@ -471,12 +469,12 @@ static inline void devices_register(void)
 static inline void config_start(void)
 {
 	struct fwd_config c = {
-	    .timeout =
-		{
-#define X(symbol, name, seconds) [FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds),
-		    FWD_TIMEOUTS(X)
+		.timeout =
+			{
+#define X(symbol, index, name, seconds) [FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds),
+				FWD_TIMEOUTS(X)
 #undef X
-		},
+			},
 	};
 
 	cr_assert(getrandom(c.secret, sizeof(c.secret), 0) == sizeof(c.secret));
@@ -542,8 +540,8 @@ static inline int program_fd(enum device dev, enum hook hook)
  */
 static inline bool nic_can_sum(enum device dev, const struct packet *p, bool stays)
 {
-	return devices[dev].link == FWD_LINK_ETHERNET && !p->no_checksum && !p->padding &&
-	       !p->poke_at && (p->way[0] != '[' || stays);
+	return devices[dev].link == FWD_LINK_ETHERNET && !p->no_checksum && !p->padding && !p->poke_at &&
+	       (p->route[0] != '[' || stays);
 }
 
 /* Where the packet in a frame ends by its own words. */
@@ -558,9 +556,8 @@ static inline size_t frame_end(const struct frame *f)
 static inline int run_xdp(enum device dev, struct result *r)
 {
 	struct xdp_md ctx = {.ingress_ifindex = gw.ifindex[dev], .data_end = r->in.len};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len,
-		    .data_out = r->out.data, .data_size_out = sizeof(r->out.data), .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len, .data_out = r->out.data,
+		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
 
 	cr_assert(!bpf_prog_test_run_opts(bpf_program__fd(gw.xdp[dev]->progs.fwd_xdp), &opts),
 		  "BPF_PROG_RUN of XDP with %zu bytes: %s", r->in.len, strerror(errno));
@@ -588,15 +585,13 @@ static inline bool xdp_sees(enum device dev, enum hook hook, const struct frame 
 }
 
 /* May be called by several threads, once programs are loaded. */
-static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum,
-			     struct result *r)
+static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum, struct result *r)
 {
 	static bool no_sums;
 	int fd = program_fd(dev, hook);
 	struct __sk_buff ctx = {.ifindex = gw.ifindex[dev], .gso_segs = gso_segs};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len,
-		    .data_out = r->out.data, .data_size_out = sizeof(r->out.data), .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len, .data_out = r->out.data,
+		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
 
 	if (xdp_sees(dev, hook, &r->in, gso_segs)) {
 		r->verdict = run_xdp(dev, r);
@@ -613,8 +608,7 @@ static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool
 		cr_expect(errno != EBADMSG, "the NIC's sum is no longer the packet's");
 		/* Older kernels don't know the flag. */
 		no_sums |= opts.flags && errno == EINVAL;
-		cr_assert((errno == EINVAL && opts.flags) || errno == EBADMSG, "BPF_PROG_RUN: %s",
-			  strerror(errno));
+		cr_assert((errno == EINVAL && opts.flags) || errno == EBADMSG, "BPF_PROG_RUN: %s", strerror(errno));
 		if (errno == EINVAL)
 			return run_frame(dev, hook, gso_segs, false, r);
 	}
@@ -622,15 +616,14 @@ static inline void run_frame(enum device dev, enum hook hook, int gso_segs, bool
 	r->out.len = opts.data_size_out;
 }
 
-static inline void run_summed(enum device dev, enum hook hook, const struct packet *p, bool sum,
-			      struct result *r)
+static inline void run_summed(enum device dev, enum hook hook, const struct packet *p, bool sum, struct result *r)
 {
 	__u8 to[6];
 
 	memcpy(to, hook == INGRESS ? devices[dev].mac : devices[dev].peer, 6);
 	if (p->to)
-		cr_assert(sscanf(p->to, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &to[0], &to[1], &to[2],
-				 &to[3], &to[4], &to[5]) == 6);
+		cr_assert(sscanf(p->to, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &to[0], &to[1], &to[2], &to[3], &to[4],
+				 &to[5]) == 6);
 	packet_build(&r->in, p, devices[dev].link == FWD_LINK_ETHERNET ? to : NULL,
 		     hook == INGRESS ? devices[dev].peer : devices[dev].mac);
 	run_frame(dev, hook, p->gso_segs, sum, r);

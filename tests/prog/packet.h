@@ -31,7 +31,7 @@
 
 /* What isn't said is as in the most ordinary packet. */
 struct packet {
-	const char *way; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
+	const char *route; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
 	__u8 proto;
 	__u8 flags;
 	__u32 seq, ack;
@@ -54,9 +54,8 @@ struct packet {
 	unsigned int gso_segs;
 };
 
-#define TCP(way_, flags_, ...) \
-	((struct packet){.way = way_, .proto = PROTO_TCP, .flags = flags_, ##__VA_ARGS__})
-#define UDP(way_, ...) ((struct packet){.way = way_, .proto = PROTO_UDP, ##__VA_ARGS__})
+#define TCP(way_, flags_, ...) ((struct packet){.route = way_, .proto = PROTO_TCP, .flags = flags_, ##__VA_ARGS__})
+#define UDP(way_, ...)         ((struct packet){.route = way_, .proto = PROTO_UDP, ##__VA_ARGS__})
 
 struct frame {
 	__u8 data[FRAME_MAX];
@@ -102,16 +101,16 @@ static inline struct endpoint endpoint_parse(const char *text, size_t len)
 	return e;
 }
 
-static inline void way_parse(const char *way, struct endpoint *src, struct endpoint *dst)
+static inline void way_parse(const char *route, struct endpoint *src, struct endpoint *dst)
 {
-	const char *arrow = strstr(way, " > ");
+	const char *arrow = strstr(route, " > ");
 
 	if (!arrow)
-		packet_die("way", way);
-	*src = endpoint_parse(way, arrow - way);
+		packet_die("way", route);
+	*src = endpoint_parse(route, arrow - route);
 	*dst = endpoint_parse(arrow + 3, strlen(arrow + 3));
 	if (src->family != dst->family)
-		packet_die("families", way);
+		packet_die("families", route);
 }
 
 static inline void put16(__u8 *at, unsigned int value)
@@ -245,7 +244,7 @@ static inline void packet_build_ip(struct frame *f, const struct packet *p)
 	struct endpoint src, dst;
 	__u32 pseudo;
 
-	way_parse(p->way, &src, &dst);
+	way_parse(p->route, &src, &dst);
 	if (src.family == 4) {
 		int header = 20 + p->options;
 
@@ -283,15 +282,13 @@ static inline void packet_build_ip(struct frame *f, const struct packet *p)
 }
 
 /* dmac, smac: of the Ethernet header; NULL: the frame begins with the IP header. */
-static inline void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac,
-				const __u8 *smac)
+static inline void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac, const __u8 *smac)
 {
 	memset(f, 0, sizeof(*f));
 	if (dmac) {
 		memcpy(f->data, dmac, 6);
 		memcpy(f->data + 6, smac, 6);
-		put16(f->data + 12,
-		      p->ether_type ? p->ether_type : (p->way[0] == '[' ? 0x86dd : 0x0800));
+		put16(f->data + 12, p->ether_type ? p->ether_type : (p->route[0] == '[' ? 0x86dd : 0x0800));
 		f->len = ETHER_LEN;
 	}
 	packet_build_ip(f, p);
@@ -299,7 +296,7 @@ static inline void packet_build(struct frame *f, const struct packet *p, const _
 
 /* An ICMP error in words: which, from whom to whom, and about what packet. */
 struct error {
-	const char *way; /* with port 0 */
+	const char *route; /* with port 0 */
 	__u8 type, code;
 	__u32 info; /* the second word: an MTU, say */
 	struct packet quoted;
@@ -307,11 +304,10 @@ struct error {
 	int ttl;        /* 0: TTL_NORMAL */
 };
 
-static inline void error_build(struct frame *f, const struct error *e, const __u8 *dmac,
-			       const __u8 *smac)
+static inline void error_build(struct frame *f, const struct error *e, const __u8 *dmac, const __u8 *smac)
 {
-	bool v6 = e->way[0] == '[';
-	struct packet p = {.way = e->way, .proto = v6 ? 58 : 1, .ttl = e->ttl};
+	bool v6 = e->route[0] == '[';
+	struct packet p = {.route = e->route, .proto = v6 ? 58 : 1, .ttl = e->ttl};
 	size_t icmp, quote, header = v6 ? 40 : 20;
 	struct frame inner;
 	__u32 pseudo = 0;
@@ -384,8 +380,7 @@ static inline const char *packet_wrong(const __u8 *ip, size_t len)
 }
 
 /* The first place in which two frames differ, said in words; NULL: none. */
-static inline const char *frame_difference(const __u8 *got, size_t got_len, const __u8 *want,
-					   size_t want_len)
+static inline const char *frame_difference(const __u8 *got, size_t got_len, const __u8 *want, size_t want_len)
 {
 	static char text[160];
 	size_t i;

@@ -18,16 +18,16 @@
 #define RULE_UDP 1
 
 static const struct rule rules[] = {
-    {PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
-    {PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
-    {PROTO_TCP, PUBLIC6, "[fd10:172:16::2]:8000", "fd10:172:16::1"},
-    {PROTO_UDP, PUBLIC6, "[fd10:172:16::2]:8000", "fd10:172:16::1"},
-    {PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1"}, /* same target */
-    {PROTO_TCP, "93.184.216.34:8002", "10.172.16.2:8002", "10.172.16.1,10.172.16.11"},
-    {PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
-    {PROTO_TCP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
-    {PROTO_TCP, "93.184.216.34:8004", "10.172.16.2:8004", "10.172.16.11"},
-    {PROTO_UDP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
+	{PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_TCP, PUBLIC6, "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+	{PROTO_UDP, PUBLIC6, "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+	{PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1"}, /* same target */
+	{PROTO_TCP, "93.184.216.34:8002", "10.172.16.2:8002", "10.172.16.1,10.172.16.11"},
+	{PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
+	{PROTO_TCP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
+	{PROTO_TCP, "93.184.216.34:8004", "10.172.16.2:8004", "10.172.16.11"},
+	{PROTO_UDP, "93.184.216.34:8003", "10.172.16.2:8003", NULL},
 };
 
 static void start(void)
@@ -52,15 +52,13 @@ Test(connections, answers)
 {
 	handshake(IN, OUT);
 	arrives("request", ETH0, TCP(IN, ACK | PSH, .data = 333), LEAVES_BY(WG0, OUT));
-	arrives("answer", WG0, TCP(way_back(OUT), ACK, .data = 1361, .ttl = 9),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer", WG0, TCP(way_back(OUT), ACK, .data = 1361, .ttl = 9), LEAVES_BY(ETH0, way_back(IN)));
 	arrives("answer with options", WG0, TCP(way_back(OUT), ACK, .options = 8, .data = 5),
 		LEAVES_BY(ETH0, way_back(IN)));
 	cr_expect(check_table() == 1);
 
 	handshake(IN6, OUT6);
-	arrives("request, IPv6", ETH0, TCP(IN6, ACK | PSH, .data = 1, .ext = "d"),
-		LEAVES_BY(WG0, OUT6));
+	arrives("request, IPv6", ETH0, TCP(IN6, ACK | PSH, .data = 1, .ext = "d"), LEAVES_BY(WG0, OUT6));
 	arrives("answer, IPv6", WG0, TCP(way_back(OUT6), ACK, .data = 1361, .ext = "h"),
 		LEAVES_BY(ETH0, way_back(IN6)));
 	cr_expect(check_table() == 2);
@@ -77,8 +75,7 @@ Test(connections, udp)
 	arrives("more", ETH0, UDP(IN, .data = 31), LEAVES_BY(WG0, OUT));
 	expect_state("more", IN, PROTO_UDP, "ASSURED");
 	arrives("request, IPv6", ETH0, UDP(IN6, .data = 30), LEAVES_BY(WG0, OUT6));
-	arrives("answer, IPv6", WG0, UDP(way_back(OUT6), .data = 500),
-		LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("answer, IPv6", WG0, UDP(way_back(OUT6), .data = 500), LEAVES_BY(ETH0, way_back(IN6)));
 	cr_expect(check_table() == 2);
 }
 
@@ -104,25 +101,20 @@ Test(connections, between_ethernets)
 Test(connections, what_stays_with_the_stack)
 {
 	handshake(IN, OUT);
-	arrives("odd fragment", ETH0, TCP(IN, ACK, .data = 1, .fragment = 0x2000),
-		IS_PASSED("malformed"));
+	arrives("odd fragment", ETH0, TCP(IN, ACK, .data = 1, .fragment = 0x2000), IS_PASSED("malformed"));
 	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_LEFT_ALONE);
 	arrives("VLAN", ETH0, TCP(IN, ACK, .ether_type = 0x8100), IS_LEFT_ALONE);
 	arrives("cut short", ETH0, TCP(IN, ACK, .data = 20, .cut = 1), IS_PASSED("malformed"));
-	arrives("answer from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK),
-		IS_LEFT_ALONE);
-	arrives("answer to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK),
-		IS_LEFT_ALONE);
-	arrives("from another port", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK),
-		IS_PASSED("no_connection"));
+	arrives("answer from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE);
+	arrives("answer to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK), IS_LEFT_ALONE);
+	arrives("from another port", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK), IS_PASSED("no_connection"));
 }
 
 Test(connections, tcp_states)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "SYN_SENT");
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
 	expect_state("SYN-ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("a blind ACK", ETH0, TCP(IN, ACK, .ack = 12345678), LEAVES_BY(WG0, OUT));
 	expect_state("a blind ACK", IN, PROTO_TCP, "SYN_RECV");
@@ -138,8 +130,7 @@ Test(connections, tcp_states)
 	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
 	arrives("ACK", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
 	expect_state("ACK of the FIN", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("data, half-closed", WG0, TCP(way_back(OUT), ACK, .data = 9),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("data, half-closed", WG0, TCP(way_back(OUT), ACK, .data = 9), LEAVES_BY(ETH0, way_back(IN)));
 	expect_state("data, half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
 	arrives("other FIN", WG0, TCP(way_back(OUT), FIN | ACK), LEAVES_BY(ETH0, way_back(IN)));
 	expect_state("other FIN", IN, PROTO_TCP, "LAST_ACK");
@@ -154,8 +145,9 @@ static void check_reopened(const char *what)
 
 	arrives(what, ETH0, TCP(IN, SYN, .seq = 70000), LEAVES_BY(WG0, OUT));
 	after = counters_read();
-	cr_expect(after.created - before.created == 1 && after.ended - before.ended == 1, "%s",
-		  what);
+	cr_expect(after.value[FWD_COUNTER_CREATED] - before.value[FWD_COUNTER_CREATED] == 1 &&
+			  after.value[FWD_COUNTER_ENDED] - before.value[FWD_COUNTER_ENDED] == 1,
+		  "%s", what);
 	expect_state(what, IN, PROTO_TCP, "SYN_SENT");
 	cr_expect(check_table() == 1, "%s", what);
 }
@@ -180,19 +172,18 @@ Test(connections, not_reopened)
 	struct fwd_counters c;
 
 	handshake(IN, OUT);
-	arrives("SYN in an established connection", ETH0, TCP(IN, SYN, .seq = 70000),
-		LEAVES_BY(WG0, OUT));
+	arrives("SYN in an established connection", ETH0, TCP(IN, SYN, .seq = 70000), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "ESTABLISHED");
 	c = counters_read();
-	cr_expect(c.created == 1 && c.ended == 0);
+	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 && c.value[FWD_COUNTER_ENDED] == 0);
 }
 
 /* Which place a connection has: the ring's, or one of its own. */
-static bool has_own_slot(const char *way, __u8 proto)
+static bool has_own_slot(const char *route, __u8 proto)
 {
 	struct entry conn;
 
-	cr_assert(conn_get(way, proto, &conn));
+	cr_assert(conn_get(route, proto, &conn));
 	return conn.state == FWD_SLOT_CONFIRMED;
 }
 
@@ -201,11 +192,9 @@ Test(connections, confirmed)
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	arrives("ACK without SYN-ACK", ETH0, TCP(IN, ACK, .ack = 1), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
 	arrives("wrong ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ), LEAVES_BY(WG0, OUT));
-	arrives("wilder ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1 + 65536),
-		LEAVES_BY(WG0, OUT));
+	arrives("wilder ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1 + 65536), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	cr_expect(has_own_slot(IN, PROTO_TCP));
@@ -225,10 +214,8 @@ Test(connections, confirmed)
 Test(connections, confirmed_by_the_last_syn)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ),
-		LEAVES_BY(ETH0, way_back(IN)));
-	arrives("another", WG0, TCP(way_back(OUT), SYN | ACK, .seq = 0xffffffff),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("another", WG0, TCP(way_back(OUT), SYN | ACK, .seq = 0xffffffff), LEAVES_BY(ETH0, way_back(IN)));
 	arrives("the first one's ACK", ETH0, TCP(IN, ACK, .ack = 0x80000000), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
 	arrives("ACK across zero", ETH0, TCP(IN, ACK, .ack = 0), LEAVES_BY(WG0, OUT));
@@ -237,11 +224,11 @@ Test(connections, confirmed_by_the_last_syn)
 
 /* ---- source ports -------------------------------------------------------------------------- */
 
-static int port_of_source(const char *way)
+static int port_of_source(const char *route)
 {
 	struct endpoint src, dst;
 
-	way_parse(way, &src, &dst);
+	way_parse(route, &src, &dst);
 	return src.port;
 }
 
@@ -255,9 +242,9 @@ static void check_other_port(const char *what, struct packet p)
 	strcpy(out, way_out(r, ETH0, WG0));
 	cr_expect(port_of_source(out) != 40000, "%s: one port for two", what);
 	cr_expect(port_of_source(out) >= 1024, "%s: port %d", what, port_of_source(out));
-	answer.way = way_back(out);
+	answer.route = way_back(out);
 	answer.flags = SYN | ACK;
-	arrives(what, WG0, answer, LEAVES_BY(ETH0, way_back(p.way)));
+	arrives(what, WG0, answer, LEAVES_BY(ETH0, way_back(p.route)));
 	arrives(what, ETH0, p, LEAVES_BY(WG0, out));
 	check_table();
 }
@@ -278,8 +265,7 @@ Test(connections, port_taken)
 /* `--snat none`: the visitor's address, and so no collision among visitors. */
 Test(connections, port_with_own_address)
 {
-	arrives("one", ETH0, TCP(CLIENT " > 93.184.216.34:8003", SYN),
-		LEAVES_BY(WG0, CLIENT " > 10.172.16.2:8003"));
+	arrives("one", ETH0, TCP(CLIENT " > 93.184.216.34:8003", SYN), LEAVES_BY(WG0, CLIENT " > 10.172.16.2:8003"));
 	arrives("another", ETH0, TCP("54.147.66.133:40000 > 93.184.216.34:8003", SYN),
 		LEAVES_BY(WG0, "54.147.66.133:40000 > 10.172.16.2:8003"));
 	arrives("answer", WG0, TCP("10.172.16.2:8003 > " CLIENT, SYN | ACK),
@@ -297,7 +283,7 @@ Test(connections, port_on_each_address)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.%d:40000 > 93.184.216.34:8002", i + 1);
-		p.way = in;
+		p.route = in;
 		out = way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
 		cr_expect(port_of_source(out) == 40000, "%s", out);
 		seen[!strncmp(out, "10.172.16.11:", 13)] = true;
@@ -316,10 +302,9 @@ Test(connections, pool_is_spread)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.132:%d > 93.184.216.34:8002", 41000 + i);
-		p.way = in;
-		second +=
-		    !strncmp(way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
-			     "10.172.16.11:", 13);
+		p.route = in;
+		second += !strncmp(way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
+				   "10.172.16.11:", 13);
 	}
 	cr_expect(second > 0 && second < 40, "%d of 40", second);
 }
@@ -360,8 +345,7 @@ static int socket_make(int type, const char *from, const char *to)
 	if (!to)
 		return fd;
 	addr = sockaddr_of(to, &len);
-	cr_assert(!connect(fd, (void *)&addr, len) || errno == EINPROGRESS, "connect %s: %s", to,
-		  strerror(errno));
+	cr_assert(!connect(fd, (void *)&addr, len) || errno == EINPROGRESS, "connect %s: %s", to, strerror(errno));
 	return fd;
 }
 
@@ -424,8 +408,7 @@ Test(connections, port_beside_own_sockets)
 
 /* ---- the gateway's own packets, at egress -------------------------------------------------- */
 
-static const struct result *departs(const char *what, enum device dev, struct packet p,
-				    struct fate fate)
+static const struct result *departs(const char *what, enum device dev, struct packet p, struct fate fate)
 {
 	return packet_at(what, dev, EGRESS, p, fate);
 }
@@ -437,10 +420,10 @@ static void check_local(const char *in, const char *out, struct packet first)
 	struct entry conn;
 
 	/* The visitor was first. */
-	p.way = in;
+	p.route = in;
 	arrives("visitor", ETH0, p, LEAVES_BY(WG0, out));
 	/* Then the gateway's own, from the very port. */
-	p.way = out;
+	p.route = out;
 	p.ttl = 64;
 	strcpy(moved, way_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
 	cr_expect(port_of_source(moved) != 40000 && port_of_source(moved) >= 1024, "%s", moved);
@@ -448,13 +431,13 @@ static void check_local(const char *in, const char *out, struct packet first)
 	cr_expect(conn.flow.rule == FWD_RULE_NONE);
 	departs("own, again", WG0, p, GOES_ON_AS(moved));
 	/* Its answer goes up the stack as if nothing had been. */
-	p.way = way_back(moved);
+	p.route = way_back(moved);
 	p.flags = SYN | ACK;
 	arrives("answer to the own", WG0, p, GOES_ON_AS(way_back(out)));
 	p.ttl = 1;
 	arrives("no router here: TTL 1 will do", WG0, p, GOES_ON_AS(way_back(out)));
 	/* And the visitor's to the visitor. */
-	p.way = way_back(out);
+	p.route = way_back(out);
 	p.ttl = 64;
 	arrives("answer to the visitor", WG0, p, LEAVES_BY(ETH0, way_back(in)));
 	cr_expect(check_table() == 2);
@@ -485,18 +468,15 @@ Test(connections, own_packets_on_ethernet)
 Test(connections, other_packets_go_out_untouched)
 {
 	handshake(IN, OUT);
-	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN),
-		IS_LEFT_ALONE);
-	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN),
-		IS_LEFT_ALONE);
+	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_LEFT_ALONE);
+	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN), IS_LEFT_ALONE);
 	departs("in mid-stream", WG0, TCP(OUT, ACK), IS_LEFT_ALONE);
 	departs("ICMP", WG0, (struct packet){OUT, 1, .data = 9}, IS_LEFT_ALONE);
 	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_LEFT_ALONE);
 	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_LEFT_ALONE);
 	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_LEFT_ALONE);
 	departs("the gateway's answer to the client", ETH0, TCP(way_back(IN), ACK), IS_LEFT_ALONE);
-	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN),
-		  IS_LEFT_ALONE);
+	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_LEFT_ALONE);
 	cr_expect(check_table() == 1);
 }
 
@@ -512,15 +492,15 @@ Test(connections, map_removed)
 	arrives("another map's", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	rule_give_up(RULE);
 	arrives("from the client", ETH0, TCP(IN, ACK), IS_LEFT_ALONE);
-	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(way_back(OUT), PROTO_TCP),
-		  "both entries are gone");
+	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(way_back(OUT), PROTO_TCP), "both entries are gone");
 	arrives("from the target", WG0, TCP(way_back(OUT), ACK), IS_LEFT_ALONE);
 	arrives("another map's goes on", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	rule_give_up(RULE_UDP);
 	arrives("UDP, from the target", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
 	cr_expect(check_table() == 0);
 	c = counters_read();
-	cr_expect(c.ended == 2 && c.expired == 0 && c.evicted == 0);
+	cr_expect(c.value[FWD_COUNTER_ENDED] == 2 && c.value[FWD_COUNTER_EXPIRED] == 0 &&
+		  c.value[FWD_COUNTER_EVICTED] == 0);
 }
 
 /* Another map in the same place: the old one's connections are still the old one's. */
@@ -533,8 +513,7 @@ Test(connections, map_replaced)
 	r.gen++;
 	r.target_low = 9999;
 	rule_write(RULE_UDP, &r);
-	arrives("goes to the new target", ETH0, UDP(IN),
-		LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
+	arrives("goes to the new target", ETH0, UDP(IN), LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
 	arrives("the old one's answer", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
 	cr_expect(check_table() == 1);
 }
@@ -599,10 +578,9 @@ Test(connections, way_follows_the_routes)
 	ip_batch("route del default\n");
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7,
-		  "by another device");
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "by another device");
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
-	cr_expect(conn.flow.way.ifindex == (__u32)gw.ifindex[ETH1]);
+	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
@@ -633,7 +611,7 @@ Test(connections, way_back_by_another_device)
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
-	cr_expect(!memcmp(&before.flow.way, &after.flow.way, sizeof(before.flow.way)), "nothing has changed");
+	cr_expect(!memcmp(&before.flow.route, &after.flow.route, sizeof(before.flow.route)), "nothing has changed");
 	ip_batch("route add default via 93.184.216.1\n");
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
@@ -649,12 +627,11 @@ Test(connections, way_of_a_namesake)
 	handshake(IN, OUT);
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
 	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
-	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN),
-		LEAVES_BY(WG0, NULL));
+	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
-	cr_expect(after.flow.way.ifindex == before.flow.way.ifindex &&
-		      after.flow.way.refreshed == before.flow.way.refreshed,
-		  "device %u instead of %u", after.flow.way.ifindex, before.flow.way.ifindex);
+	cr_expect(after.flow.route.ifindex == before.flow.route.ifindex &&
+			  after.flow.route.refreshed == before.flow.route.refreshed,
+		  "device %u instead of %u", after.flow.route.ifindex, before.flow.route.ifindex);
 }
 
 /* Within that second the FIB isn't asked. */

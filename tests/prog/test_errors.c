@@ -10,11 +10,11 @@
 #define OUT6 "[fd10:172:16::1]:40000 > [fd10:172:16::2]:8000"
 
 static const struct rule rules[] = {
-    {PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
-    {PROTO_UDP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
-    {PROTO_TCP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
-    {PROTO_UDP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
-    {PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
+	{PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_UDP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_TCP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+	{PROTO_UDP, "[2001:db8:93::34]:8000", "[fd10:172:16::2]:8000", "fd10:172:16::1"},
+	{PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
 };
 
 /* Errors towards home are made behind ETH1: BPF_PROG_RUN takes what WG0's packets begin with for an
@@ -31,8 +31,8 @@ TestSuite(errors, .init = start, .fini = check_table_at_end, .timeout = 30);
 
 /* The error `before` comes in by `in`; out comes `after` by `out`, or nothing has changed (NULL).
  */
-static void check_error(const char *what, enum device in, const struct error *before,
-			enum device out, const struct error *after)
+static void check_error(const char *what, enum device in, const struct error *before, enum device out,
+			const struct error *after)
 {
 	bool ethernet_in = devices[in].link == FWD_LINK_ETHERNET;
 	__u64 reasons[FWD_REASON_MAX];
@@ -48,8 +48,7 @@ static void check_error(const char *what, enum device in, const struct error *be
 		error_build(&want, after, devices[out].peer, devices[out].mac);
 	else if (after)
 		error_build(&want, after, ethernet_in ? devices[in].mac : NULL, devices[in].peer);
-	cr_expect(r.verdict == (after ? TC_ACT_REDIRECT : TC_ACT_UNSPEC), "%s: %s", what,
-		  verdict_name(r.verdict));
+	cr_expect(r.verdict == (after ? TC_ACT_REDIRECT : TC_ACT_UNSPEC), "%s: %s", what, verdict_name(r.verdict));
 	difference = frame_difference(r.out.data, r.out.len, want.data, want.len);
 	cr_expect(!difference, "%s: %s", what, difference);
 	check_reasons(what, reasons, NULL);
@@ -57,17 +56,15 @@ static void check_error(const char *what, enum device in, const struct error *be
 
 Test(errors, from_the_side_of_the_target)
 {
-	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3,
-			       .quoted = UDP(OUT, .data = 9)};
-	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 3, 3,
-			      .quoted = UDP(IN, .data = 9), .ttl = 63};
+	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT, .data = 9)};
+	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 3, 3, .quoted = UDP(IN, .data = 9), .ttl = 63};
 
 	check_error("of no connection", WG0, &before, 0, NULL);
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	check_error("port unreachable", WG0, &before, ETH0, &after);
 	before.quoted_len = after.quoted_len = 28;
 	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
-	before.way = "10.172.16.9:0 > 10.172.16.1:0";
+	before.route = "10.172.16.9:0 > 10.172.16.1:0";
 	check_error("from a router", WG0, &before, ETH0, &after);
 
 	arrives("TCP", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
@@ -81,14 +78,9 @@ Test(errors, from_the_side_of_the_target)
 
 Test(errors, ipv6)
 {
-	struct error before = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280,
-			       .quoted = UDP(OUT6, .data = 9)};
-	struct error after = {"[2001:db8:93::34]:0 > [2001:db8:54::132]:0",
-			      2,
-			      0,
-			      1280,
-			      .quoted = UDP(IN6, .data = 9),
-			      .ttl = 63};
+	struct error before = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", 2, 0, 1280, .quoted = UDP(OUT6, .data = 9)};
+	struct error after = {
+		"[2001:db8:93::34]:0 > [2001:db8:54::132]:0", 2, 0, 1280, .quoted = UDP(IN6, .data = 9), .ttl = 63};
 
 	check_error("of no connection", WG0, &before, 0, NULL);
 	arrives("UDP", ETH0, UDP(IN6), LEAVES_BY(WG0, OUT6));
@@ -100,20 +92,18 @@ Test(errors, ipv6)
 Test(errors, from_the_side_of_the_client)
 {
 	const char *answer = "93.184.216.34:8000 > 54.147.66.132:40000";
-	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,
-			       .quoted = TCP(answer, ACK, .data = 20)};
+	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400, .quoted = TCP(answer, ACK, .data = 20)};
 	struct error after = {"10.172.16.1:0 > 10.172.16.2:0",
 			      3,
 			      4,
 			      1400,
-			      .quoted =
-				  TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20),
+			      .quoted = TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20),
 			      .ttl = 63};
 
 	check_error("of no connection", ETH0, &before, 0, NULL);
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	check_error("fragmentation needed", ETH0, &before, WG0, &after);
-	before.way = "192.0.2.77:0 > 93.184.216.34:0";
+	before.route = "192.0.2.77:0 > 93.184.216.34:0";
 	check_error("from a router far away", ETH0, &before, WG0, &after);
 	before.type = 8;
 	check_error("echo", ETH0, &before, 0, NULL);
@@ -124,8 +114,12 @@ Test(errors, way_by_a_rule)
 {
 	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,
 			       .quoted = TCP("93.184.216.34:8000 > 54.147.66.132:40000", ACK, .data = 20)};
-	struct error after = {"10.172.16.1:0 > 10.172.16.2:0", 3, 4, 1400,
-			      .quoted = TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20), .ttl = 63};
+	struct error after = {"10.172.16.1:0 > 10.172.16.2:0",
+			      3,
+			      4,
+			      1400,
+			      .quoted = TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK, .data = 20),
+			      .ttl = 63};
 
 	ip_batch("rule add ipproto tcp dport 8000 lookup 100\n"
 		 "route add 10.172.16.2 via 192.168.7.2 dev eth1 table 100\n");
@@ -170,15 +164,15 @@ Test(errors, are_no_packets_of_the_connection)
 	clock_advance(5);
 	run_frame(WG0, INGRESS, 0, false, &r);
 	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &after));
-	cr_expect(after.flow.packets == before.flow.packets &&
-		  after.flow.last_seen == before.flow.last_seen && after.flow.track == before.flow.track);
+	cr_expect(after.flow.packets == before.flow.packets && after.flow.last_seen == before.flow.last_seen &&
+		  after.flow.ct_state == before.flow.ct_state);
 }
 
 /* ---- too big ------------------------------------------------------------------------------- */
 
 static void check_too_big(const char *what, const struct packet *p, __u32 mtu)
 {
-	bool v6 = p->way[0] == '[';
+	bool v6 = p->route[0] == '[';
 
 	check_answer(what, ETH0, p, &(struct answer){v6 ? 2 : 3, v6 ? 0 : 4, mtu, "too_big"});
 }
@@ -196,8 +190,7 @@ Test(errors, too_big)
 	check_too_big("another TOS", &UDP(IN, .data = 1400, .tos = 0xe5), 1380);
 	arrives("fits", ETH0, UDP(IN, .data = 1352), LEAVES_BY(WG0, OUT));
 	arrives("fits, IPv6", ETH0, UDP(IN6, .data = 1332), LEAVES_BY(WG0, OUT6));
-	arrives("segments that fit", ETH0, UDP(IN, .data = 3000, .gso_segs = 3),
-		LEAVES_BY(WG0, OUT));
+	arrives("segments that fit", ETH0, UDP(IN, .data = 3000, .gso_segs = 3), LEAVES_BY(WG0, OUT));
 }
 
 /* ---- cut ----------------------------------------------------------------------------------- */
@@ -216,7 +209,7 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	p.fragment = start | (more ? 0x2000 : start ? 0 : 0x8000);
 	run(ETH0, INGRESS, &p, &r);
 	cr_assert(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
-	whole.way = OUT;
+	whole.route = OUT;
 	whole.fragment = p.fragment;
 	whole.ttl = TTL_NORMAL - 1;
 	packet_build(&f, &whole, NULL, NULL);
@@ -224,11 +217,11 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	len = header + left;
 	cr_assert(r.out.len == ETHER_LEN + len, "%s: %zu bytes", what, r.out.len - ETHER_LEN);
 	cr_expect(get16(ip + 2) == len, "%s: length", what);
-	cr_expect(get16(ip + 6) == (start + (f.len - header - left) / 8) + (more ? 0x2000 : 0),
-		  "%s: place %x", what, get16(ip + 6));
+	cr_expect(get16(ip + 6) == (start + (f.len - header - left) / 8) + (more ? 0x2000 : 0), "%s: place %x", what,
+		  get16(ip + 6));
 	cr_expect(sum16(0, ip, header) == 0xffff, "%s: header checksum", what);
-	cr_expect(!memcmp(ip, f.data, 2) && !memcmp(ip + 4, f.data + 4, 2) &&
-		      !memcmp(ip + 8, f.data + 8, 2) && !memcmp(ip + 12, f.data + 12, header - 12),
+	cr_expect(!memcmp(ip, f.data, 2) && !memcmp(ip + 4, f.data + 4, 2) && !memcmp(ip + 8, f.data + 8, 2) &&
+			  !memcmp(ip + 12, f.data + 12, header - 12),
 		  "%s: header", what);
 	cr_expect(!memcmp(ip + header, f.data + f.len - left, left), "%s: payload", what);
 }
@@ -245,13 +238,12 @@ Test(errors, cut)
 	ip_batch("link set wg0 mtu 220\nlink set eth1 mtu 200\n");
 	clock_advance(2); /* the way is asked for once a second */
 	check_cut("small ones", UDP(IN, .data = 900), 200, 0, false);
-	check_too_big("more pieces than make sense",
-		      &TCP(IN_LAN, SYN, .data = 3000, .fragment = 0x8000), 200);
+	check_too_big("more pieces than make sense", &TCP(IN_LAN, SYN, .data = 3000, .fragment = 0x8000), 200);
 }
 
 /* ---- time exceeded ------------------------------------------------------------------------- */
 
-static const struct answer exceeded = {11, 0, 0, "ttl"}, exceeded6 = {3, 0, 0, "ttl"};
+static const struct answer exceeded = {11, 0, 0, "ttl_exceeded"}, exceeded6 = {3, 0, 0, "ttl_exceeded"};
 
 Test(errors, time_exceeded)
 {
@@ -277,11 +269,9 @@ Test(errors, not_about_these)
 	reasons_read(reasons);
 	run_frame(WG0, INGRESS, 0, false, &r);
 	cr_expect(r.verdict == TC_ACT_SHOT, "an error: %s", verdict_name(r.verdict));
-	check_reasons("an error", reasons, "ttl");
-	arrives("a first fragment", ETH0, UDP(IN, .data = 64, .fragment = 0x2000),
-		LEAVES_BY(WG0, OUT));
-	arrives("a later one", ETH0, UDP(IN, .data = 64, .fragment = 9, .ttl = 1),
-		IS_DROPPED("ttl"));
+	check_reasons("an error", reasons, "ttl_exceeded");
+	arrives("a first fragment", ETH0, UDP(IN, .data = 64, .fragment = 0x2000), LEAVES_BY(WG0, OUT));
+	arrives("a later one", ETH0, UDP(IN, .data = 64, .fragment = 9, .ttl = 1), IS_DROPPED("ttl_exceeded"));
 }
 
 /* ---- --snat none --------------------------------------------------------------------------- */
@@ -291,13 +281,10 @@ Test(errors, not_about_these)
 Test(errors, without_source_translation)
 {
 	const char *out = "54.147.66.132:40000 > 192.168.7.2:80";
-	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0,
-			       .quoted = TCP(way_back(IN_LAN), ACK)};
-	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0,
-			      .quoted = TCP(way_back(out), ACK), .ttl = 63};
-	struct error to_visitor = {"93.184.216.34:0 > 54.147.66.132:0", 11, 0,
-				   .quoted = TCP(IN_LAN, ACK), .ttl = 63};
-	struct answer to_home = {11, 0, 0, "ttl", .from = "192.168.7.1"};
+	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0, .quoted = TCP(way_back(IN_LAN), ACK)};
+	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0, .quoted = TCP(way_back(out), ACK), .ttl = 63};
+	struct error to_visitor = {"93.184.216.34:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(IN_LAN, ACK), .ttl = 63};
+	struct answer to_home = {11, 0, 0, "ttl_exceeded", .from = "192.168.7.1"};
 	struct fwd_rule r;
 
 	rule_read(4, &r);
@@ -314,15 +301,14 @@ Test(errors, without_source_translation)
 /* ---- the MSS ------------------------------------------------------------------------------- */
 
 /* A SYN that offers `offered` leaves with `want`, and no other byte is changed. */
-static void check_mss(const char *what, enum device in, struct packet p, __u16 want,
-		      enum device out, const char *way)
+static void check_mss(const char *what, enum device in, struct packet p, __u16 want, enum device out, const char *route)
 {
 	struct packet after = p;
 	const char *difference;
 	struct frame f;
 	struct result r;
 
-	after.way = way;
+	after.route = route;
 	after.ttl = TTL_NORMAL - 1;
 	after.mss = want;
 	for (int odd = 0; odd < 2; odd++) {
@@ -352,18 +338,15 @@ Test(errors, mss)
 {
 	ip_batch("link set wg0 mtu 1420\n");
 	check_mss("SYN", ETH0, TCP(IN, SYN, .mss = 1460), 1380, WG0, OUT);
-	check_mss("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .mss = 8960), 1380, ETH0,
-		  way_back(IN));
+	check_mss("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .mss = 8960), 1380, ETH0, way_back(IN));
 	check_mss("just fits", ETH0, TCP(IN, SYN, .mss = 1380), 1380, WG0, OUT);
 	check_mss("one more", ETH0, TCP(IN, SYN, .mss = 1381), 1380, WG0, OUT);
 	check_mss("less", ETH0, TCP(IN, SYN, .mss = 536), 536, WG0, OUT);
 	check_mss("the most", ETH0, TCP(IN, SYN, .mss = 0xffff), 1380, WG0, OUT);
-	check_mss("behind options of IP", ETH0, TCP(IN, SYN, .mss = 1460, .options = 40), 1380, WG0,
-		  OUT);
+	check_mss("behind options of IP", ETH0, TCP(IN, SYN, .mss = 1460, .options = 40), 1380, WG0, OUT);
 	check_mss("without a SYN", ETH0, TCP(IN, ACK, .mss = 1460), 1460, WG0, OUT);
 	check_mss("IPv6", ETH0, TCP(IN6, SYN, .mss = 1440), 1360, WG0, OUT6);
-	check_mss("IPv6, with extension headers", ETH0, TCP(IN6, SYN, .mss = 1440, .ext = "hd"),
-		  1360, WG0, OUT6);
+	check_mss("IPv6, with extension headers", ETH0, TCP(IN6, SYN, .mss = 1440, .ext = "hd"), 1360, WG0, OUT6);
 	rule_mss(0, FWD_MSS_OFF);
 	check_mss("off", ETH0, TCP(IN, SYN, .mss = 1460), 1460, WG0, OUT);
 	rule_mss(0, 1000);

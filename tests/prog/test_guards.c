@@ -12,7 +12,7 @@
 #define IN         "54.147.66.132:40000 > " PUBLIC
 #define OUT        "10.172.16.1:40000 > 10.172.16.2:8000"
 
-#define OUT_LAN    "192.168.7.1:40000 > 192.168.7.2:8000"
+#define OUT_LAN "192.168.7.1:40000 > 192.168.7.2:8000"
 
 static const struct rule tcp_rule = {PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"};
 static const struct rule lan_rule = {PROTO_TCP, PUBLIC, "192.168.7.2:8000", "192.168.7.1"};
@@ -51,22 +51,20 @@ Test(guards, forged, .timeout = 60)
 /* A map of any address is about the gateway's own ones, and not about what else is delivered here. */
 Test(guards, wildcard, .timeout = 60)
 {
-	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1", "127.0.0.1",
-					 "0.0.0.0", "198.51.100.200"};
-	char way[100];
+	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1",
+					 "127.0.0.1",   "0.0.0.0",         "198.51.100.200"};
+	char route[100];
 
 	gateway_start(64, 64);
 	rule_put(0, &(struct rule){PROTO_UDP, "0.0.0.0:5353", "10.172.16.2:5353", "10.172.16.1"});
-	rule_put(1, &(struct rule){PROTO_UDP, "[::]:5353", "[fd10:172:16::2]:5353",
-				   "fd10:172:16::1"});
+	rule_put(1, &(struct rule){PROTO_UDP, "[::]:5353", "[fd10:172:16::2]:5353", "fd10:172:16::1"});
 	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-		snprintf(way, sizeof(way), "10.172.16.9:5353 > %s:5353", to[i]);
-		arrives(to[i], WG0, UDP(way), IS_LEFT_ALONE);
+		snprintf(route, sizeof(route), "10.172.16.9:5353 > %s:5353", to[i]);
+		arrives(to[i], WG0, UDP(route), IS_LEFT_ALONE);
 	}
-	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"),
-		IS_LEFT_ALONE);
-	arrives("from the gateway's own address", ETH0,
-		UDP("93.184.216.34:1111 > 93.184.216.34:5353"), IS_PASSED("martian"));
+	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"), IS_LEFT_ALONE);
+	arrives("from the gateway's own address", ETH0, UDP("93.184.216.34:1111 > 93.184.216.34:5353"),
+		IS_PASSED("martian"));
 	arrives("the gateway's own", ETH0, UDP("54.147.66.132:5353 > 93.184.216.34:5353"),
 		LEAVES_BY(WG0, "10.172.16.1:5353 > 10.172.16.2:5353"));
 }
@@ -81,15 +79,14 @@ Test(guards, own_udp_socket, .timeout = 60)
 	rule_put(0, &(struct rule){PROTO_UDP, "93.184.216.34:51913", "10.172.16.2:51913", "10.172.16.1"});
 	sock = socket(AF_INET, SOCK_DGRAM, 0);
 	cr_assert(!bind(sock, (struct sockaddr *)&any, sizeof(any)));
-	arrives("to the socket", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"),
-		IS_PASSED("own_socket"));
+	arrives("to the socket", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"), IS_PASSED("own_socket"));
 	close(sock);
 	arrives("to the map", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"),
 		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:51913"));
 }
 
 /* A packet of a living connection never goes to the stack, which would reset it. */
-Test(guards, way_lost, .timeout = 60)
+Test(guards, route_lost, .timeout = 60)
 {
 	gateway_start(64, 64);
 	rule_put(0, &tcp_rule);
@@ -111,7 +108,7 @@ Test(guards, refused_syn, .timeout = 60)
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
 	arrives("RST", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
-	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), IS_ANSWERED("ttl", 11, 0));
+	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), IS_ANSWERED("ttl_exceeded", 11, 0));
 	cr_expect(conn_exists(IN, PROTO_TCP));
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("begun anew", IN, PROTO_TCP, "SYN_SENT");
@@ -126,7 +123,7 @@ Test(guards, tunnel_down, .timeout = 60)
 	handshake(IN, OUT);
 	ip_batch("addr flush dev wg0\n");
 	clock_advance(2);
-	arrives("of the connection", ETH0, TCP(IN, ACK), IS_ANSWERED("way_lost", 3, 0));
+	arrives("of the connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
@@ -139,7 +136,7 @@ Test(guards, tunnel_down_just_now, .timeout = 60)
 	clock_advance(2);
 	handshake("54.147.66.132:40001 > " PUBLIC, "10.172.16.1:40001 > 10.172.16.2:8000");
 	ip_batch("addr flush dev wg0\n");
-	arrives("of a connection", ETH0, TCP(IN, ACK), IS_ANSWERED("way_lost", 3, 0));
+	arrives("of a connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40002 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
@@ -148,10 +145,10 @@ static __u32 neighbour_used(void)
 {
 	const struct fwd_tuple home = tuple_of(way_back(OUT_LAN), PROTO_TCP);
 
-	for (__u32 i = 0; i < FWD_NEIGHBOURS_MAX; i++) {
-		struct fwd_neighbour n;
+	for (__u32 i = 0; i < FWD_NEIGHS_MAX; i++) {
+		struct fwd_neigh n;
 
-		cr_assert(!bpf_map_lookup_elem(MAP_FD(neighbours), &i, &n));
+		cr_assert(!bpf_map_lookup_elem(MAP_FD(neighs), &i, &n));
 		if (n.addr.w[0] == home.saddr.w[3] && n.ifindex == (__u32)gw.ifindex[ETH1])
 			return n.used;
 	}
@@ -184,8 +181,8 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 	char in[100], out[100];
 	int let_in = 0;
 
-#define VISITOR(n)                                                                                 \
-	(snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + (n)),                      \
+#define VISITOR(n)                                                            \
+	(snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + (n)), \
 	 snprintf(out, sizeof(out), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + (n)))
 	gateway_start(16, 16);
 	rule_put(0, &tcp_rule);
@@ -196,8 +193,7 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
 		send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
-		send_one(WG0, INGRESS,
-			 (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+		send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
 	}
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
@@ -245,7 +241,7 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 static void *flood(void *arg)
 {
 	static __thread struct result r;
-	struct packet packet = {.way = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
+	struct packet packet = {.route = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
 	long cpu = (long)arg;
 	cpu_set_t cpus;
 

@@ -14,11 +14,11 @@
 #define REST        1024
 
 static const struct rule rules[] = {
-    {PROTO_TCP, PUBLIC, TARGET, "10.172.16.1", .last = 8001},
-    {PROTO_UDP, PUBLIC, TARGET, "10.172.16.1"},
-    /* Two ways to one target, with the visitor's own address. */
-    {PROTO_TCP, "93.184.216.34:8100", "10.172.16.2:8100", NULL},
-    {PROTO_TCP, "93.184.216.34:8101", "10.172.16.2:8100", NULL},
+	{PROTO_TCP, PUBLIC, TARGET, "10.172.16.1", .last = 8001},
+	{PROTO_UDP, PUBLIC, TARGET, "10.172.16.1"},
+	/* Two ways to one target, with the visitor's own address. */
+	{PROTO_TCP, "93.184.216.34:8100", "10.172.16.2:8100", NULL},
+	{PROTO_TCP, "93.184.216.34:8101", "10.172.16.2:8100", NULL},
 };
 
 static void start_with(__u32 connections, __u32 half_open)
@@ -42,8 +42,7 @@ static struct visitor visitor(int n)
 {
 	struct visitor v;
 
-	snprintf(v.in, sizeof(v.in), "54.147.%d.%d:%d > " PUBLIC, n >> 8 & 255, n & 255,
-		 20000 + n % 40000);
+	snprintf(v.in, sizeof(v.in), "54.147.%d.%d:%d > " PUBLIC, n >> 8 & 255, n & 255, 20000 + n % 40000);
 	snprintf(v.out, sizeof(v.out), "10.172.16.1:%d > " TARGET, 20000 + n % 40000);
 	return v;
 }
@@ -59,8 +58,7 @@ static void syn_ack(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("SYN-ACK", WG0, TCP(way_back(v.out), SYN | ACK, .seq = SERVER_SEQ),
-		LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("SYN-ACK", WG0, TCP(way_back(v.out), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(v.in)));
 }
 
 static void from_client(int n, __u8 flags)
@@ -108,10 +106,10 @@ Test(limits, ring_turns)
 {
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(n);
-	cr_expect(counters_read().evicted == 0);
+	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 0);
 	cr_expect(check_table() == HALF_OPEN);
 	syn(100);
-	cr_expect(counters_read().evicted == 1);
+	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 1);
 	cr_expect(!is_there(0, PROTO_TCP) && is_there(1, PROTO_TCP), "the oldest goes");
 	cr_expect(check_table() == HALF_OPEN);
 }
@@ -125,10 +123,11 @@ Test(limits, flood)
 	for (int n = 0; n < 10 * HALF_OPEN; n++)
 		syn(1000 + n);
 	c = counters_read();
-	cr_expect(c.created == 1 + 10 * HALF_OPEN);
+	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 + 10 * HALF_OPEN);
 	/* The place in the ring that the established one had was empty by then. */
-	cr_expect(c.evicted == 9 * HALF_OPEN, "%llu", c.evicted);
-	cr_expect(c.ended == c.evicted && c.expired == 0 && c.failed == 0);
+	cr_expect(c.value[FWD_COUNTER_EVICTED] == 9 * HALF_OPEN, "%llu", c.value[FWD_COUNTER_EVICTED]);
+	cr_expect(c.value[FWD_COUNTER_ENDED] == c.value[FWD_COUNTER_EVICTED] && c.value[FWD_COUNTER_EXPIRED] == 0 &&
+		  c.value[FWD_COUNTER_FAILED] == 0);
 	expect_state("through the flood", visitor(1).in, PROTO_TCP, "ESTABLISHED");
 	from_client(1, ACK);
 	from_target(1, ACK);
@@ -173,7 +172,7 @@ static void slot_put(__u32 index, enum fwd_slot_state state)
 {
 	struct fwd_slot slot = *slot_at(index);
 
-	slot.use = (slot.use & ~FWD_SLOT_STATE) | state;
+	slot.gen_state = (slot.gen_state & ~FWD_SLOT_STATE_MASK) | state;
 	cr_assert(!bpf_map_update_elem(MAP_FD(slots), &index, &slot, BPF_ANY));
 }
 
@@ -185,7 +184,7 @@ Test(limits, place_of_an_opener)
 
 	syn(0);
 	index = connection_of(0).index;
-	slot_put(index, FWD_SLOT_TAKEN);
+	slot_put(index, FWD_SLOT_RESERVED);
 	for (int n = 1; n <= HALF_OPEN; n++)
 		syn(n);
 	slot_put(index, FWD_SLOT_HALF_OPEN);
@@ -220,7 +219,8 @@ Test(limits, full)
 		cr_expect(is_confirmed(n));
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
 	c = counters_read();
-	cr_expect(c.failed == 1 && c.evicted == 0 && c.created == CONNECTIONS);
+	cr_expect(c.value[FWD_COUNTER_FAILED] == 1 && c.value[FWD_COUNTER_EVICTED] == 0 &&
+		  c.value[FWD_COUNTER_CREATED] == CONNECTIONS);
 	cr_expect(check_table() == CONNECTIONS);
 	for (int n = 0; n < CONNECTIONS; n++)
 		from_client(n, ACK);
@@ -271,7 +271,7 @@ static void fill_buckets(__u32 buckets)
 	gw.buckets = buckets;
 	start_with(64, 64);
 	for (int round = 0; round < 3; round++) {
-		__u32 opened = 0, failed = counters_read().failed;
+		__u32 opened = 0, failed = counters_read().value[FWD_COUNTER_FAILED];
 
 		for (int n = 0; n < 64; n++) {
 			struct visitor v = visitor(n);
@@ -288,7 +288,7 @@ static void fill_buckets(__u32 buckets)
 				LEAVES_BY(ETH0, way_back(v.in)));
 		}
 		cr_expect(check_table() == opened && opened > room / 3 && opened <= room, "%u of %u", opened, room);
-		cr_expect(counters_read().failed - failed == 64 - opened);
+		cr_expect(counters_read().value[FWD_COUNTER_FAILED] - failed == 64 - opened);
 		table_flush();
 	}
 }
@@ -315,12 +315,12 @@ Test(index, ends_elsewhere)
 	establish(1);
 	from_client(1, RST);
 	index = connection_of(1).index;
-	slot_put(index, FWD_SLOT_TAKEN);
+	slot_put(index, FWD_SLOT_RESERVED);
 	arrives("over", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("race"));
 	slot_put(index, FWD_SLOT_CONFIRMED);
 	syn(1);
 	index = connection_of(1).index;
-	slot_put(index, FWD_SLOT_TAKEN);
+	slot_put(index, FWD_SLOT_RESERVED);
 	rule_put(0, &(struct rule){PROTO_TCP, PUBLIC, "10.172.16.3:8000", "10.172.16.1"});
 	rule_read(0, &rule);
 	rule.gen++;
@@ -394,12 +394,12 @@ Test(index, claims_meet)
 	claim = claim_at(&cell, entry.index, 0);
 	run(ETH0, INGRESS, &p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "it goes by the other's record");
-	cr_expect(counters_read().created == 1 && cell_read(&cell, 0) == claim);
+	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == 1 && cell_read(&cell, 0) == claim);
 	cr_assert(!bpf_map_update_elem(MAP_FD(buckets), &cell.bucket, &empty, BPF_ANY));
 	cr_expect(check_table() == 0);
 	claim_at(&cell, entry.index, FWD_BUCKET_CELLS - 1);
 	syn(1);
-	cr_expect(counters_read().created == 2 && !cell_read(&cell, FWD_BUCKET_CELLS - 1));
+	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == 2 && !cell_read(&cell, FWD_BUCKET_CELLS - 1));
 	cr_expect(check_table() == 1);
 }
 
@@ -408,8 +408,8 @@ static __u32 cost_of(const struct packet *p)
 {
 	struct __sk_buff ctx = {.ifindex = gw.ifindex[ETH0], .ingress_ifindex = gw.ifindex[ETH0]};
 	struct frame f;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.data, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 20000);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.data, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .repeat = 20000);
 
 	packet_build(&f, p, devices[ETH0].mac, devices[ETH0].peer);
 	opts.data_size_in = f.len;
@@ -421,10 +421,10 @@ static __u32 cost_of(const struct packet *p)
 
 static struct packet syn_from(int port)
 {
-	static char way[80];
+	static char route[80];
 
-	snprintf(way, sizeof(way), "54.200.0.1:%d > " PUBLIC, port);
-	return (struct packet)TCP(way, SYN);
+	snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
+	return (struct packet)TCP(route, SYN);
 }
 
 /* Ends those of syn_from() that have these ports. */
@@ -453,7 +453,7 @@ static void exhaust_with(__u32 half_open)
 		run(ETH0, INGRESS, &p, &r);
 	}
 	c = counters_read();
-	cr_assert(c.created == 65535 && !c.failed);
+	cr_assert(c.value[FWD_COUNTER_CREATED] == 65535 && !c.value[FWD_COUNTER_FAILED]);
 }
 
 static void exhaust(void)
@@ -486,22 +486,20 @@ Test(ports, none_left)
 	arrives("no port", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("no_port"));
 	arrives("UDP has", ETH0, UDP(visitor(1).in), LEAVES_BY(WG0, visitor(1).out));
 	c = counters_read();
-	cr_expect(c.failed == 1 && c.created == 65536);
+	cr_expect(c.value[FWD_COUNTER_FAILED] == 1 && c.value[FWD_COUNTER_CREATED] == 65536);
 	cr_expect(!is_there(1, PROTO_TCP));
 	/* Who goes on trying. */
 	cr_expect(cost_of(&TCP(visitor(2).in, SYN)) < 3 * cost_of(&TCP(visitor(2).in, ACK)),
-		  "a refused packet costs %u ns, one without a connection %u",
-		  cost_of(&TCP(visitor(2).in, SYN)), cost_of(&TCP(visitor(2).in, ACK)));
+		  "a refused packet costs %u ns, one without a connection %u", cost_of(&TCP(visitor(2).in, SYN)),
+		  cost_of(&TCP(visitor(2).in, ACK)));
 	/* Half of them are free again: 32 tries at random find one of these. */
 	end_between(16384, 49152);
 	for (int n = 0; n < 5; n++) {
 		struct visitor v = visitor(100 + n);
 		const char *out;
 
-		out =
-		    way_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
-		cr_expect(atoi(out + strlen("10.172.16.1:")) >= 16384 &&
-			      atoi(out + strlen("10.172.16.1:")) < 49152,
+		out = way_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
+		cr_expect(atoi(out + strlen("10.172.16.1:")) >= 16384 && atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
 	}
 }
@@ -512,7 +510,8 @@ Test(ports, none_left_pushes_nobody_out)
 	exhaust_with(65535);
 	for (int n = 0; n < TURNS; n++)
 		insist(&TCP(visitor(1).in, SYN));
-	cr_expect(counters_read().evicted == 0, "%llu were pushed out", counters_read().evicted);
+	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 0, "%llu were pushed out",
+		  counters_read().value[FWD_COUNTER_EVICTED]);
 	cr_expect(check_table() == 65535);
 }
 
@@ -529,7 +528,8 @@ Test(ports, some_left)
 
 		run(ETH0, INGRESS, &p, &r);
 	}
-	cr_expect(counters_read().failed < 80, "%llu of 1000 were refused", counters_read().failed);
+	cr_expect(counters_read().value[FWD_COUNTER_FAILED] < 80, "%llu of 1000 were refused",
+		  counters_read().value[FWD_COUNTER_FAILED]);
 }
 
 /* Of a map of many ports, the other ones. */
@@ -550,13 +550,13 @@ Test(ports, none_left_of_one_target)
 Test(ports, none_left_of_one_visitor)
 {
 	static struct result r;
-	char way[80];
+	char route[80];
 
 	start_with(16, 2 * 65536);
 	PORTS_BETWEEN(1, 65536)
 	{
-		snprintf(way, sizeof(way), "54.200.0.1:%d > 93.184.216.34:8100", port);
-		run(ETH0, INGRESS, &TCP(way, SYN), &r);
+		snprintf(route, sizeof(route), "54.200.0.1:%d > 93.184.216.34:8100", port);
+		run(ETH0, INGRESS, &TCP(route, SYN), &r);
 	}
 	for (int n = 0; n < TURNS; n++) {
 		char in[80], out[80];
@@ -585,7 +585,7 @@ Test(ports, none_left_but_ones_own)
 static void start_sweeper(void)
 {
 	start();
-	cr_assert(control(FWD_REQUEST_START_SWEEPER, NULL) == 0);
+	cr_assert(control(FWD_REQUEST_START_GC, NULL) == 0);
 }
 
 TestSuite(expiry, .init = start_sweeper, .fini = check_table_at_end, .timeout = 30);
@@ -603,7 +603,7 @@ static void wait_for(__u32 connections)
 
 	for (int i = 0; i < 60; i++) {
 		c = counters_read();
-		left = c.created - c.ended;
+		left = c.value[FWD_COUNTER_CREATED] - c.value[FWD_COUNTER_ENDED];
 		if (left <= connections)
 			break;
 		usleep(50 * 1000);
@@ -699,16 +699,8 @@ Test(expiry, each_state_has_its_time)
 		unsigned int second; /* since they were made */
 		int gone;            /* all states up to this one */
 	} steps[] = {
-	    {9, 0},
-	    {11, CLOSE},
-	    {29, CLOSE},
-	    {31, REPLIED},
-	    {59, REPLIED},
-	    {61, CLOSE_WAIT},
-	    {117, CLOSE_WAIT},
-	    {121, ASSURED},
-	    {431990, ASSURED},
-	    {432001, ESTABLISHED},
+		{9, 0},           {11, CLOSE},       {29, CLOSE},    {31, REPLIED},     {59, REPLIED},
+		{61, CLOSE_WAIT}, {117, CLOSE_WAIT}, {121, ASSURED}, {431990, ASSURED}, {432001, ESTABLISHED},
 	};
 	struct fwd_counters c;
 	struct timespec begin;
@@ -724,11 +716,12 @@ Test(expiry, each_state_has_its_time)
 		else
 			usleep(550 * 1000);
 		for (int state = CLOSE; state <= ESTABLISHED; state++)
-			cr_expect(lives(state) == (state > steps[i].gone), "state %d after %u s",
-				  state, steps[i].second);
+			cr_expect(lives(state) == (state > steps[i].gone), "state %d after %u s", state,
+				  steps[i].second);
 	}
 	c = counters_read();
-	cr_expect(c.expired == ESTABLISHED && c.ended == ESTABLISHED && c.evicted == 0);
+	cr_expect(c.value[FWD_COUNTER_EXPIRED] == ESTABLISHED && c.value[FWD_COUNTER_ENDED] == ESTABLISHED &&
+		  c.value[FWD_COUNTER_EVICTED] == 0);
 	cr_expect(sweeper_read().confirmed == 0);
 }
 
@@ -762,7 +755,7 @@ Test(expiry, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN, "not at once");
 	clock_advance(6);
 	wait_for(1);
-	cr_expect(counters_read().expired == HALF_OPEN);
+	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == HALF_OPEN);
 	expect_state("through the flood", visitor(1).in, PROTO_TCP, "ESTABLISHED");
 	clock_advance(6);
 	let_sweep();
@@ -803,7 +796,7 @@ Test(expiry, crowd_goes_on)
 	for (int n = 0; n < CONNECTIONS; n++)
 		establish(n);
 	let_sweep();
-	cr_expect(sweeper_read().crowded);
+	cr_expect(sweeper_read().nearly_full);
 	for (int n = 1; n < CONNECTIONS; n++)
 		end_by_fin(n);
 	clock_advance(6);
@@ -846,7 +839,7 @@ Test(expiry, timeouts_are_settings)
 	cr_expect(is_there(1, PROTO_UDP));
 	c = config_read();
 	c.timeout[FWD_TIMEOUT_UDP] = FWD_TICKS(5);
-	c.sweep_all++;
+	c.gc_all++;
 	config_write(&c);
 	wait_for(0);
 }
@@ -861,11 +854,11 @@ Test(expiry, removed_map)
 	udp(3);
 	rule_give_up(0);
 	c = config_read();
-	c.sweep_all++;
+	c.gc_all++;
 	config_write(&c);
 	wait_for(1);
 	cr_expect(is_there(3, PROTO_UDP));
-	cr_expect(counters_read().expired == 0);
+	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == 0);
 }
 
 /* The clock of 32 bits wraps; nothing may live for ever, or die at once. */
@@ -896,9 +889,9 @@ Test(expiry, clock_wraps)
 
 Test(expiry, sweeper_starts_once)
 {
-	cr_expect(control(FWD_REQUEST_START_SWEEPER, NULL) == 0);
+	cr_expect(control(FWD_REQUEST_START_GC, NULL) == 0);
 	udp(1);
 	clock_advance(31);
 	wait_for(0);
-	cr_expect(counters_read().expired == 1);
+	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == 1);
 }

@@ -13,8 +13,8 @@
 #define SERVER_SEQ 9000
 
 static const struct rule rules[] = {
-    {PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
-    {PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_TCP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_UDP, PUBLIC, "10.172.16.2:8000", "10.172.16.1"},
 };
 
 static void start_with(__u32 connections, __u32 half_open)
@@ -84,11 +84,10 @@ static void send_packet(struct worker *w, enum device dev, enum hook hook, const
 static void send_from_client(struct worker *w, int client, __u8 proto, __u8 flags)
 {
 	struct packet p = {.proto = proto, .flags = flags, .ack = SERVER_SEQ + 1};
-	char way[100];
+	char route[100];
 
-	snprintf(way, sizeof(way), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255,
-		 client & 255);
-	p.way = way;
+	snprintf(route, sizeof(route), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255, client & 255);
+	p.route = route;
 	send_packet(w, ETH0, INGRESS, &p);
 }
 
@@ -141,7 +140,8 @@ Test(parallel, one_source_port)
 	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
 	cr_expect(check_table() == (__u32)workers * CLIENTS);
 	c = counters_read();
-	cr_expect(c.failed == 0 && c.evicted == 0, "%llu failed, %llu evicted", c.failed, c.evicted);
+	cr_expect(c.value[FWD_COUNTER_FAILED] == 0 && c.value[FWD_COUNTER_EVICTED] == 0, "%llu failed, %llu evicted",
+		  c.value[FWD_COUNTER_FAILED], c.value[FWD_COUNTER_EVICTED]);
 }
 
 static void open_same_clients(struct worker *w)
@@ -163,7 +163,7 @@ Test(parallel, one_client)
 		cr_expect(w[i].forwarded == CLIENTS, "%lu", w[i].forwarded);
 	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == CLIENTS);
 	cr_expect(check_table() == CLIENTS);
-	cr_expect(counters_read().created == CLIENTS);
+	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == CLIENTS);
 }
 
 #define REOPENED 4
@@ -205,15 +205,14 @@ Test(parallel, flood)
 
 	start_with(64, RING);
 	arrives("SYN", ETH0, TCP(in, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	in_parallel(flood, w);
 	arrives("through the flood", ETH0, TCP(in, ACK), LEAVES_BY(WG0, OUT));
 	arrives("and back", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(in)));
 	cr_expect(check_table() == 1 + RING);
 	c = counters_read();
-	cr_expect(c.evicted == c.ended && c.failed == 0);
+	cr_expect(c.value[FWD_COUNTER_EVICTED] == c.value[FWD_COUNTER_ENDED] && c.value[FWD_COUNTER_FAILED] == 0);
 }
 
 static void both_sides(struct worker *w)
@@ -228,7 +227,7 @@ static void both_sides(struct worker *w)
 			snprintf(in, sizeof(in), "10.172.16.2:8000 > 10.172.16.1:%d", 20000 + i);
 		else
 			snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + i);
-		p.way = in;
+		p.route = in;
 		for (int k = 0; k < 3; k++) {
 			turn(3 * i + k);
 			if (w->number < 2)
@@ -252,14 +251,13 @@ static void own_and_visitors(struct worker *w)
 {
 	for (int i = 0; i < CLIENTS; i++) {
 		struct packet p = UDP(NULL);
-		char way[100];
+		char route[100];
 
 		if (w->number & 1)
-			snprintf(way, sizeof(way), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
+			snprintf(route, sizeof(route), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
 		else
-			snprintf(way, sizeof(way), "54.147.66.%d:%d > " PUBLIC, w->number,
-				 20000 + i);
-		p.way = way;
+			snprintf(route, sizeof(route), "54.147.66.%d:%d > " PUBLIC, w->number, 20000 + i);
+		p.route = route;
 		turn(i);
 		send_packet(w, w->number & 1 ? WG0 : ETH0, w->number & 1 ? EGRESS : INGRESS, &p);
 	}

@@ -7,22 +7,22 @@
 #include <sys/socket.h>
 #include "check.h"
 
-#define PUBLIC  "93.184.216.34:8080"
-#define IN      "54.147.66.132:40000 > " PUBLIC
-#define OUT     "192.168.7.1:40000 > 192.168.7.2:80"
-#define IN6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8080"
-#define OUT6    "[fd07::1]:40000 > [fd07::2]:80"
-#define IN_WG   "54.147.66.132:40000 > 93.184.216.34:8000"
-#define OUT_WG  "10.172.16.1:40000 > 10.172.16.2:8000"
+#define PUBLIC "93.184.216.34:8080"
+#define IN     "54.147.66.132:40000 > " PUBLIC
+#define OUT    "192.168.7.1:40000 > 192.168.7.2:80"
+#define IN6    "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8080"
+#define OUT6   "[fd07::1]:40000 > [fd07::2]:80"
+#define IN_WG  "54.147.66.132:40000 > 93.184.216.34:8000"
+#define OUT_WG "10.172.16.1:40000 > 10.172.16.2:8000"
 
 #define SERVER_SEQ 9000
 
 static const struct rule rules[] = {
-    {PROTO_TCP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
-    {PROTO_UDP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
-    {PROTO_TCP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
-    {PROTO_UDP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
-    {PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
+	{PROTO_TCP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
+	{PROTO_UDP, PUBLIC, "192.168.7.2:80", "192.168.7.1"},
+	{PROTO_TCP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
+	{PROTO_UDP, "[2001:db8:93::34]:8080", "[fd07::2]:80", "fd07::1"},
+	{PROTO_TCP, "93.184.216.34:8000", "10.172.16.2:8000", "10.172.16.1"},
 };
 
 static void start_mode(enum fwd_mode mode)
@@ -138,8 +138,7 @@ Test(xdp, leaves_to_tc)
 	cr_expect(!takes_frame(ETH0, &f));
 	/* Its checksum is the NIC's to fill in: of the pseudo header so far. */
 	packet_build(&f, &TCP(IN, ACK), devices[ETH0].mac, devices[ETH0].peer);
-	put16(f.data + ETHER_LEN + 20 + 16, sum_pseudo(f.data + ETHER_LEN + 12, 8, PROTO_TCP,
-						    f.len - ETHER_LEN - 20));
+	put16(f.data + ETHER_LEN + 20 + 16, sum_pseudo(f.data + ETHER_LEN + 12, 8, PROTO_TCP, f.len - ETHER_LEN - 20));
 	cr_expect(!takes_frame(ETH0, &f), "CHECKSUM_PARTIAL");
 }
 
@@ -207,7 +206,7 @@ Test(xdp, removed_map)
 static void start_exhausted(void)
 {
 	static struct result r;
-	char way[80];
+	char route[80];
 
 	unsetenv("FWD_TEST_XDP");
 	gateway_start(16, 3 * 65536);
@@ -215,11 +214,11 @@ static void start_exhausted(void)
 		rule_put(i, &rules[i]);
 	xdp_start(FWD_MODE_XDP);
 	for (int port = 1; port < 65536; port++) {
-		snprintf(way, sizeof(way), "54.200.0.1:%d > " PUBLIC, port);
-		run(ETH0, INGRESS, &UDP(way), &r);
-		run(ETH0, INGRESS, &TCP(way, SYN), &r);
+		snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
+		run(ETH0, INGRESS, &UDP(route), &r);
+		run(ETH0, INGRESS, &TCP(route, SYN), &r);
 	}
-	cr_assert(counters_read().created == 2 * 65535);
+	cr_assert(counters_read().value[FWD_COUNTER_CREATED] == 2 * 65535);
 }
 
 static int socket_at(__u16 port)
@@ -275,8 +274,8 @@ Test(xdp_exhausted, is_refused, .init = start_exhausted, .fini = check_table_at_
 	cr_expect(drops(UDP(IN), 0) > RUNS / 2);
 	cr_expect(drops(TCP(IN, SYN), 0) > RUNS / 2);
 	reasons_read(after);
-	cr_expect(after[FWD_NO_PORT] - before[FWD_NO_PORT] == counters_read().failed);
-	cr_expect(counters_read().created == 2 * 65535);
+	cr_expect(after[FWD_NO_PORT] - before[FWD_NO_PORT] == counters_read().value[FWD_COUNTER_FAILED]);
+	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == 2 * 65535);
 	cr_expect(!conn_exists(IN, PROTO_UDP) && !conn_exists(IN, PROTO_TCP));
 
 	cr_expect(!drops(UDP("54.200.0.1:7 > " PUBLIC), 0), "a known connection");

@@ -19,22 +19,20 @@
 
 /* A map's declaration says what it is, as libbpf reads it from BTF. */
 #define NATIVE_UINT(field) (sizeof(*(field)) / sizeof(int))
-#define NATIVE_MAP(map)                                                                      \
-	native_map_get((map), &(const struct native_map_spec){NATIVE_UINT((map)->type),      \
-							      NATIVE_UINT((map)->max_entries), \
-							      sizeof(*(map)->key),           \
-							      sizeof(*(map)->value)})
-#define NATIVE_QUEUE(map)                                                                    \
-	native_map_get((map), &(const struct native_map_spec){NATIVE_UINT((map)->type),      \
-							      NATIVE_UINT((map)->max_entries), 0, \
-							      NATIVE_UINT((map)->value_size)})
+#define NATIVE_MAP(map)                                                                                           \
+	native_map_get((map),                                                                                     \
+		       &(const struct native_map_spec){NATIVE_UINT((map)->type), NATIVE_UINT((map)->max_entries), \
+						       sizeof(*(map)->key), sizeof(*(map)->value)})
+#define NATIVE_QUEUE(map)                                                                                            \
+	native_map_get((map),                                                                                        \
+		       &(const struct native_map_spec){NATIVE_UINT((map)->type), NATIVE_UINT((map)->max_entries), 0, \
+						       NATIVE_UINT((map)->value_size)})
 
-#define bpf_map_lookup_elem(map, key) native_map_lookup(NATIVE_MAP(map), key)
-#define bpf_map_update_elem(map, key, value, flags) \
-	native_map_update(NATIVE_MAP(map), key, value, flags)
-#define bpf_map_delete_elem(map, key)       native_map_delete(NATIVE_MAP(map), key)
-#define bpf_map_push_elem(map, value, flags) native_map_push(NATIVE_QUEUE(map), value, flags)
-#define bpf_map_pop_elem(map, value)        native_map_pop(NATIVE_QUEUE(map), value)
+#define bpf_map_lookup_elem(map, key)               native_map_lookup(NATIVE_MAP(map), key)
+#define bpf_map_update_elem(map, key, value, flags) native_map_update(NATIVE_MAP(map), key, value, flags)
+#define bpf_map_delete_elem(map, key)               native_map_delete(NATIVE_MAP(map), key)
+#define bpf_map_push_elem(map, value, flags)        native_map_push(NATIVE_QUEUE(map), value, flags)
+#define bpf_map_pop_elem(map, value)                native_map_pop(NATIVE_QUEUE(map), value)
 
 struct native_ctx;
 
@@ -46,17 +44,16 @@ NATIVE_HELPER __u64 bpf_ktime_get_coarse_ns(void);
 NATIVE_HELPER __u32 bpf_get_prandom_u32(void);
 NATIVE_HELPER long bpf_fib_lookup(struct native_ctx *ctx, struct bpf_fib_lookup *fib, int len, __u32 flags);
 NATIVE_HELPER long bpf_check_mtu(struct native_ctx *ctx, __u32 ifindex, __u32 *mtu, __s32 diff, __u64 flags);
-NATIVE_HELPER struct bpf_sock *bpf_skc_lookup_tcp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple,
-					   __u32 size, __u64 netns, __u64 flags);
-NATIVE_HELPER struct bpf_sock *bpf_sk_lookup_udp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple,
-					  __u32 size, __u64 netns, __u64 flags);
+NATIVE_HELPER struct bpf_sock *bpf_skc_lookup_tcp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size,
+						  __u64 netns, __u64 flags);
+NATIVE_HELPER struct bpf_sock *bpf_sk_lookup_udp(struct native_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size,
+						 __u64 netns, __u64 flags);
 NATIVE_HELPER long bpf_sk_release(void *sock);
 NATIVE_HELPER long bpf_redirect(__u32 ifindex, __u64 flags);
 NATIVE_HELPER long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *neigh, int len, __u64 flags);
 
 /* The sum of 32-bit words that come and go (net/core/filter.c). */
-static inline __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size,
-				  __u32 seed)
+static inline __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __u32 seed)
 {
 	__u64 sum = seed;
 

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The end of connections that nobody ends: one timer that walks the slots.
+ *
+ * A bpf_timer for each connection would do it too, but takes 192 bytes more for each and a red-black
+ * tree of a million hrtimers. A slot says when its connection is worth a look; until then the walk
+ * costs it a read of memory that is in order. The timer is the map's: it runs without any process.
+ */
+#ifndef FWD_BPF_CT_GC_H
+#define FWD_BPF_CT_GC_H
+
+#include "base/maps.h"
+#include "ct/conntrack.h"
+#include "ct/slot.h"
+
+#define GC_CHUNK      64  /* slots in one call of gc_chunk() */
+#define GC_CHUNKS     256 /* of them in one run of the timer: 16,384 slots, some 80 us */
+#define GC_CHECKS_MAX 512 /* connections looked at in one run, some 0.3 us each */
+
+/* A part of the half-open ring; more than that in use is a flood. */
+#define GC_FLOOD(half_open) ((half_open) / 2)
+
+/* A part of the places for confirmed connections; more than that in use, and those that are over have to hurry. */
+#define GC_NEARLY_FULL(connections) ((connections) - (connections) / 8)
+
+#define GC_CLOCK      1                      /* CLOCK_MONOTONIC; time.h is not for this target */
+#define GC_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
+#define GC_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
+
+/* Does the connection live on? If so, until when at least: into *until. */
+static __always_inline bool gc_conn_is_live(const struct fwd_conn *conn, __u32 now, __u32 *until)
+{
+	const struct fwd_flow *flow = &conn->flow[FWD_DIR_FORWARD], *reverse = &conn->flow[FWD_DIR_REPLY];
+	__u32 last = flow->last_seen, timeout = conn_timeout(flow->ct_state);
+
+	if (flow_is_dead(flow))
+		return false;
+	/* By age: of one that has been quiet for a month the sign of a difference says nothing. */
+	if (now - reverse->last_seen < now - last)
+		last = reverse->last_seen;
+	*until = last + timeout;
+	return !clock_is_due(now, *until);
+}
+
+/* Looks at the connection of one slot. */
+__noinline int gc_conn(__u32 index, __u32 now)
+{
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_conn *conn = conn_at(index);
+	__u32 until, gen_state, ct_state;
+	bool dead;
+
+	if (!slot || !conn)
+		return 0;
+	gen_state = slot_gen_state(slot);
+	ct_state = READ_ONCE(conn->flow[FWD_DIR_FORWARD].ct_state);
+	if (gc_conn_is_live(conn, now, &until)) {
+		/* A packet that ends it may have said meanwhile that it won't take so long. */
+		__sync_lock_test_and_set(&slot->check_at, until);
+		if (READ_ONCE(conn->flow[FWD_DIR_FORWARD].ct_state) != ct_state)
+			slot->check_at = now;
+		return 0;
+	}
+	dead = flow_is_dead(&conn->flow[FWD_DIR_FORWARD]);
+	return conn_end(index, gen_state, dead ? FWD_END_OTHER : FWD_END_EXPIRED);
+}
+
+/*
+ * One place. Returns 1 if it looked at a connection.
+ *
+ * A function of its own, without a loop: in one, kernel 6.1's verifier goes all ways through all turns.
+ */
+__noinline int gc_slot(__u32 index, __u32 now)
+{
+	struct fwd_slot *slot = slot_at(index);
+	struct fwd_gc *s = gc_get();
+	bool half_open, looked = false;
+
+	if (!s || !slot || index >= s->high_water || !slot_is_live(slot->gen_state))
+		return 0;
+	half_open = slot_state(slot->gen_state) == FWD_SLOT_HALF_OPEN;
+	if (s->all || (s->flood && half_open) || clock_is_due(now, slot->check_at)) {
+		gc_conn(index, now);
+		looked = true;
+	}
+	s->half_open += half_open && slot_is_live(slot->gen_state);
+	return looked;
+}
+
+/* GC_CHUNK places from `first` on; returns how many connections it looked at. */
+__noinline int gc_chunk(__u32 first, __u32 now)
+{
+	int looks = 0, i;
+
+	for (i = 0; i < GC_CHUNK; i++)
+		looks += gc_slot(first + i, now);
+	return looks;
+}
+
+/*
+ * At the end of a round: are there so many half-open connections that most of them must be a flood's? Then
+ * they get a short timeout, as in pf(4)'s adaptive ones: whoever is real answers within a second or comes
+ * again. That goes on for a while after there are few enough, so that the last ones of the flood go, too.
+ */
+static __always_inline void gc_update_flood(struct fwd_gc *s, __u32 now)
+{
+	const struct fwd_config *c = config_get();
+
+	if (c && s->half_open > GC_FLOOD(fwd_sizes.half_open)) {
+		s->flood = 1;
+		s->flood_until = now + 2 * c->timeout[FWD_TIMEOUT_FLOOD];
+	} else if (clock_is_due(now, s->flood_until)) {
+		s->flood = 0;
+	}
+	s->half_open = 0;
+}
+
+/* Does this round look at all connections? If a timeout has changed; and when places begin to be few, since those that
+ * are over have less time from then on (conn_timeout()). */
+static __always_inline void gc_begin_round(struct fwd_gc *s)
+{
+	bool nearly_full = s->confirmed > GC_NEARLY_FULL(fwd_sizes.connections);
+	const struct fwd_config *c = config_get();
+
+	if (!c)
+		return;
+	s->all = c->gc_all != s->gc_all_seen || (nearly_full && !s->nearly_full);
+	s->gc_all_seen = c->gc_all;
+	s->nearly_full = nearly_full;
+}
+
+/* One run: goes on where the last one ended. Returns the time to the next in ns. */
+static __always_inline __u64 gc_run(struct fwd_gc *s)
+{
+	__u32 end = s->high_water, now = clock_now(), cursor = s->cursor;
+	int i, looks = 0;
+
+	if (cursor == 0)
+		gc_begin_round(s);
+	for (i = 0; i < GC_CHUNKS; i++) {
+		if (cursor >= end || looks >= GC_CHECKS_MAX)
+			break;
+		looks += gc_chunk(cursor, now);
+		cursor += GC_CHUNK;
+	}
+	s->cursor = cursor < end ? cursor : 0;
+	if (s->cursor)
+		return GC_NEXT_RUN;
+	gc_update_flood(s, now);
+	return GC_NEXT_ROUND;
+}
+
+static int gc_timer(void *map, __u32 *key, struct fwd_gc *s)
+{
+	bpf_timer_start(&s->timer, gc_run(s), 0);
+	return 0;
+}
+
+/* Starts the timer, or lets a newer program's code take over the one that runs. 0 or -errno. */
+static __always_inline int gc_start(void)
+{
+	struct fwd_gc *s = gc_get();
+	long err;
+
+	if (!s)
+		return -ENOENT;
+	err = bpf_timer_init(&s->timer, &gc, GC_CLOCK);
+	if (err && err != -EBUSY)
+		return err;
+	err = bpf_timer_set_callback(&s->timer, gc_timer);
+	return err ? err : bpf_timer_start(&s->timer, GC_NEXT_RUN, 0);
+}
+
+#endif

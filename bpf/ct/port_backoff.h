@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * When source ports are exhausted, looking for one costs fifty times what another packet does, and whoever knows how to
+ * exhaust them must not get a CPU on top. So after PORT_BACKOFF_SEARCHES failures in a row new connections are refused without a
+ * search, until the clock ticks again (1 ms, or the kernel's jiffy if that is longer). One failure would not do: where nine in
+ * ten ports are taken, each thirtieth search fails.
+ *
+ * What runs out are the ports towards one target, so that is what it is kept for: one port of a map of many, and with
+ * FWD_SNAT_NONE one visitor's. By hash; two that meet in one place forget each other, and nobody outside can make them meet.
+ */
+#ifndef FWD_BPF_CT_PORT_BACKOFF_H
+#define FWD_BPF_CT_PORT_BACKOFF_H
+
+#include "base/maps.h"
+#include "ct/table.h"
+#include "pkt/pkt.h"
+
+#define PORT_BACKOFF_SEARCHES 4
+
+/* The place of what the packet needs a port of, who: what tells it from others there. NULL: the map is gone. */
+static __always_inline struct fwd_port_backoff *port_backoff_at(const struct fwd_pkt *pkt, __u32 index, __u32 *tag)
+{
+	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	const struct fwd_config *c = config_get();
+	const __u32 *s = pkt->tuple.saddr.w;
+	__u64 hash;
+	__u32 key;
+
+	if (!rule || !c)
+		return NULL;
+	hash = hash_pair(c->secret, index, pkt->tuple.dport);
+	if (rule->snat == FWD_SNAT_NONE)
+		hash += hash_pair(c->secret + 2, s[0], s[1]) + hash_pair(c->secret + 4, s[2], s[3]);
+	hash = hash_mix(hash);
+	*tag = hash >> 32;
+	key = hash % FWD_PORT_BACKOFF_MAX;
+	return bpf_map_lookup_elem(&port_backoff, &key);
+}
+
+/* Has any search failed at this tick? It nearly never has, and then this is all there is to ask. */
+static __always_inline bool port_backoff_any(__u32 now)
+{
+	__u32 key = FWD_PORT_BACKOFF_ANY;
+	const struct fwd_port_backoff *any = bpf_map_lookup_elem(&port_backoff, &key);
+
+	return any && any->tick == now;
+}
+
+/* Is no port searched for a packet that would open a connection through the map at `index`? */
+__noinline int port_backoff_active(const struct fwd_pkt *pkt, __u32 index)
+{
+	const struct fwd_port_backoff *e;
+	__u32 tag;
+
+	if (!pkt)
+		return 0;
+	e = port_backoff_at(pkt, index, &tag);
+	return e && e->tag == tag && e->tick == pkt->now && e->failed >= PORT_BACKOFF_SEARCHES;
+}
+
+/* A search for a port has failed. */
+__noinline int port_backoff_note(const struct fwd_pkt *pkt, __u32 index)
+{
+	__u32 key = FWD_PORT_BACKOFF_ANY, tag;
+	struct fwd_port_backoff *any = bpf_map_lookup_elem(&port_backoff, &key), *e;
+
+	if (!pkt || !any)
+		return 0;
+	e = port_backoff_at(pkt, index, &tag);
+	if (!e)
+		return 0;
+	if (e->tag != tag || e->tick != pkt->now)
+		*e = (struct fwd_port_backoff){.tag = tag, .tick = pkt->now};
+	e->failed++;
+	any->tick = pkt->now;
+	return 0;
+}
+
+/* There is a port after all: one was found, or one was given up. */
+__noinline int port_backoff_reset(const struct fwd_pkt *pkt, __u32 index)
+{
+	struct fwd_port_backoff *e;
+	__u32 tag;
+
+	if (!pkt)
+		return 0;
+	e = port_backoff_at(pkt, index, &tag);
+	if (e && e->tag == tag)
+		e->failed = 0;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The journey of those packets that are nearly all of the traffic, without any stop: TCP and UDP of a known
+ * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
+ * has made anything of the frame, that is cheap (docs/benchmarks.md).
+ *
+ * All others go on to tc, as they came and uncounted, but for what tc would refuse for want of a source port. It is
+ * the same table that both look into, so what one hook begins the other can go on with. The steps are the
+ * pipeline's own.
+ */
+#ifndef FWD_BPF_FASTPATH_H
+#define FWD_BPF_FASTPATH_H
+
+#include "ct/conntrack.h"
+#include "ct/ct_state.h"
+#include "pkt/parse.h"
+#include "pkt/translate.h"
+#include "policy/admit.h"
+#include "policy/rule.h"
+#include "step/route.h"
+#include "verdict.h"
+
+static __always_inline struct fwd_pkt *fastpath_pkt(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fastpath_scratch, &zero);
+}
+
+/*
+ * Is the transport checksum the packet's? Where a sender on this very host left it to the NIC (veth, virtio),
+ * the field holds the sum of the pseudo header alone; nothing tells that to a program, but the number itself
+ * does. One in 65,536 others looks like it, and only takes the longer way.
+ */
+static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	bool tcp = pkt->tuple.proto == IPPROTO_TCP;
+	__u32 off = pkt->l4_off + (tcp ? TCP_CHECK_OFF : UDP_CHECK_OFF);
+	__u32 pseudo = csum_pseudo(&pkt->tuple.saddr, &pkt->tuple.daddr, pkt->family, pkt->tuple.proto,
+				   pkt->bytes - (pkt->l4_off - pkt->l3_off));
+	const __u16 *check = ctx_at(ctx, off, sizeof(*check));
+
+	return check && *check != (__u16)~csum_fold(pseudo);
+}
+
+/* Is there anything for XDP to do with the packet? Opening a connection is tc's, and so is nearly all of refusing to. */
+static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
+{
+	if (pkt->is_error || pkt->fragment.part != FWD_FRAG_NONE || pkt->ttl <= 1)
+		return false;
+	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
+}
+
+/* A packet of no known connection, to a map that has no source port left: refused here, or who floods it would get
+ * twice of the CPU what others' packets take. All others are tc's. */
+static __always_inline enum fwd_reason fastpath_refuse(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	__u32 rule = FWD_RULE_NONE;
+
+	if (!port_backoff_any(pkt->now) || rule_lookup(ctx, pkt, &rule) != FWD_OK)
+		return FWD_NOT_OURS;
+	return admit(ctx, pkt, rule) == FWD_NO_PORT ? FWD_NO_PORT : FWD_NOT_OURS;
+}
+
+/* Sends the packet the connection's way, as the hook's return value: if that is known, fresh, open to XDP and wide
+ * enough. ctx_pass(): it isn't. Nothing is written yet. */
+static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct fwd_route *route = &conn_flow(conn, pkt)->route;
+	int action = route->refreshed ? ctx_send(route) : ctx_pass();
+
+	if (action == ctx_pass() || !route_fits(route, pkt->bytes))
+		return ctx_pass();
+	if (route_is_fresh(route, pkt->now))
+		return action;
+	route_follow_ingress(ctx, pkt, conn);
+	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
+		return ctx_pass();
+	/* It is tc that can go by the neighbour table, and tc that is to ask once more. */
+	if (pkt->next_hop.how != FWD_HOP_NONE)
+		route->refreshed = 0;
+	return route->refreshed ? ctx_send(route) : ctx_pass();
+}
+
+/* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */
+static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pkt, int *action)
+{
+	struct translation to;
+	struct fwd_conn *conn;
+	struct ethhdr *eth;
+
+	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_OK)
+		return FWD_NOT_OURS;
+	pkt->now = clock_now();
+	if (!fastpath_handles(pkt))
+		return FWD_NOT_OURS;
+	conn = conn_lookup(pkt);
+	if (!conn)
+		return fastpath_refuse(ctx, pkt);
+	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) ||
+	    !fastpath_csum_is_complete(ctx, pkt))
+		return FWD_NOT_OURS;
+	*action = fastpath_send(ctx, pkt, conn);
+	if (*action == ctx_pass())
+		return FWD_NOT_OURS;
+
+	if (!translate_drop_padding(ctx, pkt))
+		return FWD_REWRITE_FAILED;
+	conn_update(pkt, conn);
+	conn_count(pkt, conn);
+	to = translation_of(conn, pkt_dir(pkt));
+	if (!translate(ctx, pkt, &to, FWD_TTL_DECREMENT))
+		return FWD_REWRITE_FAILED;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return FWD_REWRITE_FAILED;
+	route_write_ethernet(&conn_flow(conn, pkt)->route, eth, pkt->family);
+	return FWD_OK;
+}
+
+#endif

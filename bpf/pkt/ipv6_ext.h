@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * IPv6 extension headers, and the place of a fragment in its datagram.
+ */
+#ifndef FWD_BPF_PKT_IPV6_EXT_H
+#define FWD_BPF_PKT_IPV6_EXT_H
+
+#include <stdbool.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <bpf/bpf_endian.h>
+#include "fwd/reason.h"
+#include "pkt/pkt.h"
+
+/* More than this many extension headers, or this far to the transport header, is left to the stack. */
+#define PARSE_EXT_HEADERS_MAX 4
+#define PARSE_L4_OFF_MAX      200
+
+#define IPV6_MORE_FRAGMENTS 1 /* the offset is in the upper 13 bits (RFC 8200 4.5) */
+
+struct ipv6_fragment {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset; /* in bytes, and flags in the lower 3 bits */
+	__be32 id;
+};
+
+struct ipv6_ext {
+	__u8 next;
+	__u8 len; /* in 8 bytes, not counting the first 8 */
+};
+
+static __always_inline bool parse_is_transport(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+static __always_inline bool parse_is_icmp(__u8 family, __u8 proto)
+{
+	return proto == (family == FWD_FAMILY_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
+static __always_inline bool parse_is_ours(__u8 family, __u8 proto)
+{
+	return parse_is_transport(proto) || parse_is_icmp(family, proto);
+}
+
+static __always_inline void parse_fragment_place(struct fwd_fragment *f, __u32 id, __u16 start, bool more)
+{
+	f->id = id;
+	f->start = start;
+	f->more = more;
+	f->part = start ? FWD_FRAG_LATER : more ? FWD_FRAG_FIRST : FWD_FRAG_NONE;
+}
+
+static __always_inline enum fwd_reason parse_ipv6_fragment(fwd_ctx *ctx, __u8 *next, __u32 *off, struct fwd_fragment *f)
+{
+	struct ipv6_fragment *header = ctx_at(ctx, *off, sizeof(*header));
+	__u16 offset;
+
+	if (!header)
+		return FWD_MALFORMED;
+	offset = bpf_ntohs(header->offset);
+	parse_fragment_place(f, header->id, offset >> 3, offset & IPV6_MORE_FRAGMENTS);
+	*next = header->next;
+	*off += sizeof(*header);
+	return FWD_OK;
+}
+
+/* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
+ * transport header's place. */
+static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off, struct fwd_fragment *f)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < PARSE_EXT_HEADERS_MAX; i++) {
+		struct ipv6_ext *ext;
+
+		if (parse_is_ours(FWD_FAMILY_IPV6, *next))
+			return FWD_OK;
+		if (*next == IPPROTO_FRAGMENT) {
+			if (parse_ipv6_fragment(ctx, next, off, f) != FWD_OK)
+				return FWD_MALFORMED;
+			continue;
+		}
+		if (f->part != FWD_FRAG_NONE)
+			return FWD_EXTENSION_HEADER; /* what follows may be in another fragment */
+		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
+			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
+		ext = ctx_at(ctx, *off, sizeof(*ext));
+		if (!ext)
+			return FWD_MALFORMED;
+		*next = ext->next;
+		*off += (ext->len + 1) * 8;
+		if (*off > PARSE_L4_OFF_MAX)
+			return FWD_EXTENSION_HEADER;
+	}
+	return parse_is_ours(FWD_FAMILY_IPV6, *next) ? FWD_OK : FWD_EXTENSION_HEADER;
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sending: the link's header, the pieces, and into the kernel's hands.
+ */
+#ifndef FWD_BPF_STEP_FORWARD_H
+#define FWD_BPF_STEP_FORWARD_H
+
+#include "base/config.h"
+#include "ct/frag_track.h"
+#include "host/neigh.h"
+#include "pkt/ip_fragment.h"
+#include "pkt/pkt.h"
+#include "step/route.h"
+
+static __always_inline bool forward_ethernet(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
+{
+	struct ethhdr *eth;
+
+	if (fwd_link == FWD_LINK_IP && !ctx_push_ethernet(ctx))
+		return false;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return false;
+	route_write_ethernet(route, eth, pkt->family);
+	pkt->l3_off = ETH_HLEN;
+	return true;
+}
+
+/*
+ * Into the hands of the kernel's neighbour table. Where the neighbour isn't known, the kernel looks up the
+ * route once more: with that it can send "host unreachable" if nobody answers (dst_link_failure), which
+ * with a next hop given it can't. So it does for the gateway itself, where the route found is what
+ * keeps the stack from calling its own source address a martian (net/ipv4/ip_input.c, skb_valid_dst).
+ */
+static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const struct fwd_route *route)
+{
+	struct bpf_redir_neigh neigh = {};
+
+	if (pkt->next_hop.how != FWD_HOP_KNOWN)
+		return bpf_redirect_neigh(route->ifindex, NULL, 0, 0);
+	neigh_mark_used(route->ifindex, &pkt->next_hop.addr, pkt->now);
+	neigh.nh_family = pkt->next_hop.family;
+	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
+	return bpf_redirect_neigh(route->ifindex, &neigh, sizeof(neigh), 0);
+}
+
+/*
+ * Sends the translated packet on its way. *action: what the hook has to return.
+ *
+ * bpf_redirect() to a device without Ethernet header takes the header off by itself (net/core/
+ * filter.c, __bpf_redirect_no_mac).
+ */
+static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
+					       const struct fwd_route *route, int *action)
+{
+	if (route->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
+		return FWD_REWRITE_FAILED;
+	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
+		return FWD_REWRITE_FAILED;
+	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route->ifindex))
+		return FWD_REWRITE_FAILED;
+	if (pkt->next_hop.how == FWD_HOP_NONE && route->ifindex != FWD_LOOPBACK)
+		*action = bpf_redirect(route->ifindex, 0);
+	else
+		*action = forward_by_neigh(pkt, route);
+	return FWD_OK;
+}
+
+#endif

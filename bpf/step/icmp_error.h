@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP errors that fwdctl sends itself, since a packet that it takes never reaches the part of the
+ * stack that would. The packet at hand is made into the error: cut, and with headers put in front.
+ */
+#ifndef FWD_BPF_STEP_ICMP_ERROR_H
+#define FWD_BPF_STEP_ICMP_ERROR_H
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+#include "base/config.h"
+#include "base/csum.h"
+#include "base/maps.h"
+#include "ct/conntrack.h"
+#include "pkt/csum_packet.h"
+#include "pkt/parse_icmp.h"
+#include "pkt/translate.h"
+
+/* As much of the packet as possible, in an error of at most this length (RFC 1812 4.3.2.3; RFC 4443
+ * 3.2: the minimum MTU of IPv6). */
+#define ICMP_ERROR_MAX_IPV4 576
+#define ICMP_ERROR_MAX_IPV6 1280
+
+#define ICMP_ERROR_TTL      64
+#define ICMP_ERROR_TOS      0xc0 /* internetwork control (RFC 1812 4.3.2.5) */
+#define ICMP_ERROR_TOS_KEPT 0x1e /* of the packet that it is about (4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
+
+/* Codes of ICMP_TYPE_DEST_UNREACH and of ICMPV6_TYPE_DEST_UNREACH. Which one says what is the kernel's choice
+ * (net/ipv4/route.c, ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
+enum icmp_error_code {
+	ICMP_CODE_NET_UNREACHABLE = 0,
+	ICMP_CODE_HOST_UNREACHABLE = 1,
+	ICMP_CODE_FRAG_NEEDED = 4,
+	ICMP_CODE_PROHIBITED = 13,
+	ICMPV6_CODE_NO_ROUTE = 0,
+	ICMPV6_CODE_PROHIBITED = 1,
+};
+
+#define ICMP_ERRORS_PER_SECOND 1000
+
+/* Each CPU's own. */
+struct fwd_icmp_budget {
+	__u32 second; /* ticks; when it began */
+	__u32 sent;
+};
+
+struct icmp_error_header {
+	__u8 type;
+	__u8 code;
+	__u16 check;
+	__be32 mtu; /* "too big" only; in IPv4 the lower half (RFC 1191) */
+};
+
+/* What is to be said, and by which of the gateway's addresses. */
+struct answer {
+	struct fwd_addr from;
+	struct icmp_error_header icmp;
+};
+
+static __always_inline void icmp_error_choose(struct icmp_error_header *icmp, const struct fwd_pkt *pkt,
+					      enum fwd_reason reason)
+{
+	bool ipv4 = pkt->family == FWD_FAMILY_IPV4;
+
+	icmp->type = ipv4 ? ICMP_TYPE_DEST_UNREACH : ICMPV6_TYPE_DEST_UNREACH;
+	switch (reason) {
+	case FWD_TTL_EXCEEDED:
+		icmp->type = ipv4 ? ICMP_TYPE_TIME_EXCEEDED : ICMPV6_TYPE_TIME_EXCEEDED;
+		break;
+	case FWD_TOO_BIG:
+		if (!ipv4)
+			icmp->type = ICMPV6_TYPE_PACKET_TOO_BIG;
+		icmp->code = ipv4 ? ICMP_CODE_FRAG_NEEDED : 0;
+		icmp->mtu = bpf_htonl(pkt->mtu);
+		break;
+	case FWD_PROHIBITED:
+		icmp->code = ipv4 ? ICMP_CODE_PROHIBITED : ICMPV6_CODE_PROHIBITED;
+		break;
+	case FWD_UNREACHABLE:
+		icmp->code = ipv4 ? ICMP_CODE_HOST_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;
+		break;
+	default:
+		icmp->code = ipv4 ? ICMP_CODE_NET_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;
+	}
+}
+
+/* The address that the sender sent to, for it knows no other. With `--snat none` home sends to the
+ * visitor's, which isn't ours: then the one that the kernel would choose towards home. */
+static __always_inline void icmp_error_choose_source(struct fwd_addr *from, const struct fwd_pkt *pkt,
+						     const struct fwd_conn *conn)
+{
+	const struct fwd_rule *rule = NULL;
+
+	*from = pkt->tuple.daddr;
+	if (conn && pkt_dir(pkt) == FWD_DIR_REPLY) {
+		__u32 index = conn->flow[FWD_DIR_REPLY].rule;
+
+		rule = bpf_map_lookup_elem(&rules, &index);
+	}
+	if (rule && rule->snat == FWD_SNAT_NONE && rule->snat_count)
+		*from = rule->pool[0];
+}
+
+static __always_inline bool icmp_error_write_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_addr *from,
+						__u32 len)
+{
+	if (pkt->family == FWD_FAMILY_IPV4) {
+		struct iphdr ip = {
+			.version = 4,
+			.ihl = 5,
+			.tos = ICMP_ERROR_TOS | (pkt->tos & ICMP_ERROR_TOS_KEPT),
+			.tot_len = bpf_htons(len),
+			.frag_off = __constant_htons(IPV4_DONT_FRAGMENT),
+			.ttl = ICMP_ERROR_TTL,
+			.protocol = IPPROTO_ICMP,
+			.saddr = from->w[3],
+			.daddr = pkt->tuple.saddr.w[3],
+		};
+
+		ip.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+		return ctx_store(ctx, pkt->l3_off, &ip, sizeof(ip));
+	}
+	struct ipv6hdr ip = {
+		.version = 6,
+		.priority = ICMP_ERROR_TOS >> 4,
+		.payload_len = bpf_htons(len - sizeof(ip)),
+		.nexthdr = IPPROTO_ICMPV6,
+		.hop_limit = ICMP_ERROR_TTL,
+	};
+
+	__builtin_memcpy(&ip.saddr, from, sizeof(ip.saddr));
+	__builtin_memcpy(&ip.daddr, &pkt->tuple.saddr, sizeof(ip.daddr));
+	return ctx_store(ctx, pkt->l3_off, &ip, sizeof(ip));
+}
+
+/* sum: of the quote. len: of the ICMP message. */
+static __always_inline bool icmp_error_write_icmp(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct answer *a, __u32 off,
+						  __u32 len, __u32 sum)
+{
+	if (pkt->family == FWD_FAMILY_IPV6)
+		sum = csum_add(sum, csum_pseudo(&a->from, &pkt->tuple.saddr, FWD_FAMILY_IPV6, IPPROTO_ICMPV6, len));
+	a->icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&a->icmp, sizeof(a->icmp), sum));
+	return ctx_store(ctx, off, &a->icmp, sizeof(a->icmp));
+}
+
+static __always_inline bool icmp_error_swap_macs(fwd_ctx *ctx)
+{
+	struct ethhdr *eth;
+	__u8 mac[ETH_ALEN];
+
+	if (fwd_link != FWD_LINK_ETHERNET)
+		return true;
+	eth = ctx_at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return false;
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return true;
+}
+
+/*
+ * Makes the packet into the ICMP error that its sender gets.
+ *
+ * Where the quoted transport checksum is still to be filled in by the NIC, it will be, in the quote:
+ * what then adds up to zero, if the field is zero now, is everything from the transport header on.
+ */
+__noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+				enum fwd_reason reason)
+{
+	__u32 max, headers, quote, summed, check, off;
+	struct answer a = {};
+	__u16 zero = 0;
+
+	if (!pkt)
+		return false;
+	icmp_error_choose(&a.icmp, pkt, reason);
+	icmp_error_choose_source(&a.from, pkt, conn);
+	headers = sizeof(struct icmp_error_header) +
+		  (pkt->family == FWD_FAMILY_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	max = (pkt->family == FWD_FAMILY_IPV4 ? ICMP_ERROR_MAX_IPV4 : ICMP_ERROR_MAX_IPV6) - headers;
+	quote = pkt->bytes < max ? pkt->bytes : max;
+	summed = quote;
+	check = pkt->l4_off + (pkt->tuple.proto == IPPROTO_TCP ? TCP_CHECK_OFF : UDP_CHECK_OFF);
+	if (ctx_csum_is_partial(ctx, check)) {
+		if (!ctx_store(ctx, check, &zero, sizeof(zero)))
+			return false;
+		summed = pkt->l4_off - pkt->l3_off;
+	}
+	off = pkt->l3_off + headers;
+	return ctx_trim(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
+	       icmp_error_write_ip(ctx, pkt, &a.from, headers + quote) &&
+	       icmp_error_write_icmp(ctx, pkt, &a, off - sizeof(struct icmp_error_header),
+				     sizeof(struct icmp_error_header) + quote, csum_packet(ctx, off, summed, 0)) &&
+	       icmp_error_swap_macs(ctx);
+}
+
+/*
+ * May another error be sent? As many as the kernel sends by default (icmp_msgs_per_sec, RFC 4443 2.4 f),
+ * on each CPU. What is over is dropped all the same.
+ */
+static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget, __u32 now)
+{
+	if (now - budget->second >= FWD_TICKS(1)) {
+		budget->second = now;
+		budget->sent = 0;
+	}
+	return budget->sent++ < ICMP_ERRORS_PER_SECOND;
+}
+
+/* About errors, and about fragments other than the first, nothing is said (RFC 1812 4.3.2.7). conn: that
+ * the packet belongs to; NULL if none is open yet. */
+static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
+{
+	*action = ctx_drop();
+	if (pkt->is_error || pkt->fragment.part == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
+		return reason;
+	if (!icmp_error_make(ctx, pkt, conn, reason))
+		return FWD_REWRITE_FAILED;
+	*action = ctx_return(ctx);
+	return reason;
+}
+
+#endif

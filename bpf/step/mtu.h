@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Packets that are too large for the way out. TCP is kept from sending such by its MSS option; whoever
+ * sends one nevertheless, and forbids to fragment it, is told the size that fits (RFC 1191, RFC 8201).
+ */
+#ifndef FWD_BPF_STEP_MTU_H
+#define FWD_BPF_STEP_MTU_H
+
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include "base/bound.h"
+#include "base/csum.h"
+#include "host/fib.h"
+#include "pkt/ip_fragment.h"
+#include "pkt/translate.h"
+#include "step/route.h"
+
+#define MTU_TCP_OPTIONS_MAX 40
+#define MTU_OPT_END         0
+#define MTU_OPT_NOP         1
+#define MTU_OPT_MSS         2
+#define MTU_OPT_MSS_LEN     4
+
+/* The MTU of the way from saddr to daddr; 0: no route. */
+static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
+				const struct fwd_addr *daddr)
+{
+	struct bpf_fib_lookup fib;
+
+	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
+}
+
+/* The MSS that fits the MTU: what is left behind the headers without options (RFC 6691). */
+static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
+{
+	__u16 headers =
+		(family == FWD_FAMILY_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + sizeof(struct tcphdr);
+
+	return mtu > headers ? mtu - headers : 0;
+}
+
+/* What to lower the MSS to in both directions of a connection that is being opened, by the MTUs of both
+ * ways out (0: unknown) and the map's wish. 0: leave it. */
+static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu, __u16 back, __u16 wanted)
+{
+	if (pkt->tuple.proto != IPPROTO_TCP || wanted == FWD_MSS_OFF)
+		return 0;
+	if (wanted != FWD_MSS_AUTO)
+		return wanted;
+	if (back && (!mtu || back < mtu))
+		mtu = back;
+	return mtu_to_mss(pkt->family, mtu);
+}
+
+struct mtu_tcp_options {
+	__u8 byte[MTU_TCP_OPTIONS_MAX];
+};
+
+/* Of the option at i: where the next one begins; 0: nowhere; less than 0: this is the MSS option, and its
+ * value is there. A function of its own, and not static, since otherwise the verifier walks all the ways
+ * through 40 bytes. */
+__noinline int mtu_next_option(const struct mtu_tcp_options *options, __u32 i)
+{
+	if (!options || i >= MTU_TCP_OPTIONS_MAX - 1)
+		return 0;
+	switch (options->byte[i]) {
+	case MTU_OPT_END:
+		return 0;
+	case MTU_OPT_NOP:
+		return i + 1;
+	case MTU_OPT_MSS:
+		return options->byte[i + 1] == MTU_OPT_MSS_LEN ? -(int)(i + 2) : 0;
+	default:
+		return options->byte[i + 1] < 2 ? 0 : i + options->byte[i + 1];
+	}
+}
+
+/* Where the MSS option's value is, from the start of the options; 0: there is none. */
+static __always_inline __u32 mtu_find_mss(const struct mtu_tcp_options *options, __u32 len)
+{
+	int at = 0, turn;
+
+	for (turn = 0; turn < MTU_TCP_OPTIONS_MAX; turn++) {
+		at = mtu_next_option(options, at);
+		if (at <= 0)
+			break;
+	}
+	return at < 0 && (__u32)-at + 2 <= len ? -at : 0;
+}
+
+/* Lowers the MSS option of a SYN. Before translate(), and like it: false if the packet can't be
+ * written to. A global function: the verifier is done with the options' loop once. */
+__noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss)
+{
+	struct mtu_tcp_options options = {};
+	__u32 off, len, at, delta;
+	__u16 offered;
+	__u8 *value;
+
+	if (!pkt)
+		return false;
+	off = pkt->l4_off + sizeof(struct tcphdr);
+	len = pkt->l4_len - sizeof(struct tcphdr);
+	if (len < MTU_OPT_MSS_LEN || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
+		return true;
+	at = bound_mask(mtu_find_mss(&options, len), 63);
+	if (!at)
+		return true;
+	value = ctx_at(ctx, off + at, 2);
+	if (!value)
+		return false;
+	offered = value[0] << 8 | value[1];
+	if (offered <= mss)
+		return true;
+	value[0] = mss >> 8;
+	value[1] = mss;
+	delta = csum_delta(bpf_htons(offered), bpf_htons(mss));
+	/* At an odd offset the two bytes are halves of two words of the sum: both are swapped. */
+	if (at & 1)
+		delta = csum_delta(csum_swap(bpf_htons(offered)), csum_swap(bpf_htons(mss)));
+	return ctx_csum_l4(ctx, pkt->l4_off + TCP_CHECK_OFF, IPPROTO_TCP, pkt->family, CSUM_NO_CHANGE, delta);
+}
+
+/* The IP length of what goes out: of one segment, where the kernel or the NIC will cut a GSO packet. */
+static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	__u32 gso = ctx_gso_size(ctx);
+
+	return gso ? pkt->l4_off - pkt->l3_off + pkt->l4_len + gso : pkt->bytes;
+}
+
+/* Too large for the way, and not to be cut? What can't be cut, WireGuard takes as it is: it is the
+ * encrypted packet that is fragmented then. */
+static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
+{
+	if (route_fits(route, mtu_packet_len(ctx, pkt)))
+		return false;
+	pkt->to_fragment = ip_fragment_is_possible(ctx, pkt, route->mtu);
+	return pkt->dont_fragment || (!pkt->to_fragment && route->link == FWD_LINK_ETHERNET);
+}
+
+/* May the packet go this way? FWD_TTL_EXCEEDED, FWD_TOO_BIG: no, and its sender is to be told so. The order is
+ * the kernel's (net/ipv4/ip_forward.c). */
+static __always_inline enum fwd_reason route_admits(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
+{
+	pkt->mtu = route->mtu;
+	if (pkt->ttl <= 1)
+		return FWD_TTL_EXCEEDED;
+	return mtu_is_too_big(ctx, pkt, route) ? FWD_TOO_BIG : FWD_OK;
+}
+
+#endif

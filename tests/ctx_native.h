@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The third context: the journey compiled for the machine at hand, so that tests can run it under
+ * sanitizers. Include it in place of ctx_tc.h, before anything else of bpf/. tests/host takes the part
+ * that needs no maps (parse.h, tuple.h, csum.h, translate.h, track.h), tests/fuzz all of it.
+ *
+ * A packet is one run of bytes, in an allocation of exactly its length but for up to three bytes in
+ * front that align its IP header. What the kernel keeps beside them that matters to a program is
+ * modelled: the offloaded checksum, and the sum that a NIC took.
+ */
+#ifndef FWD_CTX_NATIVE_H
+#define FWD_CTX_NATIVE_H
+
+/* "#pragma unroll" is clang's. */
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <asm/byteorder.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/pkt_cls.h>
+#include <linux/types.h>
+
+/* One object with the maps of all. */
+#define FWD_OBJECT_TC  1
+#define FWD_OBJECT_XDP 1
+
+/* In programs constants in .rodata; here variables that each test sets. */
+#define FWD_RODATA static __attribute__((unused))
+
+#include "base/config.h"
+#include "base/csum.h"
+#include "fwd/device.h"
+#include "fwd/table.h"
+
+/* As bpf_helpers.h has it. */
+#ifndef barrier_var
+#define barrier_var(var) asm volatile("" : "+r"(var))
+#endif
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
+
+/* skb->ip_summed (include/linux/skbuff.h) */
+enum native_summed {
+	NATIVE_CHECKSUM_NONE,
+	NATIVE_CHECKSUM_PARTIAL,  /* the field holds the pseudo header's sum, not complemented */
+	NATIVE_CHECKSUM_COMPLETE, /* the NIC summed up the packet from the IP header on: `csum` */
+};
+
+typedef struct native_ctx {
+	__u8 *data;
+	__u32 len;
+	__u32 segments; /* as in gso_segs; 0: no GSO packet */
+	__u32 gso_size;
+	enum native_summed summed;
+	__u32 csum;
+	__u32 csum_at;  /* NATIVE_CHECKSUM_PARTIAL: where the NIC is to put the sum; 0: not modelled */
+	bool csum_ipv6; /* the kernel knows BPF_F_IPV6 */
+	__u32 ifindex;
+	bool from_host;                                            /* made by a process of this host */
+	bool not_for_us;                                           /* to another MAC address, or of a VLAN */
+	__u32 returned_to;                                         /* ctx_return(): the device */
+	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: nobody is there to take it */
+} fwd_ctx;
+
+#define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
+
+static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
+{
+	return ctx->ifindex;
+}
+
+static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
+{
+	return ctx->from_host;
+}
+
+static __always_inline bool ctx_is_for_us(const fwd_ctx *ctx)
+{
+	return !ctx->not_for_us;
+}
+
+static __always_inline int ctx_pass(void)
+{
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int ctx_drop(void)
+{
+	return TC_ACT_SHOT;
+}
+
+static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
+{
+	return ctx->len;
+}
+
+static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
+{
+	return ctx->segments ? ctx->segments : 1;
+}
+
+static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
+{
+	return ctx->gso_size;
+}
+
+static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
+{
+	return off <= ctx->len && len <= ctx->len - off ? ctx->data + off : NULL;
+}
+
+static __always_inline __u16 native_fold(__u64 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+/* bpf_l4_csum_replace() with `from` 0 (net/core/filter.c), and in it
+ * inet_proto_csum_replace_by_diff() (net/core/utils.c). */
+static __always_inline bool native_l4_csum_replace(fwd_ctx *ctx, __u32 off, __u32 diff, bool pseudo,
+						   bool mark_mangled_0, bool ipv6)
+{
+	__u8 *at = ctx_at(ctx, off, sizeof(__u16));
+	__u16 check;
+
+	if (!at)
+		return false;
+	memcpy(&check, at, sizeof(check));
+	if (mark_mangled_0 && !check)
+		return true;
+	if (ctx->summed == NATIVE_CHECKSUM_PARTIAL) {
+		if (pseudo)
+			check = native_fold((__u64)diff + check);
+	} else {
+		check = ~native_fold((__u64)diff + (__u16)~check);
+		if (ctx->summed == NATIVE_CHECKSUM_COMPLETE && pseudo && !ipv6)
+			ctx->csum = native_fold((__u64)ctx->csum + (__u32)~diff);
+	}
+	if (mark_mangled_0 && !check)
+		check = 0xffff;
+	memcpy(at, &check, sizeof(check));
+	return true;
+}
+
+static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u8 family, __u32 addr_delta,
+					__u32 port_delta)
+{
+	bool udp = proto == IPPROTO_UDP;
+
+	if (addr_delta != CSUM_NO_CHANGE &&
+	    !native_l4_csum_replace(ctx, off, addr_delta, true, udp, family == 6 && ctx->csum_ipv6))
+		return false;
+	return port_delta == CSUM_NO_CHANGE || native_l4_csum_replace(ctx, off, port_delta, false, udp, false);
+}
+
+static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
+{
+	const void *at = ctx_at(ctx, off, len);
+
+	if (at)
+		__builtin_memcpy(to, at, len);
+	return at;
+}
+
+static __always_inline bool ctx_store(fwd_ctx *ctx, __u32 off, const void *from, __u32 len)
+{
+	void *at = ctx_at(ctx, off, len);
+
+	if (at)
+		__builtin_memcpy(at, from, len);
+	return at;
+}
+
+static __always_inline bool ctx_csum_is_partial(fwd_ctx *ctx, __u32 off)
+{
+	return ctx->summed == NATIVE_CHECKSUM_PARTIAL;
+}
+
+/* The allocation that the packet lies in. */
+static inline void *native_room(const fwd_ctx *ctx)
+{
+	return (void *)((uintptr_t)ctx->data & ~(uintptr_t)3);
+}
+
+/* Puts `len` bytes of the value `fill` in at `off`; what is behind stays aligned as it was. */
+static inline void native_insert(fwd_ctx *ctx, __u32 off, __u32 len, __u8 fill)
+{
+	__u32 pad = ((uintptr_t)ctx->data - (off < ctx->len ? len : 0)) & 3;
+	__u8 *data = (__u8 *)malloc(pad + ctx->len + len) + pad;
+
+	memcpy(data, ctx->data, off);
+	memset(data + off, fill, len);
+	memcpy(data + off + len, ctx->data + off, ctx->len - off);
+	free(native_room(ctx));
+	ctx->data = data;
+	ctx->len += len;
+}
+
+/* As bpf_skb_change_tail() (net/core/filter.c): not shorter than to where a NIC puts the checksum. */
+static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+{
+	if (ctx->summed == NATIVE_CHECKSUM_PARTIAL && len < ctx->csum_at + sizeof(__u16))
+		return false;
+	if (len < ctx->len)
+		ctx->len = len;
+	/* An allocation of exactly that length, also of a shorter one. */
+	native_insert(ctx, ctx->len, len - ctx->len, 0);
+	ctx->gso_size = 0;
+	ctx->segments = 0;
+	return true;
+}
+
+/* The kernel clears nothing there: whatever isn't written then would be told to others. */
+static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
+{
+	native_insert(ctx, fwd_link == FWD_LINK_ETHERNET ? ETH_HLEN : 0, len, 0xa5);
+	ctx->csum_at += len;
+	return true;
+}
+
+static __always_inline bool ctx_push_ethernet(fwd_ctx *ctx)
+{
+	native_insert(ctx, 0, ETH_HLEN, 0);
+	ctx->csum_at += ETH_HLEN;
+	return true;
+}
+
+static __always_inline long ctx_send_clone(fwd_ctx *ctx, __u32 ifindex)
+{
+	return ctx->send_clone ? ctx->send_clone(ctx, ifindex) : -1;
+}
+
+static __always_inline int ctx_return(fwd_ctx *ctx)
+{
+	ctx->returned_to = ctx->ifindex;
+	return TC_ACT_REDIRECT;
+}
+
+#endif

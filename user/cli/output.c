@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/output.h"
+
+enum fwd_exit output_check(void)
+{
+	static bool told;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return FWD_DONE;
+	if (!told)
+		fwd_err("standard output: %m");
+	told = true;
+	return FWD_NOT_DONE;
+}
+
+static enum fwd_exit json_dump(json_t *value)
+{
+	int ret;
+
+	if (!value)
+		return fwd_err("not enough memory, or a text that is not UTF-8");
+	ret = json_dumpf(value, stdout, JSON_COMPACT);
+	json_decref(value);
+	return ret ? output_check() : FWD_DONE;
+}
+
+void json_stream_begin(struct json_stream *stream)
+{
+	stream->started = false;
+	putchar('[');
+}
+
+enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element)
+{
+	fputs(stream->started ? ",\n" : "\n", stdout);
+	stream->started = true;
+	return json_dump(element);
+}
+
+void json_stream_end(struct json_stream *stream)
+{
+	puts(stream->started ? "\n]" : "]");
+}
+
+enum fwd_exit json_print(json_t *value)
+{
+	enum fwd_exit ret = json_dump(value);
+
+	putchar('\n');
+	return ret;
+}
+
+void table_row(struct table *table, const char *const *cells)
+{
+	size_t filled = table->rows * table->columns;
+	char **grown;
+
+	/* Doubled whenever the number of rows is a power of two. */
+	if (!(table->rows & (table->rows - 1)) || !table->rows) {
+		size_t room = table->rows ? 2 * table->rows : 1;
+
+		grown = realloc(table->cells, room * table->columns * sizeof(*grown));
+		if (!grown) {
+			table->failed = true;
+			return;
+		}
+		table->cells = grown;
+	}
+	for (size_t i = 0; i < table->columns; i++) {
+		size_t width = strlen(cells[i]);
+
+		table->cells[filled + i] = strdup(cells[i]);
+		table->failed |= !table->cells[filled + i];
+		if (table->width[i] < width)
+			table->width[i] = width;
+	}
+	table->rows++;
+}
+
+static void print_cell(const struct table *table, size_t row, size_t column)
+{
+	const char *text = table->cells[row * table->columns + column];
+	int width = table->width[column];
+	bool last = column + 1 == table->columns;
+
+	if (table->right & (1U << column))
+		printf("%*s", width, text);
+	else
+		printf("%-*s", last ? 0 : width, text);
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+enum fwd_exit table_print(struct table *table)
+{
+	for (size_t row = 0; !table->failed && row < table->rows; row++)
+		for (size_t column = 0; column < table->columns; column++)
+			print_cell(table, row, column);
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	return table->failed ? fwd_err("not enough memory") : FWD_DONE;
+}
+
+static char *human(__u64 value, unsigned int step, const char *const *units, char *text)
+{
+	double scaled = value;
+	int unit = 0;
+
+	while (scaled >= step && units[unit + 1]) {
+		scaled /= step;
+		unit++;
+	}
+	snprintf(text, HUMAN_TEXT, unit ? "%.1f%s" : "%.0f%s", scaled, units[unit]);
+	return text;
+}
+
+char *human_count(__u64 value, char *text)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E", NULL};
+
+	return human(value, 1000, units, text);
+}
+
+char *human_bytes(__u64 value, char *text)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL};
+
+	return human(value, 1024, units, text);
+}
+
+char *human_traffic(__u64 packets, __u64 bytes, char *text)
+{
+	size_t length = strlen(human_count(packets, text));
+	char size[HUMAN_TEXT];
+
+	snprintf(text + length, HUMAN_TEXT - length, "/%s", human_bytes(bytes, size));
+	return text;
+}
+
+char *human_seconds(__u32 s, char *text)
+{
+	if (s < 60)
+		snprintf(text, HUMAN_TEXT, "%us", s);
+	else if (s < 3600)
+		snprintf(text, HUMAN_TEXT, "%um%02us", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(text, HUMAN_TEXT, "%uh%02um", s / 3600, s / 60 % 60);
+	else
+		snprintf(text, HUMAN_TEXT, "%ud%02uh", s / 86400, s / 3600 % 24);
+	return text;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Standard output: JSON piece by piece, tables, and numbers for people. */
+#ifndef FWD_USER_OUTPUT_H
+#define FWD_USER_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+#include "base/err.h"
+
+/* An array whose elements are written as they come, since a million of them would not fit in
+ * memory well. */
+struct json_stream {
+	bool started;
+};
+
+void json_stream_begin(struct json_stream *stream);
+/* Takes over the reference to element; NULL means that there was no memory for it. */
+enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element);
+void json_stream_end(struct json_stream *stream);
+
+/* One value on a line of its own. Takes over the reference. */
+enum fwd_exit json_print(json_t *value);
+
+/* FWD_NOT_DONE, and a word about it, if something written to standard output was lost. */
+enum fwd_exit output_check(void);
+
+#define TABLE_COLUMNS_MAX 10
+
+/* Rows whose columns are as wide as their widest cell; numbers are for the caller to format. */
+struct table {
+	size_t columns;
+	size_t rows;
+	char **cells;       /* rows * columns */
+	unsigned int right; /* bit n: column n is aligned to the right */
+	size_t width[TABLE_COLUMNS_MAX];
+	bool failed; /* no memory: table_print() tells */
+};
+
+/* Copies the cells, one for each column. The first row is the head. */
+void table_row(struct table *table, const char *const *cells);
+/* Prints and frees it. */
+enum fwd_exit table_print(struct table *table);
+
+#define HUMAN_TEXT 48
+
+/* "0", "999", "12.3k"; "1.2 MiB". Return text, of HUMAN_TEXT bytes. */
+char *human_count(__u64 value, char *text);
+char *human_bytes(__u64 value, char *text);
+/* "12.3k/1.2MiB": packets and bytes. */
+char *human_traffic(__u64 packets, __u64 bytes, char *text);
+/* "45s", "2m03s", "5d00h" */
+char *human_seconds(__u32 seconds, char *text);
+
+#endif

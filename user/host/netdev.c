@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "host/netdev.h"
+
+/* include/uapi/linux/netdev.h */
+#define FAMILY_NAME    "netdev"
+#define CMD_DEV_GET    1
+#define A_IFINDEX      1
+#define A_XDP_FEATURES 3
+
+/* Sends the request and hands the one answer to `parse`. False: refused, or no answer. */
+static bool ask(int bus, struct nlmsghdr *request, mnl_cb_t parse, void *into)
+{
+	struct mnl_socket *sock = mnl_socket_open(bus);
+	char answer[16384];
+	unsigned int seq = time(NULL), port;
+	ssize_t size = -1;
+	bool done;
+
+	if (!sock)
+		return false;
+	request->nlmsg_flags |= NLM_F_REQUEST;
+	request->nlmsg_seq = seq;
+	done = !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID);
+	port = mnl_socket_get_portid(sock);
+	done = done && mnl_socket_sendto(sock, request, request->nlmsg_len) > 0;
+	if (done)
+		size = mnl_socket_recvfrom(sock, answer, sizeof(answer));
+	done = size > 0 && mnl_cb_run(answer, size, seq, port, parse, into) > 0;
+	mnl_socket_close(sock);
+	return done;
+}
+
+static void put_generic(struct nlmsghdr *request, __u16 family, __u8 command)
+{
+	struct genlmsghdr *generic;
+
+	request->nlmsg_type = family;
+	generic = mnl_nlmsg_put_extra_header(request, sizeof(*generic));
+	generic->cmd = command;
+	generic->version = 1;
+}
+
+static int parse_family(const struct nlmsghdr *answer, void *into)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, answer, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID)
+			*(__u16 *)into = mnl_attr_get_u16(attr);
+	return MNL_CB_OK;
+}
+
+static int parse_features(const struct nlmsghdr *answer, void *into)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, answer, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == A_XDP_FEATURES)
+			*(__u64 *)into = mnl_attr_get_u64(attr);
+	return MNL_CB_OK;
+}
+
+bool netdev_xdp_features(__u32 ifindex, __u64 *features)
+{
+	char buffer[256] = {};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	__u16 family = 0;
+
+	put_generic(request, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	mnl_attr_put_strz(request, CTRL_ATTR_FAMILY_NAME, FAMILY_NAME);
+	if (!ask(NETLINK_GENERIC, request, parse_family, &family) || !family)
+		return false;
+	*features = 0;
+	memset(buffer, 0, sizeof(buffer));
+	request = mnl_nlmsg_put_header(buffer);
+	put_generic(request, family, CMD_DEV_GET);
+	mnl_attr_put_u32(request, A_IFINDEX, ifindex);
+	return ask(NETLINK_GENERIC, request, parse_features, features);
+}
+
+struct text {
+	char *at;
+	size_t size;
+};
+
+static int parse_qdisc(const struct nlmsghdr *answer, void *into)
+{
+	struct text *text = into;
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, answer, sizeof(struct ifinfomsg))
+		if (mnl_attr_get_type(attr) == IFLA_QDISC)
+			snprintf(text->at, text->size, "%s", mnl_attr_get_str(attr));
+	return MNL_CB_OK;
+}
+
+bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
+{
+	char buffer[256] = {};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct text text = {name, size};
+	struct ifinfomsg *link;
+
+	request->nlmsg_type = RTM_GETLINK;
+	link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
+	link->ifi_index = ifindex;
+	*name = '\0';
+	return ask(NETLINK_ROUTE, request, parse_qdisc, &text);
+}

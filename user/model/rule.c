@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/rule.h"
+
+__u8 proto_parse(const char *text)
+{
+	if (!strcmp(text, "tcp"))
+		return IPPROTO_TCP;
+	if (!strcmp(text, "udp"))
+		return IPPROTO_UDP;
+	return 0;
+}
+
+const char *proto_name(__u8 proto)
+{
+	return proto == IPPROTO_TCP ? "tcp" : "udp";
+}
+
+enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen)
+{
+	const char *why = endpoint_parse(text, listen);
+
+	if (!why && !listen->low)
+		why = listen->family == FWD_FAMILY_IPV6 ? "LISTEN needs a port, and brackets before it: [ADDR]:PORT"
+							: "LISTEN needs a port: ADDR:PORT";
+	if (!why && listen->family && !addr_is_unspecified(&listen->addr))
+		why = addr_why_not_unicast(&listen->addr);
+	return why ? fwd_err("\"%s\": %s", text, why) : FWD_DONE;
+}
+
+/* Checks TARGET against the LISTEN that is already in *rule, and fills target, target_low, family.
+ */
+static enum fwd_exit target_parse(const char *text, struct fwd_rule *rule)
+{
+	unsigned int count = rule->listen_high - rule->listen_low + 1;
+	struct fwd_endpoint target;
+	const char *why;
+
+	why = endpoint_parse(text, &target);
+	if (!why && !target.family)
+		why = "TARGET needs an address: ADDR:PORT";
+	if (!why)
+		why = addr_why_not_unicast(&target.addr);
+	if (why)
+		return fwd_err("\"%s\": %s", text, why);
+	if (!target.low) {
+		target.low = rule->listen_low;
+		target.high = rule->listen_high;
+	}
+	if (target.high - target.low + 1U != count)
+		return fwd_err("\"%s\": LISTEN has %u port%s, this has %u: give as many, or only the "
+			       "address",
+			       text, count, count == 1 ? "" : "s", target.high - target.low + 1U);
+	if (rule->family && rule->family != target.family)
+		return fwd_err("\"%s\": LISTEN is IPv%u and this is IPv%u: fwdctl does not translate "
+			       "between them",
+			       text, rule->family, target.family);
+	rule->family = target.family;
+	rule->target = target.addr;
+	rule->target_low = target.low;
+	return FWD_DONE;
+}
+
+static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text)
+{
+	struct fwd_addr addr;
+	const char *why;
+
+	why = addr_parse(text, &addr);
+	if (!why)
+		why = addr_why_not_unicast(&addr);
+	if (!why && addr_family(&addr) != rule->family)
+		why = "not of the same family as TARGET";
+	if (!why && rule->snat_count == FWD_SNAT_POOL_MAX)
+		why = "one address too many, 16 is the most";
+	for (int i = 0; !why && i < rule->snat_count; i++)
+		if (addr_equal(&rule->pool[i], &addr))
+			why = "given twice";
+	if (why)
+		return fwd_err("--snat: \"%s\": %s", text, why);
+	rule->pool[rule->snat_count++] = addr;
+	return FWD_DONE;
+}
+
+static enum fwd_exit snat_parse(const char *text, struct fwd_rule *rule)
+{
+	char copy[FWD_SNAT_TEXT + 64];
+	char *rest = copy, *word;
+
+	if (!text || !strcmp(text, "auto")) {
+		rule->snat = FWD_SNAT_AUTO;
+		return FWD_DONE;
+	}
+	if (!strcmp(text, "none")) {
+		rule->snat = FWD_SNAT_NONE;
+		return FWD_DONE;
+	}
+	rule->snat = FWD_SNAT_LIST;
+	if (strlen(text) >= sizeof(copy))
+		return fwd_err("--snat: too long a list, 16 addresses is the most");
+	strcpy(copy, text);
+	while ((word = strsep(&rest, ",")))
+		if (pool_add(rule, word))
+			return FWD_NOT_DONE;
+	return FWD_DONE;
+}
+
+static enum fwd_exit name_parse(const char *text, struct fwd_rule *rule)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+
+	if (!text)
+		return FWD_DONE;
+	if (!*text || strlen(text) >= FWD_NAME_LEN || text[strspn(text, letters)])
+		return fwd_err("--name: \"%s\": a name is 1 to %d letters, digits, \".\", \"_\" or "
+			       "\"-\"",
+			       text, FWD_NAME_LEN - 1);
+	strcpy(rule->name, text);
+	return FWD_DONE;
+}
+
+static enum fwd_exit mss_parse(const char *text, struct fwd_rule *rule)
+{
+	unsigned long value;
+	char *end;
+
+	if (!text || !strcmp(text, "auto"))
+		return FWD_DONE;
+	if (rule->proto != IPPROTO_TCP)
+		return fwd_err("--mss: \"%s\": only TCP has segments: leave it out for %s", text,
+			       proto_name(rule->proto));
+	if (!strcmp(text, "off")) {
+		rule->mss = FWD_MSS_OFF;
+		return FWD_DONE;
+	}
+	value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || value < FWD_MSS_MIN || value > FWD_MSS_MAX)
+		return fwd_err("--mss: \"%s\": it is auto, off, or a number of bytes from %d to %d", text, FWD_MSS_MIN,
+			       FWD_MSS_MAX);
+	rule->mss = value;
+	return FWD_DONE;
+}
+
+enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule)
+{
+	struct fwd_endpoint listen;
+
+	*rule = (struct fwd_rule){.state = FWD_RULE_ACTIVE};
+	rule->proto = proto_parse(words->proto);
+	if (!rule->proto)
+		return fwd_usage("\"%s\": PROTO is tcp or udp", words->proto);
+	if (listen_parse(words->listen, &listen))
+		return FWD_NOT_DONE;
+	rule->family = listen.family;
+	rule->listen_low = listen.low;
+	rule->listen_high = listen.high;
+	if (target_parse(words->target, rule))
+		return FWD_NOT_DONE;
+	rule->any_listen = !listen.family || addr_is_unspecified(&listen.addr);
+	rule->listen = rule->any_listen ? addr_unspecified(rule->family) : listen.addr;
+	if (!rule->any_listen && addr_equal(&rule->listen, &rule->target))
+		return fwd_err("\"%s\": TARGET is the address of LISTEN: a map leads to another host", words->target);
+	if (snat_parse(words->snat, rule) || mss_parse(words->mss, rule))
+		return FWD_NOT_DONE;
+	return name_parse(words->name, rule);
+}
+
+bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	return a->proto == b->proto && a->family == b->family && a->listen_low <= b->listen_high &&
+	       b->listen_low <= a->listen_high &&
+	       (a->any_listen || b->any_listen || addr_equal(&a->listen, &b->listen));
+}
+
+/* The wildcard "0.0.0.0:8000" names its family, ":8000" leaves it open. */
+static bool same_address(const struct fwd_rule *rule, const struct fwd_endpoint *listen)
+{
+	if (!listen->family)
+		return rule->any_listen;
+	return addr_equal(&rule->listen, &listen->addr);
+}
+
+bool rule_listens_on(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen)
+{
+	return rule->proto == proto && rule->listen_low == listen->low && rule->listen_high == listen->high &&
+	       same_address(rule, listen);
+}
+
+bool rule_touches(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen)
+{
+	bool open = !listen->family || addr_is_unspecified(&listen->addr);
+
+	return rule->proto == proto && (!listen->family || listen->family == rule->family) &&
+	       rule->listen_low <= listen->high && listen->low <= rule->listen_high &&
+	       (open || rule->any_listen || addr_equal(&rule->listen, &listen->addr));
+}
+
+/* As a route table covers a range of addresses: always the largest aligned block that still fits.
+ */
+size_t rule_keys(const struct fwd_rule *rule, struct fwd_rule_key keys[FWD_RULE_KEYS_MAX])
+{
+	unsigned int next = rule->listen_low, end = rule->listen_high + 1U;
+	size_t count = 0;
+
+	while (next < end) {
+		unsigned int plen = 16, size = 1;
+
+		while (plen && !(next & size) && next + 2 * size <= end) {
+			size *= 2;
+			plen--;
+		}
+		keys[count++] = (struct fwd_rule_key){
+			.addr = rule->listen,
+			.port = next,
+			.proto = rule->proto,
+			.plen = plen,
+		};
+		next += size;
+	}
+	return count;
+}
+
+__u16 rule_target_high(const struct fwd_rule *rule)
+{
+	return rule->target_low + (rule->listen_high - rule->listen_low);
+}
+
+char *rule_listen_text(const struct fwd_rule *rule, char *text)
+{
+	return endpoint_format(rule->any_listen ? NULL : &rule->listen, rule->listen_low, rule->listen_high, text);
+}
+
+char *rule_target_text(const struct fwd_rule *rule, char *text)
+{
+	return endpoint_format(&rule->target, rule->target_low, rule_target_high(rule), text);
+}
+
+char *rule_snat_text(const struct fwd_rule *rule, char *text)
+{
+	char *at = text;
+
+	if (rule->snat != FWD_SNAT_LIST)
+		return strcpy(text, rule->snat == FWD_SNAT_AUTO ? "auto" : "none");
+	*at = '\0';
+	for (int i = 0; i < rule->snat_count; i++) {
+		if (i)
+			*at++ = ',';
+		at += strlen(addr_format(&rule->pool[i], at));
+	}
+	return text;
+}
+
+char *rule_text(const struct fwd_rule *rule, char *text)
+{
+	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT];
+
+	snprintf(text, FWD_RULE_TEXT, "%s %s -> %s", proto_name(rule->proto), rule_listen_text(rule, listen),
+		 rule_target_text(rule, target));
+	return text;
+}
