@@ -46,7 +46,7 @@ static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct
 /* Is there anything for XDP to do with the packet? Opening a connection is tc's, and so is nearly all of refusing to. */
 static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
 {
-	if (pkt->is_error || pkt->fragment.part != FWD_FRAG_NONE || pkt->ttl <= 1)
+	if (pkt->is_error || pkt->fragment.kind != FWD_FRAG_NONE || pkt->ttl <= 1)
 		return false;
 	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
 }
@@ -77,7 +77,7 @@ static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
 		return ctx_pass();
 	/* It is tc that can go by the neighbour table, and tc that is to ask once more. */
-	if (pkt->next_hop.how != FWD_HOP_NONE)
+	if (pkt->next_hop.how != FWD_HOP_CACHED)
 		route->refreshed = 0;
 	return route->refreshed ? ctx_send(route) : ctx_pass();
 }
@@ -89,7 +89,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	struct fwd_conn *conn;
 	struct ethhdr *eth;
 
-	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_OK)
+	if (!ctx_is_for_host(ctx) || parse(ctx, pkt) != FWD_OK)
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 	if (!fastpath_handles(pkt))

@@ -59,9 +59,9 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 		return FWD_REWRITE_FAILED;
 	if (pkt->is_error)
 		return apply_icmp_error(ctx, pkt, conn, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
-	if (pkt->fragment.part != FWD_FRAG_NONE && pkt->fragment.tiny)
+	if (pkt->fragment.kind != FWD_FRAG_NONE && pkt->fragment.tiny)
 		return FWD_FRAGMENT_TINY;
-	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_first(pkt, true))
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_first(pkt, true))
 		return FWD_FRAGMENT_OVERLAP;
 	conn_update(pkt, conn);
 	conn_count(pkt, conn);
@@ -79,10 +79,10 @@ static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_
 
 	if (pkt->is_error)
 		return FWD_NOT_OURS;
-	if (pkt->fragment.part == FWD_FRAG_LATER)
+	if (pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (pkt->fragment.part == FWD_FRAG_FIRST) {
+	if (pkt->fragment.kind == FWD_FRAG_FIRST) {
 		if (reason == FWD_NOT_OURS)
 			frag_first(pkt, false);
 		else if (pkt->fragment.tiny)
@@ -101,14 +101,14 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	struct fwd_conn *conn;
 	struct fwd_route *route;
 
-	if (!ctx_is_for_us(ctx))
+	if (!ctx_is_for_host(ctx))
 		return FWD_NOT_OURS;
 	reason = parse(ctx, pkt);
 	if (reason != FWD_OK)
 		return reason;
 	pkt->now = clock_now();
 
-	if (pkt->fragment.part == FWD_FRAG_LATER) {
+	if (pkt->fragment.kind == FWD_FRAG_LATER) {
 		reason = frag_later(ctx, pkt);
 		if (reason != FWD_OK)
 			return reason;

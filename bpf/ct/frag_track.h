@@ -166,7 +166,7 @@ __noinline int datagram_claim(struct fwd_datagram *d, __u32 start, __u32 units, 
 
 static __always_inline bool datagram_is_overlapped(struct fwd_datagram *d, const struct fwd_fragment *f)
 {
-	__u32 overlap = datagram_claim(d, f->start, f->units, f->more);
+	__u32 overlap = datagram_claim(d, f->offset, f->units, f->more);
 
 	/* One that repeats what has come is only dropped: the network may double packets. */
 	if (overlap && overlap < f->units)
@@ -275,7 +275,7 @@ static __always_inline void frag_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, st
 		return;
 	ttl = pkt->family == FWD_FAMILY_IPV4 ? copy->data[offsetof(struct iphdr, ttl)]
 					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
-	if (ttl <= 1 || !ctx_trim(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
+	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
 	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
 		return;
 	if (mtu && len > mtu && (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, flow->route.ifindex)))
@@ -325,7 +325,7 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 			frag_send_copy(ctx, pkt, conn, copy, addr_delta);
 	}
 	datagram_forget_if_done(d, &s->key);
-	return ctx_trim(ctx, len) && ctx_store(ctx, 0, s->frame, len);
+	return ctx_set_len(ctx, len) && ctx_store(ctx, 0, s->frame, len);
 }
 
 #endif

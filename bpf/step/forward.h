@@ -55,11 +55,11 @@ static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt
 {
 	if (route->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
-	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
 		return FWD_REWRITE_FAILED;
 	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route->ifindex))
 		return FWD_REWRITE_FAILED;
-	if (pkt->next_hop.how == FWD_HOP_NONE && route->ifindex != FWD_LOOPBACK)
+	if (pkt->next_hop.how == FWD_HOP_CACHED && route->ifindex != FWD_LOOPBACK)
 		*action = bpf_redirect(route->ifindex, 0);
 	else
 		*action = forward_by_neigh(pkt, route);

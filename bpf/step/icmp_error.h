@@ -190,7 +190,7 @@ __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 		summed = pkt->l4_off - pkt->l3_off;
 	}
 	off = pkt->l3_off + headers;
-	return ctx_trim(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
+	return ctx_set_len(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
 	       icmp_error_write_ip(ctx, pkt, &a.from, headers + quote) &&
 	       icmp_error_write_icmp(ctx, pkt, &a, off - sizeof(struct icmp_error_header),
 				     sizeof(struct icmp_error_header) + quote, csum_packet(ctx, off, summed, 0)) &&
@@ -216,11 +216,11 @@ static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, const struct fwd
 						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
 {
 	*action = ctx_drop();
-	if (pkt->is_error || pkt->fragment.part == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
+	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
 		return reason;
 	if (!icmp_error_make(ctx, pkt, conn, reason))
 		return FWD_REWRITE_FAILED;
-	*action = ctx_return(ctx);
+	*action = ctx_send_back(ctx);
 	return reason;
 }
 

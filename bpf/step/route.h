@@ -85,7 +85,7 @@ static __always_inline long route_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fi
 	long ret;
 
 	if (pkt_dir(pkt) == FWD_DIR_REPLY && by) {
-		ret = fib_lookup_by(ctx, fib, pkt, to.saddr, to.daddr, by);
+		ret = fib_lookup_via(ctx, fib, pkt, to.saddr, to.daddr, by);
 		if (fib_found(ret) && fib->ifindex == by)
 			return ret;
 	}
@@ -108,7 +108,7 @@ __noinline int route_follow_ingress(fwd_ctx *ctx, const struct fwd_pkt *pkt, str
 		return 0;
 	/* With the request's ports and TOS: an `ip rule` that looks at those of answers isn't seen here. */
 	to = translation_of(conn, FWD_DIR_REPLY);
-	if (!fib_found(fib_lookup_by(ctx, &fib, pkt, to.saddr, to.daddr, ifindex)) || fib.ifindex != ifindex)
+	if (!fib_found(fib_lookup_via(ctx, &fib, pkt, to.saddr, to.daddr, ifindex)) || fib.ifindex != ifindex)
 		return 0;
 	back->refreshed = 0;
 	back->ifindex = ifindex;
