@@ -7,7 +7,7 @@ What scripts/bench measured, as tables, JSON and plots.
     report.py before                    the commit in tests/bench/ratios
     report.py gate COMMAND SECONDS COMMIT       raw.jsonl against tests/bench/ratios
     report.py set-gate COMMAND SECONDS COMMIT   raw.jsonl -> tests/bench/ratios
-    report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/
+    report.py write-docs                results.json -> docs/bench: results.md, run.txt and plots
 """
 import configparser
 import datetime
@@ -25,7 +25,7 @@ import targets
 DIR = "build/bench"
 RESULTS = f"{DIR}/results.json"
 RATIOS = "tests/bench/ratios"
-DOC = "docs/benchmarks.md"
+DOC = "docs/bench/results.md"
 ORDER = ["plain", "iptables-nft", "iptables-legacy", "nftables", "before-tc", "fwdctl-tc", "before-xdp", "fwdctl-xdp",
          "fwdctl-xdp-generic", "xdp-redirect", "haproxy", "socat", "reference"]
 LANES = {
@@ -308,27 +308,28 @@ def sign(path):
         f.write(f"{declaration}\n<!-- {LICENCE} -->\n{rest}")
 
 
+def doc_page(run, targets_table, parts):
+    """parts: [(title, text)], one for each lane."""
+    sections = [f"<!-- {LICENCE} -->\n# The last recorded run of the benchmarks",
+                "Written by `scripts/bench --write-docs`; [benchmarks.md](../benchmarks.md) explains it.",
+                run, "## Targets", targets_table]
+    for title, text in parts:
+        sections += [f"## {title}", text]
+    return "\n\n".join(sections) + "\n"
+
+
 def write_docs():
     data = load()
     plots = plot_all(data, "docs/bench")
     for name, _, _ in plots:
         sign(f"docs/bench/{name}.svg")
-    lanes = [lane for lane in LANES if lane != "gate"]
-    parts = {lane: doc_lane(data, lane) for lane in lanes}
-    parts["targets"] = doc_targets(data)
-    parts["run"] = doc_run(data)
-    for lane in lanes:
-        shown = "".join(f"![{title}](bench/{name}.svg)\n\n" for name, of, title in plots if of == lane)
-        parts[lane] = shown + parts[lane]
-    with open(DOC) as f:
-        text = f.read()
-    for name, part in parts.items():
-        pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.S)
-        text, count = pattern.subn(lambda m: f"{m[1]}{part}\n{m[2]}", text)
-        if count != 1:
-            sys.exit(f"scripts/bench: {DOC}: it takes one pair of markers <!-- bench:{name} -->")
+    parts = []
+    for lane, title in LANES.items():
+        if lane != "gate":
+            shown = "".join(f"![{title}]({name}.svg)\n\n" for name, of, title in plots if of == lane)
+            parts.append((title, shown + doc_lane(data, lane)))
     with open(DOC, "w") as f:
-        f.write(text)
+        f.write(doc_page(doc_run(data), doc_targets(data), parts))
     with open("docs/bench/run.txt", "w") as f:
         print(LICENCE, file=f)
         print_all(data, f)
