@@ -21,7 +21,6 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 
-CC         ?= gcc
 CLANG      ?= clang
 BPFTOOL    ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 LLVM_STRIP ?= llvm-strip
@@ -38,15 +37,18 @@ WARN := -Wall -Wextra -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
 MAP_PREFIX := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
 INC := -Iinclude -iquote bpf -iquote user -I$(B)
 CFLAGS ?= -O2 -g
-HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+# glibc's checks need an optimizer, and a packager may have chosen their level.
+FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+HARDEN := -fstack-protector-strong -fPIE $(FORTIFY)
 HARDEN_LD := -pie -Wl,-z,relro,-z,now
 LIBS := libbpf libxdp libmnl jansson
 USER_CFLAGS := -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE $(MAP_PREFIX) $(shell $(PKGCONFIG) --cflags $(LIBS)) \
 	$(CPPFLAGS) $(CFLAGS)
 USER_LIBS := $(shell $(PKGCONFIG) --libs $(LIBS))
 
-# Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look.
-TRIPLET := $(shell $(CC) -print-multiarch)
+# Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look. Not every clang has the
+# option.
+TRIPLET := $(firstword $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null))
 BPF_CFLAGS := -O2 -g -std=gnu11 -target bpf -mcpu=v3 $(WARN) $(MAP_PREFIX) -Iinclude -iquote bpf \
 	$(if $(TRIPLET),-idirafter /usr/include/$(TRIPLET)) $(shell $(PKGCONFIG) --cflags libbpf)
 
@@ -91,22 +93,25 @@ endif
 
 all: $(B)/fwdctl
 
-# What `fwdctl version` prints: the version, and the commit if this directory itself is a git checkout. Written
-# anew only when it changes.
-define VERSION_HEADER
-#define FWD_VERSION "$(VERSION)$(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
+# What `fwdctl version` prints: the version, and the commit if this directory itself is a git checkout.
+VERSION_COMMIT = $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
 	git ls-files --error-unmatch Makefile >/dev/null 2>&1 && \
-	git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/ (/; s/$$/)/')"
-#define FWD_BPF_COMPILER "clang $(CLANG_VERSION)"
-#define FWD_CLANG_MAJOR $(or $(CLANG_MAJOR),0)
-endef
+	git describe --always --abbrev=12 --dirty --exclude '*' 2>/dev/null | sed 's/.*/ (&)/')
 
-$(B)/version.h: FORCE
+# The files of this rule are written anew only when they change. What depends on one of them is then built again: by
+# another compiler, with other flags, for another commit. -Werror changes no object.
+CONTENT_version.h = '\#define FWD_VERSION "$(VERSION)$(VERSION_COMMIT)"' \
+	'\#define FWD_BPF_COMPILER "clang $(CLANG_VERSION)"' '\#define FWD_CLANG_MAJOR $(or $(CLANG_MAJOR),0)'
+CONTENT_bpf.flags = '$(subst ','\'',$(CLANG_VERSION) $(filter-out -Werror,$(BPF_CFLAGS)))'
+CONTENT_user.flags = '$(subst ','\'',$(shell $(CC) --version 2>/dev/null | sed 1q) \
+	$(filter-out -Werror,$(USER_CFLAGS)) $(LDFLAGS))'
+
+$(B)/version.h $(B)/bpf.flags $(B)/user.flags: FORCE
 	$(Q)mkdir -p $(@D)
-	$(file >$@.new,$(VERSION_HEADER))
+	$(Q)printf '%s\n' $(CONTENT_$(@F)) >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/%.bpf.o: bpf/%.bpf.c
+$(B)/%.bpf.o: bpf/%.bpf.c $(B)/bpf.flags
 	$(call say,BPF,$@)
 	$(Q)[ "$(or $(CLANG_MAJOR),0)" -ge $(CLANG_OLDEST) ] || { \
 		echo "fwdctl needs clang $(CLANG_OLDEST) or newer; $(CLANG) is $(or $(CLANG_VERSION),not there):" \
@@ -119,14 +124,14 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name fwd_$* > $@
 
-$(B)/user/%.o: user/%.c $(BPF_SKELS) | $(B)/version.h
+$(B)/user/%.o: user/%.c $(B)/user.flags | $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(HARDEN) $(USER_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/fwdctl: $(USER_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $(USER_OBJS) -o $@ $(USER_LIBS)
 
 # Each file of tests/host is a program of its own, built with everything it includes.
 $(B)/host/%: tests/host/%.c $(wildcard tests/*.h tests/host/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_SOURCES) \
