@@ -8,8 +8,8 @@
 #include "state/devices.h"
 #include "state/instance.h"
 
-/* Attaches the tc programs, egress first, or replaces those that are attached without losing a packet. After a failure one
- * of them may be replaced and the other not. */
+/* Attaches the tc programs, egress first, or replaces those that are attached without losing a packet. After a
+ * failure one of them may be replaced and the other not. */
 enum fwd_exit device_attach(const struct instance *in, const struct device *device, int ingress_fd, int egress_fd,
 			    struct fwd_report *report);
 

@@ -66,8 +66,8 @@ static bool has_plain_qdisc(__u32 ifindex)
 	return false;
 }
 
-/* auto chooses XDP only where it can forward something and nothing is lost by it: attaching may reset the device, or turn
- * off its receive offloads, which tc and the tunnel need for their throughput. */
+/* auto chooses XDP only where it can forward something and nothing is lost by it: attaching may reset the device, or
+ * turn off its receive offloads, which tc and the tunnel need for their throughput. */
 static enum fwd_mode_reason check_for_xdp(const struct device *device, int candidates)
 {
 	const __u64 needed = NETDEV_XDP_BASIC | NETDEV_XDP_REDIRECT;

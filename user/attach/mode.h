@@ -22,8 +22,8 @@ enum fwd_exit mode_parse(const char *text, enum mode_request *request, struct fw
 /* The number of devices, named or attached, that XDP could forward between if all drivers supported it. */
 int mode_candidates(const struct device_list *attached, const char *const *names, size_t count);
 
-/* Sets device->entry.mode and mode_reason. `known`: they are those of the attached device. Fails if the requested mode is
- * not possible. */
+/* Sets device->entry.mode and mode_reason. `known`: they are those of the attached device. Fails if the requested
+ * mode is not possible. */
 enum fwd_exit mode_choose(struct device *device, bool known, enum mode_request request, int candidates,
 			  struct fwd_report *report);
 

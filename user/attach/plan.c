@@ -258,8 +258,8 @@ static enum fwd_exit carry_out_all(const struct instance *in, struct plan *plans
 	return FWD_NOT_DONE;
 }
 
-/* The loopback device is planned last, so that an error names a device of the user, and attached first, so that no packet
- * that arrives by the others is missed there. */
+/* The loopback device is planned last, so that an error names a device of the user, and attached first, so that no
+ * packet that arrives by the others is missed there. */
 static enum fwd_exit attach_all(struct instance *in, struct device_list *list, const struct attach_request *request,
 				struct plan *plans, struct fwd_report *report)
 {

@@ -40,7 +40,8 @@ bool tc_is_attached(const struct instance *in, const struct device *device, enum
 /* This instance's program: a file descriptor to close, or -1. */
 int tc_program(const struct instance *in, const struct device *device, enum tc_dir dir);
 
-/* Whether any ingress program of this instance is loaded. Filters of other network namespaces cannot be seen otherwise. */
+/* Whether any ingress program of this instance is loaded. Filters of other network namespaces cannot be seen
+ * otherwise. */
 bool tc_any_program_loaded(const struct instance *in);
 
 #endif

@@ -93,7 +93,8 @@ static int detach_single(__u32 ifindex, const struct attached *attached)
 	return ret;
 }
 
-/* libxdp pins its dispatchers in a directory that it creates and never removes. While it has other pins, rmdir() fails. */
+/* libxdp pins its dispatchers in a directory that it creates and never removes. While it has other pins, rmdir()
+ * fails. */
 static void remove_libxdp_dir(void)
 {
 	const char *bpffs = secure_getenv("LIBXDP_BPFFS");
@@ -120,7 +121,8 @@ static int detach_own(__u32 ifindex, const struct attached *attached)
 	return ret;
 }
 
-/* More than one, if an attach was interrupted between adding the new program to the dispatcher and detaching the old. */
+/* More than one if an attach was interrupted between adding the new program to the dispatcher and detaching the old
+ * one. */
 static int detach_all_own(const struct instance *in, __u32 ifindex)
 {
 	struct attached attached;
@@ -178,8 +180,8 @@ static int set_redirects(const struct instance *in, const struct device *device,
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* Whether the driver sends frames that are redirected to it. Many do only while they have a program of their own, so ask
- * after attaching. Where the kernel does not report it (before 6.3), the user has asked for XDP. */
+/* Whether the driver sends frames that are redirected to it. Many do only while they have a program of their own, so
+ * ask after attaching. Where the kernel does not report it (before 6.3), the user has asked for XDP. */
 static bool can_send_redirected(const struct device *device)
 {
 	__u64 features;

@@ -9,8 +9,8 @@
 #include <linux/types.h>
 #include "base/err.h"
 
-/* Flushes standard output. True: something that was written to it is lost; errno may have the reason. main() reports it at
- * the end, so a command that sees it only stops. */
+/* Flushes standard output. True: something that was written to it is lost; errno may have the reason. main() reports
+ * it at the end, so a command that sees it only stops. */
 bool output_failed(void);
 
 /* An array whose elements are written one by one, because a million of them would need too much memory. */

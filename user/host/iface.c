@@ -123,8 +123,8 @@ void iface_addrs_free(struct iface_addrs *addrs)
 	addrs->list = NULL;
 }
 
-/* connect() of a UDP socket sends nothing: it looks up the route and binds the socket to its source address. Returns the
- * socket or a negative errno. */
+/* connect() of a UDP socket sends nothing: it looks up the route and binds the socket to its source address. Returns
+ * the socket or a negative errno. */
 static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast)
 {
 	struct sockaddr_storage to;

@@ -12,7 +12,7 @@
 /* What the device's frames begin with. Fails if there is no such device, or if fwdctl does not support its type. */
 enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report);
 
-/* The device's MAC address, 6 bytes, and the name of its driver ("": the driver reports none). False: no such device. */
+/* The device's MAC address, 6 bytes, and the name of its driver ("": it reports none). False: no such device. */
 bool iface_mac(const char *name, __u8 *mac);
 bool iface_driver(const char *name, char *driver, size_t size);
 

@@ -23,8 +23,8 @@ struct targets {
 	struct iface_addrs own;
 };
 
-/* Port in host order: rules of `ip rule` may depend on it, but the first port that is looked up stands for all. NULL: no
- * memory, reported. */
+/* Port in host order: rules of `ip rule` may depend on it, but the first port that is looked up stands for all. NULL:
+ * no memory, reported. */
 struct target *target_find(struct targets *targets, const struct fwd_addr *addr, __u16 port, struct fwd_report *report);
 void targets_free(struct targets *targets);
 

@@ -43,8 +43,8 @@ const char *endpoint_parse(const char *text, struct fwd_endpoint *endpoint);
 const char *cidr_parse(const char *text, struct fwd_cidr *cidr);
 bool cidr_contains(const struct fwd_cidr *cidr, const struct fwd_addr *addr);
 
-/* To and from struct sockaddr; port in host order. addr_to_sockaddr() returns the length, addr_from_sockaddr() false for
- * any family but AF_INET and AF_INET6. */
+/* To and from struct sockaddr; port in host order. addr_to_sockaddr() returns the length, addr_from_sockaddr() false
+ * for any family but AF_INET and AF_INET6. */
 socklen_t addr_to_sockaddr(const struct fwd_addr *addr, __u16 port, struct sockaddr_storage *out);
 bool addr_from_sockaddr(const struct sockaddr *in, struct fwd_addr *addr);
 

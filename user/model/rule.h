@@ -41,8 +41,8 @@ const char *proto_name(__u8 proto);
 /* LISTEN of `map add` and `map del`. Returns FWD_BAD_USAGE if the text is wrong. */
 enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen, struct fwd_report *report);
 
-/* Fills *rule from words: state ACTIVE, gen 0, and with --snat auto or none no pool yet. Returns FWD_BAD_USAGE if a word
- * is wrong. */
+/* Fills *rule from words: state ACTIVE, gen 0, and with --snat auto or none no pool yet. Returns FWD_BAD_USAGE if a
+ * word is wrong. */
 enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule, struct fwd_report *report);
 
 /* Whether one packet could match both. Ignores their states. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The messages of libbpf and libxdp, the verifier's log among them. Both libraries print through a callback that gets no
- * argument of the caller, so there is one buffer in the process. It holds the end of what was printed since it was
+ * The messages of libbpf and libxdp, the verifier's log among them. Both libraries print through a callback that gets
+ * no argument of the caller, so there is one buffer in the process. It holds the end of what was printed since it was
  * cleared, and no function but these uses it.
  */
 #ifndef FWD_USER_BPF_LOG_H
@@ -25,8 +25,8 @@ void bpf_log_report(struct fwd_report *report);
 /* The program that could not be loaded, as libbpf names it in the log, in name[size]: "" if none is. Returns name. */
 char *bpf_log_refused_program(const char *log, char *name, size_t size);
 
-/* The last message of the kernel, most often of a driver, about a refusal ("Kernel error message: ..."), in text[size]: ""
- * if there is none. Returns text. */
+/* The last message of the kernel, most often of a driver, about a refusal ("Kernel error message: ..."), in
+ * text[size]: "" if there is none. Returns text. */
 char *bpf_log_kernel_message(const char *log, char *text, size_t size);
 
 #endif

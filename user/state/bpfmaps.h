@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The pinned BPF maps of include/fwd/maps.h, and the only caller of bpf_map_*(). Unless stated otherwise functions return
- * 0 or a negative errno and report nothing, because only the caller knows what a missing entry means.
+ * The pinned BPF maps of include/fwd/maps.h, and the only caller of bpf_map_*(). Unless stated otherwise functions
+ * return 0 or a negative errno and report nothing, because only the caller knows what a missing entry means.
  */
 #ifndef FWD_USER_BPFMAPS_H
 #define FWD_USER_BPFMAPS_H
@@ -88,8 +88,8 @@ int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *val
 void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable);
 void map_view_end(void *view, size_t size);
 
-/* Per-CPU values that consist of `words` __u64: map_sum() adds them up over the CPUs; map_set_sum() makes `sum` their sum,
- * or zeros for NULL, while no program may write to them. */
+/* Per-CPU values that consist of `words` __u64: map_sum() adds them up over the CPUs; map_set_sum() makes `sum` their
+ * sum, or zeros for NULL, while no program may write to them. */
 int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, __u64 *sum);
 int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, const __u64 *sum);
 

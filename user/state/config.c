@@ -33,8 +33,8 @@ enum fwd_exit config_set_timeout(const struct instance *in, enum fwd_timeout tim
 		return FWD_NOT_DONE;
 	if (config.timeout[timeout] >= old)
 		return FWD_DONE;
-	/* The garbage collector would check connections that are due by now only when the old timeout is over. This is a
-	 * write of its own: a collector that saw gc_all change with the old timeout would find nothing to do. */
+	/* The garbage collector would check connections that are due by now only when the old timeout is over. This
+	 * is a write of its own: a collector that saw gc_all change with the old timeout would find nothing to do. */
 	config.gc_all++;
 	return config_write(in, &config, report);
 }

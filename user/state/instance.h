@@ -42,8 +42,8 @@ enum instance_use {
 	INSTANCE_CREATE, /* lock; created with the default sizes if it does not exist */
 };
 
-/* Checks privileges and the bpffs, then opens the maps. instance_close() must follow, whatever it returns. SIGINT, SIGTERM,
- * SIGHUP and SIGTSTP are blocked while the lock is held. `dir` must outlive the instance. */
+/* Checks privileges and the bpffs, then opens the maps. instance_close() must follow, whatever it returns. SIGINT,
+ * SIGTERM, SIGHUP and SIGTSTP are blocked while the lock is held. `dir` must outlive the instance. */
 enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_use use, struct fwd_report *report);
 
 /* Takes the lock only, for a caller that cannot rely on the maps. lock_fd stays -1 if there is no such directory. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The BPF objects. tc and XDP programs are loaded once for each attached device, with that device's constants; all copies
- * share the pinned maps.
+ * The BPF objects. tc and XDP programs are loaded once for each attached device, with that device's constants; all
+ * copies share the pinned maps.
  */
 #ifndef FWD_USER_LOADER_H
 #define FWD_USER_LOADER_H
@@ -34,16 +34,16 @@ void loader_unload(struct fwd_programs *programs);
 enum fwd_exit loader_load_control(const struct fwd_maps *maps, const struct fwd_meta *meta, int *control_fd,
 				  struct fwd_report *report);
 
-/* The XDP program for a device, not loaded yet: xdp_attach() decides whether it becomes a program of its own or a part of
- * libxdp's dispatcher. `mac`: the device's address, 6 bytes. NULL: failed, and reported. */
+/* The XDP program for a device, not loaded yet: xdp_attach() decides whether it becomes a program of its own or a
+ * part of libxdp's dispatcher. `mac`: the device's address, 6 bytes. NULL: failed, and reported. */
 struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
 				const struct fwd_device *device, __u32 ifindex, const __u8 *mac,
 				struct fwd_report *report);
 struct bpf_object *loader_xdp_object(const struct fwd_xdp *xdp);
 void loader_close_xdp(struct fwd_xdp *xdp);
 
-/* After a load that failed with `error`, a negative errno: whether the verifier refused a program, and which, as a reason
- * in text[size]. The compiler is named because the verdict depends on the code that it generated. */
+/* After a load that failed with `error`, a negative errno: whether the verifier refused a program, and which, as a
+ * reason in text[size]. The compiler is named because the verdict depends on the code that it generated. */
 bool loader_verifier_refused(int error, char *text, size_t size);
 
 /* What the user can do about that. */

@@ -117,12 +117,12 @@ static void set_bits(struct fwd_port_set *set, unsigned int low, unsigned int hi
 }
 
 /*
- * Includes ports of draining rules, because packets of their connections must still be looked up, and those of rules that
- * are about to be added.
+ * Includes ports of draining rules, because packets of their connections must still be looked up, and those of rules
+ * that are about to be added.
  *
  * Target ports stay in the set when their last map goes: a connection of the gateway itself whose source port was
- * translated must be translated until it ends, and it does not end with the map. The cost is two lookups for each packet
- * of a local process to such a port.
+ * translated must be translated until it ends, and it does not end with the map. The cost is two lookups for each
+ * packet of a local process to such a port.
  */
 static enum fwd_exit write_ports(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
@@ -156,8 +156,9 @@ static __u32 prefix_lengths(const struct fwd_rule *rule)
 	return plens;
 }
 
-/* Writes the end of the rules, the prefix lengths in use, and whether the change is committed: raises config.change to the
- * next odd or even number, unless it is one. `ended`: connections were, so the garbage collector is to check all. */
+/* Writes the end of the rules, the prefix lengths in use, and whether the change is committed: raises config.change
+ * to the next odd or even number, unless it is one. `ended`: connections were, so the garbage collector is to check
+ * all. */
 static enum fwd_exit write_config(const struct instance *in, const struct rules *rules, bool committed, bool ended,
 				  struct fwd_report *report)
 {
@@ -370,7 +371,8 @@ static const struct new_rule *as_added(const struct fwd_rule *rule, const struct
 	return new >= added &&new < added + count ? new : NULL;
 }
 
-/* `rule` excludes the new one, `later`: the text is wrong if both are in it, otherwise the running state is the reason. */
+/* `rule` excludes the new one, `later`: the text is wrong if both are in it, otherwise the running state is the
+ * reason. */
 static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rule *rule, const struct new_rule *earlier,
 			      struct fwd_report *report)
 {

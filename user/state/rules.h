@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The port maps of an instance: the BPF map `rules` and what follows from it (`rule_index`, `ports`, the prefix lengths in
- * `config`).
+ * The port maps of an instance: the BPF map `rules` and what follows from it (`rule_index`, `ports`, the prefix
+ * lengths in `config`).
  *
- * A change, of one rule or of thousands, is first noted in each of them (fwd_rule.change). That has no effect, because the
- * programs go by the states. One write, of config.change, commits it; then it is carried out. If a writer was interrupted,
- * the next one completes a committed change and drops an uncommitted one (instance_dirty()). A reader sees a change by
- * config.change, as a whole or not at all.
+ * A change, of one rule or of thousands, is first noted in each of them (fwd_rule.change). That has no effect,
+ * because the programs go by the states. One write, of config.change, commits it; then it is carried out. If a writer
+ * was interrupted, the next one completes a committed change and drops an uncommitted one (instance_dirty()). A
+ * reader sees a change by config.change, as a whole or not at all.
  */
 #ifndef FWD_USER_RULES_H
 #define FWD_USER_RULES_H
@@ -36,8 +36,8 @@ struct rules {
  * rules_open(). */
 enum fwd_exit rules_read(const struct instance *in, struct rules *rules, struct fwd_report *report);
 
-/* The rules themselves, for a change under the lock, with room for `more`. Recovers from a writer that was interrupted, and
- * frees draining rules whose last connection has ended. */
+/* The rules themselves, for a change under the lock, with room for `more`. Recovers from a writer that was
+ * interrupted, and frees draining rules whose last connection has ended. */
 enum fwd_exit rules_open(const struct instance *in, struct rules *rules, size_t more, struct fwd_report *report);
 
 void rules_close(struct rules *rules);
