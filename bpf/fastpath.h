@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey of those packets that are nearly all of the traffic, without any stop: TCP and UDP of a known
- * connection, whole, on a way that is known and leads to another Ethernet device. At XDP, before the kernel
- * has made anything of the frame, that is cheap (docs/benchmarks.md).
+ * The fast path, at XDP: TCP and UDP packets of known connections that are not fragmented, with a fresh route to
+ * another Ethernet device. These are nearly all packets, and before the kernel has allocated an skb they are cheap
+ * (docs/benchmarks.md).
  *
- * All others go on to tc, as they came and uncounted, but for what tc would refuse for want of a source port. It is
- * the same table that both look into, so what one hook begins the other can go on with. The steps are the
- * pipeline's own.
+ * All other packets are passed to tc, unchanged and uncounted, except those that tc would refuse because source ports
+ * are exhausted. Both hooks use the same table, so a connection that one hook opens continues in the other. The steps
+ * are those of the pipeline.
  */
 #ifndef FWD_BPF_FASTPATH_H
 #define FWD_BPF_FASTPATH_H
@@ -27,11 +27,9 @@ static __always_inline struct fwd_pkt *fastpath_pkt(void)
 	return bpf_map_lookup_elem(&fastpath_scratch, &zero);
 }
 
-/*
- * Is the transport checksum the packet's? Where a sender on this very host left it to the NIC (veth, virtio),
- * the field holds the sum of the pseudo header alone; nothing tells that to a program, but the number itself
- * does. One in 65,536 others looks like it, and only takes the longer way.
- */
+/* The field holds the complete transport checksum. If a sender on this host left it to the NIC (veth, virtio), the
+ * field holds the sum of the pseudo header alone. No helper tells, but the value does. One in 65,536 complete
+ * checksums has the same value, and that packet only takes the path by tc. */
 static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	bool tcp = pkt->tuple.proto == IPPROTO_TCP;
@@ -43,16 +41,16 @@ static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct
 	return check && *check != (__u16)~csum_fold(pseudo);
 }
 
-/* Is there anything for XDP to do with the packet? Opening a connection is tc's, and so is nearly all of refusing to. */
+/* Packets that XDP may handle. tc opens connections, and refuses nearly all that are refused. */
 static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
 {
-	if (pkt->is_error || pkt->fragment.part != FWD_FRAG_NONE || pkt->ttl <= 1)
+	if (pkt->is_error || pkt->fragment.kind != FWD_FRAG_NONE || pkt->ttl <= 1)
 		return false;
 	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
 }
 
-/* A packet of no known connection, to a map that has no source port left: refused here, or who floods it would get
- * twice of the CPU what others' packets take. All others are tc's. */
+/* A packet without a connection, for a map whose source ports are exhausted: refused here, because at tc a flood of
+ * them would cost twice the CPU time of forwarded packets. tc handles all others. */
 static __always_inline enum fwd_reason fastpath_refuse(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	__u32 rule = FWD_RULE_NONE;
@@ -62,8 +60,8 @@ static __always_inline enum fwd_reason fastpath_refuse(fwd_ctx *ctx, const struc
 	return admit(ctx, pkt, rule) == FWD_NO_PORT ? FWD_NO_PORT : FWD_NOT_OURS;
 }
 
-/* Sends the packet the connection's way, as the hook's return value: if that is known, fresh, open to XDP and wide
- * enough. ctx_pass(): it isn't. Nothing is written yet. */
+/* The return value of the hook that forwards the packet: its route is fresh, reachable from XDP, and its MTU
+ * suffices. Otherwise ctx_pass(). Nothing is written to the packet. */
 static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_route *route = &conn_flow(conn, pkt)->route;
@@ -76,20 +74,20 @@ static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 	route_follow_ingress(ctx, pkt, conn);
 	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
 		return ctx_pass();
-	/* It is tc that can go by the neighbour table, and tc that is to ask once more. */
-	if (pkt->next_hop.how != FWD_HOP_NONE)
+	/* Only tc can send through the neighbour table, so tc has to look up the route again. */
+	if (pkt->next_hop.how != FWD_HOP_CACHED)
 		route->refreshed = 0;
 	return route->refreshed ? ctx_send(route) : ctx_pass();
 }
 
-/* A packet that came in by an attached device. FWD_NOT_OURS: tc's, or whoever's. */
+/* A packet received by an attached device. FWD_NOT_OURS: it is passed to tc. */
 static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pkt, int *action)
 {
 	struct translation to;
 	struct fwd_conn *conn;
 	struct ethhdr *eth;
 
-	if (!ctx_is_for_us(ctx) || parse(ctx, pkt) != FWD_OK)
+	if (!ctx_is_for_host(ctx) || parse(ctx, pkt) != FWD_OK)
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 	if (!fastpath_handles(pkt))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey of a packet, from the hook to the hook. Read this file and you have read it all; the
- * steps are in the files that they are named after. docs/journey.md walks through it with an example.
+ * The path of a packet at tc, from hook to hook; each step is in the file of its name. docs/journey.md follows an
+ * example through it.
  *
- * Decide first, then touch the packet once: up to translate() nothing is written to it, so whatever
- * ends earlier leaves it to the stack as it came.
+ * Decide first, then write to the packet once: nothing is written to it before apply(), so a packet that ends earlier
+ * is left to the stack unchanged.
  */
 #ifndef FWD_BPF_PIPELINE_H
 #define FWD_BPF_PIPELINE_H
@@ -24,7 +24,7 @@
 #include "step/route.h"
 #include "verdict.h"
 
-/* What is too large for 512 bytes of stack; no packet interrupts another on its CPU. */
+/* Scratch memory for what exceeds 512 bytes of stack. No packet interrupts another one on its CPU. */
 struct fwd_scratch {
 	struct fwd_pkt pkt;
 	struct fwd_icmp_budget budget;
@@ -37,7 +37,7 @@ static __always_inline struct fwd_scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratch, &zero);
 }
 
-/* The same for an ICMP error, which isn't a packet of the connection. */
+/* apply() for an ICMP error, which is not a packet of the connection itself. */
 __noinline bool apply_icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_ttl ttl)
 {
 	struct translation to;
@@ -48,7 +48,7 @@ __noinline bool apply_icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const 
 	return translate_error(ctx, pkt, &to, ttl);
 }
 
-/* Rewrites the packet as its connection says and counts it. The last step but sending. */
+/* Updates the connection and translates the packet. The last step before transmission. */
 static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_conn *conn,
 					     enum fwd_ttl ttl)
 {
@@ -59,9 +59,9 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 		return FWD_REWRITE_FAILED;
 	if (pkt->is_error)
 		return apply_icmp_error(ctx, pkt, conn, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
-	if (pkt->fragment.part != FWD_FRAG_NONE && pkt->fragment.tiny)
+	if (pkt->fragment.kind != FWD_FRAG_NONE && pkt->fragment.tiny)
 		return FWD_FRAGMENT_TINY;
-	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_first(pkt, true))
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_first(pkt, true))
 		return FWD_FRAGMENT_OVERLAP;
 	conn_update(pkt, conn);
 	conn_count(pkt, conn);
@@ -72,17 +72,17 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 	return translate(ctx, pkt, &to, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
 }
 
-/* The map of a packet of no known connection; FWD_OK if there is one. */
+/* The map that listens for a packet without a connection. FWD_OK: *rule is its index. */
 static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
 {
 	enum fwd_reason reason;
 
 	if (pkt->is_error)
 		return FWD_NOT_OURS;
-	if (pkt->fragment.part == FWD_FRAG_LATER)
+	if (pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (pkt->fragment.part == FWD_FRAG_FIRST) {
+	if (pkt->fragment.kind == FWD_FRAG_FIRST) {
 		if (reason == FWD_NOT_OURS)
 			frag_first(pkt, false);
 		else if (pkt->fragment.tiny)
@@ -91,8 +91,8 @@ static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_
 	return reason;
 }
 
-/* A packet that came in by an attached device. *known: the connection that it belongs to, as soon as that is
- * known. */
+/* Processes a packet received by an attached device. *known: its connection, once known. *action: the return value
+ * of the hook. */
 static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn **known,
 						       int *action)
 {
@@ -101,14 +101,14 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	struct fwd_conn *conn;
 	struct fwd_route *route;
 
-	if (!ctx_is_for_us(ctx))
+	if (!ctx_is_for_host(ctx))
 		return FWD_NOT_OURS;
 	reason = parse(ctx, pkt);
 	if (reason != FWD_OK)
 		return reason;
 	pkt->now = clock_now();
 
-	if (pkt->fragment.part == FWD_FRAG_LATER) {
+	if (pkt->fragment.kind == FWD_FRAG_LATER) {
 		reason = frag_later(ctx, pkt);
 		if (reason != FWD_OK)
 			return reason;
@@ -122,7 +122,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 		if (reason != FWD_OK)
 			return reason;
 	} else if (flow_is_local(conn_flow(conn, pkt))) {
-		/* The answer to a socket of the gateway; the stack takes it from here. */
+		/* A reply to a socket of the gateway: the stack delivers it. */
 		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
 	}
 	if (!conn) {
@@ -138,7 +138,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	if (!route_is_fresh(route, pkt->now)) {
 		route_follow_ingress(ctx, pkt, conn);
 		reason = route_refresh(ctx, pkt, conn);
-		/* Not to the stack: it knows no such connection, and would reset it. */
+		/* Not left to the stack, which knows no such connection and would reset it. */
 		if (reason_class(reason) == FWD_CLASS_PASS)
 			return FWD_ROUTE_LOST;
 		if (reason != FWD_OK)
@@ -151,7 +151,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	return reason == FWD_OK ? forward(ctx, pkt, conn, route, action) : reason;
 }
 
-/* Where the journey ends early for a reason that its sender wants to know, it is told. */
+/* Processes a packet, and sends an ICMP error if the reason demands one. */
 static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch *s, int *action)
 {
 	struct fwd_conn *known = NULL;
@@ -163,22 +163,21 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 }
 
 /*
- * A packet that leaves by an attached device, made on this host. It may be an error about a packet that
- * was translated (`--snat none`; else it is addressed to the gateway itself, and comes in by lo): then the
- * visitor wants to read of what he sent.
+ * A packet of this host that leaves by an attached device. Most of them cost one look at a bit, because only packets to
+ * some map's target are of interest.
  *
- * Or a connection of the gateway's own. The kernel gives its own sockets any port that no
- * socket has; if that one is a visitor's, on the way to the same target, the target would see two
- * connections as one. So the gateway's own gets another source port, as netfilter does it.
+ * Either it is an ICMP error about a translated packet (with `--snat none`; otherwise it is addressed to the gateway
+ * itself and arrives by lo): its quote is translated back for the client.
  *
- * This concerns only what a local process sends to some map's target; all else leaves after a look
- * at one bit.
+ * Or it opens a connection of the gateway's own. The kernel gives a local socket any port that no other socket uses. If
+ * a client's connection to the same target uses that port, the target would see two connections as one. So the
+ * gateway's own connection gets another source port, as with netfilter.
  */
 static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *s)
 {
 	struct fwd_pkt *pkt = &s->pkt;
 	enum fwd_reason reason;
-	struct fwd_tuple answer;
+	struct fwd_tuple reply;
 	struct fwd_conn *conn;
 
 	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK)
@@ -193,8 +192,8 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 
 	conn = conn_lookup(pkt);
 	if (!conn) {
-		tuple_swap(&answer, &pkt->tuple);
-		if (table_find(&answer) < 0 || !ct_opens(pkt->tuple.proto, pkt->tcp_flags))
+		tuple_swap(&reply, &pkt->tuple);
+		if (table_find(&reply) < 0 || !ct_opens(pkt->tuple.proto, pkt->tcp_flags))
 			return FWD_NOT_OURS;
 		reason = open_local(ctx, pkt);
 		if (reason != FWD_OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The only exit: every packet gets one reason, and each reason that isn't silent is counted once.
+ * The one exit: every packet gets one reason, and each reason that is not silent is counted once.
  */
 #ifndef FWD_BPF_VERDICT_H
 #define FWD_BPF_VERDICT_H
@@ -34,7 +34,8 @@ static __always_inline void count_device(const fwd_ctx *ctx, bool by_xdp)
 	stats->xdp_packets += by_xdp;
 }
 
-/* action: what forward() said the hook has to return; ctx_pass() where it wasn't reached. */
+/* The return value of the hook. action: the one that forward() or icmp_error() chose; ctx_pass() if neither was
+ * reached. */
 static __always_inline int verdict(enum fwd_reason reason, int action)
 {
 	enum fwd_reason_class class = reason_class(reason);

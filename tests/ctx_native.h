@@ -65,7 +65,7 @@ typedef struct native_ctx {
 	__u32 ifindex;
 	bool from_host;                                            /* made by a process of this host */
 	bool not_for_us;                                           /* to another MAC address, or of a VLAN */
-	__u32 returned_to;                                         /* ctx_return(): the device */
+	__u32 returned_to;                                         /* ctx_send_back(): the device */
 	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: nobody is there to take it */
 } fwd_ctx;
 
@@ -81,7 +81,7 @@ static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 	return ctx->from_host;
 }
 
-static __always_inline bool ctx_is_for_us(const fwd_ctx *ctx)
+static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
 {
 	return !ctx->not_for_us;
 }
@@ -205,7 +205,7 @@ static inline void native_insert(fwd_ctx *ctx, __u32 off, __u32 len, __u8 fill)
 }
 
 /* As bpf_skb_change_tail() (net/core/filter.c): not shorter than to where a NIC puts the checksum. */
-static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+static __always_inline bool ctx_set_len(fwd_ctx *ctx, __u32 len)
 {
 	if (ctx->summed == NATIVE_CHECKSUM_PARTIAL && len < ctx->csum_at + sizeof(__u16))
 		return false;
@@ -238,7 +238,7 @@ static __always_inline long ctx_send_clone(fwd_ctx *ctx, __u32 ifindex)
 	return ctx->send_clone ? ctx->send_clone(ctx, ifindex) : -1;
 }
 
-static __always_inline int ctx_return(fwd_ctx *ctx)
+static __always_inline int ctx_send_back(fwd_ctx *ctx)
 {
 	ctx->returned_to = ctx->ifindex;
 	return TC_ACT_REDIRECT;

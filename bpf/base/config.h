@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Constants of one loaded program, set by fwdctl before the verifier sees it, which then prunes
- * what they rule out. The object is loaded once for each attached device.
+ * Constants of one loaded program. fwdctl sets them before the verifier sees the program, which then prunes the code
+ * that they rule out. The object is loaded once for each attached device.
  */
 #ifndef FWD_BPF_BASE_CONFIG_H
 #define FWD_BPF_BASE_CONFIG_H

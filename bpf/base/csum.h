@@ -2,10 +2,9 @@
 /*
  * Internet checksum arithmetic (RFC 1071), incremental (RFC 1624, equation 3).
  *
- * A "delta" is a ones' complement sum of what came in and of the complement of what went out, 32
- * bits wide; deltas add up in any order. That of no change at all comes out as all ones, ones'
- * complement's other zero. The sums don't depend on the
- * byte order as long as all operands have the same one: everything here is in network order.
+ * A delta is the ones' complement sum of the new words and of the complements of the old words, 32 bits wide. Deltas
+ * can be added in any order. The delta of no change is all ones, the other zero of ones' complement. Sums do not depend
+ * on the byte order as long as all operands have the same one: everything here is in network order.
  */
 #ifndef FWD_BPF_BASE_CSUM_H
 #define FWD_BPF_BASE_CSUM_H
@@ -22,7 +21,7 @@ static __always_inline __u32 csum_add(__u32 a, __u32 b)
 	return (__u32)sum + (__u32)(sum >> 32);
 }
 
-/* The delta of a 32-bit word, or of a 16-bit one, that becomes another. */
+/* The delta of a 32-bit word, or of a 16-bit one. */
 static __always_inline __u32 csum_delta(__u32 from, __u32 to)
 {
 	return csum_add(to, ~from);
@@ -52,14 +51,14 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	return (__u16)~sum;
 }
 
-/* The sum of the pseudo header of len bytes of proto (RFC 9293 3.1, RFC 8200 8.1). */
+/* The sum of the pseudo header (RFC 9293 3.1, RFC 8200 8.1). len: host order, of the transport header and payload. */
 static __always_inline __u32 csum_pseudo(const struct fwd_addr *saddr, const struct fwd_addr *daddr,
 					 enum fwd_family family, __u8 proto, __u32 len)
 {
 	__u64 sum = (__u64)bpf_htonl(len) + bpf_htonl(proto) + saddr->w[3] + daddr->w[3];
 	int i;
 
-	/* What marks an address as IPv4's is no part of the packet. */
+	/* The prefix of a mapped address is not part of the packet. */
 	if (family == FWD_FAMILY_IPV4)
 		return csum_add((__u32)sum, (__u32)(sum >> 32));
 #pragma unroll

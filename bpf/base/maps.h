@@ -66,7 +66,7 @@ struct fwd_frag_copy;
 FWD_MAPS(X)
 #undef X
 
-/* Reads once, and here, what another CPU may change at any time, whatever the compiler would prefer. */
+/* One load, at this place, of a value that another CPU may change at any time. */
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 
 static __always_inline struct fwd_config *config_get(void)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Connections: found, followed, confirmed and ended. How they begin is in open.h.
+ * Connections: lookup, state, counters and end. step/open.h opens them.
  *
- * The larger functions, here and in the other files, are not static: the verifier then checks each
- * once, by itself and for any arguments (hence their tests for NULL), instead of again at each call
- * and in each turn of a loop.
+ * The larger functions, here and in other files, are not static: the verifier then checks each of them once, by itself
+ * and for any arguments (hence their tests for NULL), instead of at each call and in each iteration of a loop.
  */
 #ifndef FWD_BPF_CT_CONNTRACK_H
 #define FWD_BPF_CT_CONNTRACK_H
@@ -18,9 +17,9 @@
 #include "pkt/pkt.h"
 
 enum fwd_end {
-	FWD_END_EXPIRED, /* its timeout */
-	FWD_END_EVICTED, /* pushed out of the half-open ring */
-	FWD_END_OTHER,   /* its map went, a new one took its ports, or a command */
+	FWD_END_EXPIRED, /* by its timeout */
+	FWD_END_EVICTED, /* from the half-open ring */
+	FWD_END_OTHER,   /* its map was removed, a SYN reused its ports, or a command ended it */
 };
 
 static __always_inline enum fwd_dir pkt_dir(const struct fwd_pkt *pkt)
@@ -28,13 +27,13 @@ static __always_inline enum fwd_dir pkt_dir(const struct fwd_pkt *pkt)
 	return entry_dir(pkt->entry);
 }
 
-/* That of the direction that the packet goes in. */
+/* The flow of the packet's direction. */
 static __always_inline struct fwd_flow *conn_flow(struct fwd_conn *conn, const struct fwd_pkt *pkt)
 {
 	return &conn->flow[pkt_dir(pkt)];
 }
 
-/* Of a connection of the gateway's own; asked of the packet's direction, whose cache line is at hand. */
+/* A connection of the gateway's own. Asked of the packet's direction, whose cache line is loaded anyway. */
 static __always_inline bool flow_is_local(const struct fwd_flow *flow)
 {
 	return flow->rule == FWD_RULE_NONE;
@@ -47,7 +46,7 @@ static __always_inline struct fwd_rule_stats *flow_rule_stats(const struct fwd_f
 	return flow_is_local(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
-/* Its map was removed, or replaced by another in the same place. */
+/* Its map was removed, or another map has the same index now. */
 static __always_inline bool flow_is_dead(const struct fwd_flow *flow)
 {
 	__u32 index = flow->rule;
@@ -71,10 +70,10 @@ static __always_inline void conn_count_end(struct fwd_rule_stats *stats, enum fw
 }
 
 /*
- * Ends the connection in this slot, if it is still the one that was there when `use` was read. Returns 1 if it did.
+ * Ends the connection in this slot, if it is still the one of gen_state. Returns 1 if it did.
  *
- * Several may try at once: sweeper, packets, a command. FORWARD goes first: without it no packet from
- * the client gets through, and while its twin is there nobody else gets its source port.
+ * The collector, packets and a command may try it at the same time. The FORWARD entry is removed first: without it no
+ * packet of the client is forwarded, and while the REPLY entry exists no other connection gets its source port.
  */
 __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 {
@@ -87,13 +86,13 @@ __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 	flow = &conn->flow[FWD_DIR_FORWARD];
 	table_remove(entry_of(index, FWD_DIR_FORWARD));
 	table_remove(entry_of(index, FWD_DIR_REPLY));
-	/* The place of a map that is gone may be another's by now. */
+	/* Another map may have the index of a removed one. */
 	conn_count_end(flow_is_dead(flow) ? NULL : flow_rule_stats(flow), how);
 	slot_free(index);
 	return 1;
 }
 
-/* The same of the connection that was found by this tuple, if its packets still look like that. */
+/* Ends the connection of the entry, if it still has this tuple. Returns 1 if it did. */
 __noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple)
 {
 	struct fwd_slot *slot = slot_at(entry_index(entry));
@@ -105,7 +104,7 @@ __noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple)
 	return entry_is(entry, tuple) ? conn_end(entry_index(entry), gen_state, FWD_END_OTHER) : 0;
 }
 
-/* The connection whose packets look like this in one direction, and in pkt->entry in which; or NULL. */
+/* The connection that has this tuple in one direction, or NULL. pkt->entry: the entry, with the direction. */
 static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const struct fwd_tuple *tuple)
 {
 	int entry = table_find(tuple);
@@ -116,9 +115,12 @@ static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const str
 	return conn_at(entry_index(entry));
 }
 
-/* The connection that the packet belongs to, and in pkt->entry the direction too; or NULL. One lookup for a packet of a
- * known connection. A SYN in the place of one that is over ends it, and there is a port for what comes instead; but not where
- * its TTL keeps it from being sent on: nothing would come. */
+/*
+ * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection.
+ *
+ * A SYN in place of a closed connection ends it, so that the new connection can have the same source port; but not if
+ * the SYN's TTL is used up, because then no new connection follows.
+ */
 static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 {
 	struct fwd_conn *conn = conn_find(pkt, &pkt->tuple);
@@ -139,23 +141,21 @@ static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 	return conn;
 }
 
-/*
- * The connection that an ICMP error goes by, or NULL. It quotes a packet that this host had sent on, so
- * it travels like an answer to that packet. It neither refreshes the connection nor ends it: anybody
- * can send one (RFC 5508 REQ-6, RFC 5927).
- */
+/* The connection of the packet that an ICMP error quotes, or NULL. This host forwarded the quoted packet, so the
+ * error takes the path of a reply to it. It neither refreshes the connection nor ends it, because anybody can send
+ * one (RFC 5508 REQ-6, RFC 5927). */
 static __always_inline struct fwd_conn *conn_lookup_quote(struct fwd_pkt *pkt)
 {
-	struct fwd_tuple answer;
+	struct fwd_tuple reply;
 	struct fwd_conn *conn;
 
-	tuple_swap(&answer, &pkt->quote.tuple);
-	conn = conn_find(pkt, &answer);
+	tuple_swap(&reply, &pkt->quote.tuple);
+	conn = conn_find(pkt, &reply);
 	return conn && !flow_is_dead(conn_flow(conn, pkt)) ? conn : NULL;
 }
 
-/* In ticks. Those nobody has confirmed have little of it in a flood, and those that are over while places are wanted, as in
- * nf_conntrack's early_drop(). */
+/* The timeout in this state, in ticks. Unconfirmed connections get a short one during a flood, and closed ones while
+ * the table is nearly full, like nf_conntrack's early_drop(). */
 static __always_inline __u32 conn_timeout(__u32 ct_state)
 {
 	const struct fwd_config *c = config_get();
@@ -170,7 +170,7 @@ static __always_inline __u32 conn_timeout(__u32 ct_state)
 	return c->timeout[which];
 }
 
-/* What conn_update() does for the few packets that change what is known. */
+/* The part of conn_update() for packets that change the state. */
 __noinline int conn_update_state(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 next)
 {
 	struct fwd_flow *flow, *reverse;
@@ -193,7 +193,7 @@ __noinline int conn_update_state(const struct fwd_pkt *pkt, struct fwd_conn *con
 		__sync_fetch_and_and(&reverse->ct_state, ~clear);
 	}
 	__sync_fetch_and_or(&reverse->ct_state, set);
-	/* The one that adds the bit is the one that confirms. */
+	/* Only the CPU that sets the bit confirms. */
 	set &= ~__sync_fetch_and_or(&flow->ct_state, set);
 
 	if (dir == FWD_DIR_REPLY && (pkt->tcp_flags & FWD_TCP_SYN) && !(next & FWD_CT_CONFIRMED))
@@ -204,22 +204,20 @@ __noinline int conn_update_state(const struct fwd_pkt *pkt, struct fwd_conn *con
 	return 0;
 }
 
-/*
- * Is this RST or FIN in the stream, as far as the other side has acknowledged it? Off the path nobody
- * knows the number: such a packet is passed on, for the end to judge, and changes nothing here
- * (RFC 5961 3.2; nf_conntrack compares with the window).
- */
+/* The sequence number of a RST or FIN is near the last one that the other side acknowledged. An off-path attacker
+ * does not know it. A packet outside of the window is forwarded, for the receiver to judge, and does not change the
+ * state (RFC 5961 3.2; nf_conntrack compares with its window). */
 static __always_inline bool conn_seq_in_window(const struct fwd_pkt *pkt, const struct fwd_conn *conn)
 {
 	return ct_seq_in_window(pkt->seq, conn->flow[dir_reverse(pkt_dir(pkt))].ack);
 }
 
-/* Learns from the packet. Both directions carry the same bits, so that nearly every packet finds in its
- * own that it adds nothing. The target's SYNs always take the long way: a repeated one may bring
- * another sequence number. */
+/* Updates the state. Both directions have the same bits, so that nearly every packet finds in its own cache line
+ * that nothing changes. The target's SYNs always take the long path, because a retransmitted one may have another
+ * sequence number. */
 static __always_inline void conn_update(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	bool reply = pkt_dir(pkt) == FWD_DIR_REPLY, proves;
+	bool reply = pkt_dir(pkt) == FWD_DIR_REPLY, confirms;
 	struct fwd_flow *flow = conn_flow(conn, pkt);
 	__u8 flags = pkt->tcp_flags;
 	__u32 next;
@@ -228,8 +226,8 @@ static __always_inline void conn_update(const struct fwd_pkt *pkt, struct fwd_co
 		if ((flags & (FWD_TCP_RST | FWD_TCP_FIN)) && (flow->ct_state & FWD_CT_CONFIRMED) &&
 		    !conn_seq_in_window(pkt, conn))
 			flags &= ~(FWD_TCP_RST | FWD_TCP_FIN | FWD_TCP_ACK);
-		proves = !reply && ct_tcp_confirms(flow->ct_state, flags, pkt->ack, flow->ack);
-		next = ct_tcp_next(flow->ct_state, pkt_dir(pkt), flags, proves);
+		confirms = !reply && ct_tcp_confirms(flow->ct_state, flags, pkt->ack, flow->ack);
+		next = ct_tcp_next(flow->ct_state, pkt_dir(pkt), flags, confirms);
 	} else {
 		next = ct_udp_next(flow->ct_state, pkt_dir(pkt));
 	}
@@ -239,8 +237,8 @@ static __always_inline void conn_update(const struct fwd_pkt *pkt, struct fwd_co
 		flow->ack = pkt->ack;
 }
 
-/* Not atomic: a flow is on one CPU at a time, but for the moment in which the kernel moves it, and
- * then a count may be lost. */
+/* Not atomic, because the packets of a flow are processed by one CPU at a time, except for the moment in which the
+ * kernel moves the flow to another CPU. A count may then be lost. */
 static __always_inline void conn_count(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_flow *flow = conn_flow(conn, pkt);
@@ -256,7 +254,7 @@ static __always_inline void conn_count(const struct fwd_pkt *pkt, struct fwd_con
 	}
 }
 
-/* To lower an MSS option to; 0: as it is. */
+/* The value to which an MSS option is lowered; 0: unchanged. */
 static __always_inline __u16 conn_mss(const struct fwd_pkt *pkt)
 {
 	const struct fwd_slot *slot = slot_at(entry_index(pkt->entry));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one packet adds to what is known of its connection. Pure functions: bits in, bits out.
+ * State transitions: pure functions from the bits of a connection and one packet to new bits.
  */
 #ifndef FWD_BPF_CT_CT_STATE_H
 #define FWD_BPF_CT_CT_STATE_H
@@ -9,20 +9,20 @@
 #include <linux/in.h>
 #include "fwd/ct_state.h"
 
-/* How far behind the target's SYN an ACK may point and still prove that its sender saw that SYN:
- * the target may have sent data with it or right behind it (TCP Fast Open). A blind sender's chance
- * is one in 65,536 for each packet. */
+/* The distance behind the target's SYN at which an ACK still proves that its sender received that SYN. The target
+ * may have sent data with its SYN or right after it (TCP Fast Open). A blind sender succeeds with one packet in
+ * 65,536. */
 #define CT_CONFIRM_WINDOW 65536
 
-/* Does this ACK from the client show that it has seen the target's SYN? */
+/* This ACK from the client proves that it received the target's SYN. proof: the lowest such ACK number, host order. */
 static __always_inline bool ct_tcp_confirms(__u32 ct_state, __u8 flags, __u32 ack, __u32 proof)
 {
 	return (ct_state & FWD_CT_SYN(FWD_DIR_REPLY)) && (flags & FWD_TCP_ACK) &&
 	       !(flags & (FWD_TCP_SYN | FWD_TCP_RST)) && ack - proof < CT_CONFIRM_WINDOW;
 }
 
-/* How far from the last acknowledged byte a RST or FIN may be: behind by a repeated one, ahead by what
- * is under way. A blind sender's chance is one in 1,000. */
+/* The distance of a RST or FIN from the last acknowledged byte: behind it for retransmissions, ahead of it for data
+ * in flight. A blind sender succeeds with one packet in 1,000. */
 #define CT_SEQ_BEHIND (1 << 16)
 #define CT_SEQ_AHEAD  (1 << 22)
 
@@ -37,7 +37,7 @@ static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 
 
 	if (flags & FWD_TCP_RST)
 		return next | FWD_CT_RST(dir);
-	/* Who goes on after a RST has not sent it: somebody forged it. */
+	/* A packet after a RST of the same direction shows that the RST was forged. */
 	next &= ~FWD_CT_RST(dir);
 	if (flags & FWD_TCP_SYN)
 		next |= FWD_CT_SYN(dir);
@@ -50,7 +50,7 @@ static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 
 	return next;
 }
 
-/* UDP proves nothing but that the client went on after an answer: nf_conntrack's ASSURED. */
+/* UDP: a packet of the client after a reply confirms the connection, as for nf_conntrack's ASSURED. */
 static __always_inline __u32 ct_udp_next(__u32 ct_state, enum fwd_dir dir)
 {
 	__u32 next = ct_state | FWD_CT_SEEN(dir);
@@ -60,14 +60,14 @@ static __always_inline __u32 ct_udp_next(__u32 ct_state, enum fwd_dir dir)
 	return next;
 }
 
-/* A SYN that opens a connection, and not one that belongs to a handshake on its way. */
+/* A packet that may open a connection: UDP, or a SYN without ACK, RST and FIN. */
 static __always_inline bool ct_opens(__u8 proto, __u8 flags)
 {
 	return proto != IPPROTO_TCP || (flags & (FWD_TCP_SYN | FWD_TCP_ACK | FWD_TCP_RST | FWD_TCP_FIN)) == FWD_TCP_SYN;
 }
 
-/* Does a SYN in this state begin a new connection between the same ports? Where both sides have
- * said that they are done, it does (RFC 9293 3.10.7.4 lets TIME-WAIT be reopened). */
+/* A SYN opens a new connection on the same ports: both sides have closed the old one (RFC 9293 3.10.7.4 permits to
+ * reopen a TIME-WAIT connection). */
 static __always_inline bool ct_is_closed(__u32 ct_state)
 {
 	enum fwd_state state = fwd_state(ct_state);

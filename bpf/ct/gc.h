@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The end of connections that nobody ends: one timer that walks the slots.
+ * The garbage collector: one timer that walks the slots and ends connections at their timeout.
  *
- * A bpf_timer for each connection would do it too, but takes 192 bytes more for each and a red-black
- * tree of a million hrtimers. A slot says when its connection is worth a look; until then the walk
- * costs it a read of memory that is in order. The timer is the map's: it runs without any process.
+ * A bpf_timer for each connection would cost 192 bytes each, and a red-black tree of a million hrtimers. Instead each
+ * slot says when its connection has to be checked; until then the walk only reads memory sequentially. The timer
+ * belongs to the map `gc`, so it runs without any process.
  */
 #ifndef FWD_BPF_CT_GC_H
 #define FWD_BPF_CT_GC_H
@@ -14,20 +14,20 @@
 #include "ct/slot.h"
 
 #define GC_CHUNK      64  /* slots in one call of gc_chunk() */
-#define GC_CHUNKS     256 /* of them in one run of the timer: 16,384 slots, some 80 us */
-#define GC_CHECKS_MAX 512 /* connections looked at in one run, some 0.3 us each */
+#define GC_CHUNKS     256 /* calls in one run of the timer: 16,384 slots, about 80 us */
+#define GC_CHECKS_MAX 512 /* connections checked in one run, about 0.3 us each */
 
-/* A part of the half-open ring; more than that in use is a flood. */
+/* More half-open connections than this are a flood. */
 #define GC_FLOOD(half_open) ((half_open) / 2)
 
-/* A part of the places for confirmed connections; more than that in use, and those that are over have to hurry. */
+/* With more confirmed connections than this, closed ones get a short timeout. */
 #define GC_NEARLY_FULL(connections) ((connections) - (connections) / 8)
 
-#define GC_CLOCK      1                      /* CLOCK_MONOTONIC; time.h is not for this target */
-#define GC_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, while a round is under way */
+#define GC_CLOCK      1                      /* CLOCK_MONOTONIC; time.h is not available to the BPF target */
+#define GC_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, within a round */
 #define GC_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
 
-/* Does the connection live on? If so, until when at least: into *until. */
+/* The connection is still live. *until: the tick of its timeout if no packet arrives. */
 static __always_inline bool gc_conn_is_live(const struct fwd_conn *conn, __u32 now, __u32 *until)
 {
 	const struct fwd_flow *flow = &conn->flow[FWD_DIR_FORWARD], *reverse = &conn->flow[FWD_DIR_REPLY];
@@ -35,14 +35,14 @@ static __always_inline bool gc_conn_is_live(const struct fwd_conn *conn, __u32 n
 
 	if (flow_is_dead(flow))
 		return false;
-	/* By age: of one that has been quiet for a month the sign of a difference says nothing. */
+	/* The later of the two by age: after a month without packets the sign of a difference is meaningless. */
 	if (now - reverse->last_seen < now - last)
 		last = reverse->last_seen;
 	*until = last + timeout;
 	return !clock_is_due(now, *until);
 }
 
-/* Looks at the connection of one slot. */
+/* Checks the connection of one slot. Returns 1 if it ended it. */
 __noinline int gc_conn(__u32 index, __u32 now)
 {
 	struct fwd_slot *slot = slot_at(index);
@@ -55,7 +55,7 @@ __noinline int gc_conn(__u32 index, __u32 now)
 	gen_state = slot_gen_state(slot);
 	ct_state = READ_ONCE(conn->flow[FWD_DIR_FORWARD].ct_state);
 	if (gc_conn_is_live(conn, now, &until)) {
-		/* A packet that ends it may have said meanwhile that it won't take so long. */
+		/* Meanwhile a packet may have changed the state to one with a shorter timeout. */
 		__sync_lock_test_and_set(&slot->check_at, until);
 		if (READ_ONCE(conn->flow[FWD_DIR_FORWARD].ct_state) != ct_state)
 			slot->check_at = now;
@@ -66,9 +66,9 @@ __noinline int gc_conn(__u32 index, __u32 now)
 }
 
 /*
- * One place. Returns 1 if it looked at a connection.
+ * Checks one slot. Returns 1 if it checked a connection.
  *
- * A function of its own, without a loop: in one, kernel 6.1's verifier goes all ways through all turns.
+ * A function of its own, without a loop: within a loop, the verifier of kernel 6.1 follows all paths in all iterations.
  */
 __noinline int gc_slot(__u32 index, __u32 now)
 {
@@ -87,7 +87,7 @@ __noinline int gc_slot(__u32 index, __u32 now)
 	return looked;
 }
 
-/* GC_CHUNK places from `first` on; returns how many connections it looked at. */
+/* Checks GC_CHUNK slots from `first` on. Returns the number of connections checked. */
 __noinline int gc_chunk(__u32 first, __u32 now)
 {
 	int looks = 0, i;
@@ -97,11 +97,9 @@ __noinline int gc_chunk(__u32 first, __u32 now)
 	return looks;
 }
 
-/*
- * At the end of a round: are there so many half-open connections that most of them must be a flood's? Then
- * they get a short timeout, as in pf(4)'s adaptive ones: whoever is real answers within a second or comes
- * again. That goes on for a while after there are few enough, so that the last ones of the flood go, too.
- */
+/* At the end of a round: so many half-open connections that most of them must be a flood's get a short timeout, like
+ * pf(4)'s adaptive timeouts, because a real client answers within a second or retries. The flood state lasts for
+ * some seconds after their number has dropped, so that the flood's last connections expire too. */
 static __always_inline void gc_update_flood(struct fwd_gc *s, __u32 now)
 {
 	const struct fwd_config *c = config_get();
@@ -115,8 +113,8 @@ static __always_inline void gc_update_flood(struct fwd_gc *s, __u32 now)
 	s->half_open = 0;
 }
 
-/* Does this round look at all connections? If a timeout has changed; and when places begin to be few, since those that
- * are over have less time from then on (conn_timeout()). */
+/* A round checks all connections if a timeout has changed, and when the table becomes nearly full, because closed
+ * connections have a shorter timeout from then on (conn_timeout()). */
 static __always_inline void gc_begin_round(struct fwd_gc *s)
 {
 	bool nearly_full = s->confirmed > GC_NEARLY_FULL(fwd_sizes.connections);
@@ -129,7 +127,7 @@ static __always_inline void gc_begin_round(struct fwd_gc *s)
 	s->nearly_full = nearly_full;
 }
 
-/* One run: goes on where the last one ended. Returns the time to the next in ns. */
+/* One run of the timer, from the slot at which the last run stopped. Returns the time to the next run in ns. */
 static __always_inline __u64 gc_run(struct fwd_gc *s)
 {
 	__u32 end = s->high_water, now = clock_now(), cursor = s->cursor;
@@ -156,7 +154,8 @@ static int gc_timer(void *map, __u32 *key, struct fwd_gc *s)
 	return 0;
 }
 
-/* Starts the timer, or lets a newer program's code take over the one that runs. 0 or -errno. */
+/* Starts the timer, or replaces the callback of the running one by that of this program. Returns 0 or a negative
+ * errno. */
 static __always_inline int gc_start(void)
 {
 	struct fwd_gc *s = gc_get();

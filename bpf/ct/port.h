@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Source ports. The visitor's own is kept where it is free (RFC 4787 4.2.1, port preservation);
- * else others are tried at random, unpredictable from outside (RFC 6056 3.3.1).
+ * Source ports. The client's own port is preserved if it is free (RFC 4787 4.2.1); otherwise random ports are tried,
+ * unpredictable from outside (RFC 6056 3.3.1).
  *
- * "Look whether it's free, then insert" lets two CPUs take one port. Here the insertion is the look:
- * table_insert() lets one CPU have the tuple of the answers.
+ * To look for a free port and then to insert it would let two CPUs choose the same one. Here the insertion of the reply
+ * tuple is the test: table_insert() succeeds on one CPU only.
  */
 #ifndef FWD_BPF_CT_PORT_H
 #define FWD_BPF_CT_PORT_H
@@ -16,20 +16,18 @@
 #include "host/sock.h"
 
 #define PORT_TRIES  32
-#define PORT_LOWEST 1024 /* of those chosen; below are well-known ports, kept but never given */
+#define PORT_LOWEST 1024 /* the lowest port chosen; a well-known port is preserved, but never chosen */
 
-/*
- * Everything that it takes to begin a connection: too large for the stack, and each CPU's own.
- */
+/* A connection that is being opened: too large for the stack, so each CPU has one. */
 struct fwd_open {
-	struct fwd_conn conn;   /* the plan */
-	struct fwd_tuple reply; /* of its answers, with the source that is being tried */
+	struct fwd_conn conn;   /* the plan: the record, without its source */
+	struct fwd_tuple reply; /* tuple of the replies, with the source that is being tried */
 	__u32 slot;
 	__u16 mss;
-	__u16 foreign; /* 1: the source address isn't the gateway's, so none of its sockets is in the way */
+	__u16 foreign; /* 1: the source is not an address of the gateway, so no socket of the gateway conflicts */
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* source addresses to choose from */
 	__u32 pool_count;                        /* 1 to FWD_SNAT_POOL_MAX */
-	__u32 skip_same_port;                    /* 1: the own source port is known to be taken */
+	__u32 skip_same_port;                    /* 1: the original source port is known to be in use */
 };
 
 static __always_inline struct fwd_open *open_get(void)
@@ -39,17 +37,17 @@ static __always_inline struct fwd_open *open_get(void)
 	return bpf_map_lookup_elem(&open_scratch, &zero);
 }
 
-/* The addresses that connections of this map may come from; false: none is known yet. */
+/* Sets the source addresses that connections of this map may have. False: none is known yet. */
 static __always_inline bool port_pool_set(fwd_ctx *ctx, struct fwd_open *open, const struct fwd_rule *rule)
 {
 	if (rule->snat == FWD_SNAT_NONE) {
-		/* A visitor who has one of ours is refused later on. */
+		/* A client with an address of the gateway is refused later (open_plan_mapped()). */
 		open->foreign = ctx_ifindex(ctx) != FWD_LOOPBACK;
 		open->pool[0] = open->conn.addrs[FWD_DIR_FORWARD].saddr;
 		open->pool_count = 1;
 		return true;
 	}
-	/* Of most maps the first is all, and in the cache line that everything else was in. */
+	/* Most maps have one address, in the cache line that is loaded already. */
 	open->pool[0] = rule->pool[0];
 	if (rule->snat_count > 1)
 		__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
@@ -62,7 +60,7 @@ static __always_inline __be16 port_random(void)
 	return bpf_htons(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));
 }
 
-/* Gives the record, which nobody knows yet, this source. */
+/* Gives the record, which is not in the index yet, this source. */
 static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_addr *source, __be16 port)
 {
 	conn->addrs[FWD_DIR_REPLY].daddr = *source;
@@ -70,7 +68,7 @@ static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_add
 	conn->flow[FWD_DIR_FORWARD].to_sport = port;
 }
 
-/* Are the answers that are being tried meant for a socket of the gateway? */
+/* A socket of the gateway expects the replies that are being tried. */
 __noinline bool port_is_local(fwd_ctx *ctx)
 {
 	struct fwd_open *open = open_get();
@@ -78,11 +76,9 @@ __noinline bool port_is_local(fwd_ctx *ctx)
 	return !open || (!open->foreign && sock_exists(ctx, &open->reply));
 }
 
-/*
- * Gives the record at open->slot, which nobody knows yet, one source address and port to try. False: a socket of the
- * gateway has it. The own port on each address of the pool, from the one at `first` on, so that all get their share; then
- * random ports.
- */
+/* Gives the record at open->slot, which is not in the index yet, a source address and port to try. The original port
+ * on each address of the pool, beginning with number `first` for an even spread; then random ports. False: a socket
+ * of the gateway uses it. */
 __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 {
 	struct fwd_open *open = open_get();
@@ -105,10 +101,10 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 }
 
 /*
- * Claims a source for the record at open->slot, and enters it under the tuple of its answers.
+ * Claims a source for the record at open->slot: inserts the reply tuple. FWD_OK, FWD_NO_PORT or FWD_TABLE_FULL.
  *
- * A socket that comes while this is under way has either been there when it is asked for once more, behind the insertion, or
- * finds the claim when its first packet leaves (egress()).
+ * Sockets are asked twice. A socket that was bound during the insertion is found by the second look; one that is bound
+ * later finds the claim when its first packet leaves (egress()).
  */
 static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
 {

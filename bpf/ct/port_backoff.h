@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * When source ports are exhausted, looking for one costs fifty times what another packet does, and whoever knows how to
- * exhaust them must not get a CPU on top. So after PORT_BACKOFF_SEARCHES failures in a row new connections are refused without a
- * search, until the clock ticks again (1 ms, or the kernel's jiffy if that is longer). One failure would not do: where nine in
- * ten ports are taken, each thirtieth search fails.
+ * Backoff when source ports are exhausted. A search for a port costs fifty times as much as forwarding a packet, and an
+ * attacker who exhausts the ports must not get the CPU as well. So after PORT_BACKOFF_SEARCHES consecutive failures new
+ * connections are refused without a search until the clock ticks (1 ms, or the kernel's jiffy if that is longer). One
+ * failure would not suffice: with nine in ten ports in use, every thirtieth search fails.
  *
- * What runs out are the ports towards one target, so that is what it is kept for: one port of a map of many, and with
- * FWD_SNAT_NONE one visitor's. By hash; two that meet in one place forget each other, and nobody outside can make them meet.
+ * The ports towards one target run out, so the state is kept per target: per port of a map of a range and, with
+ * FWD_SNAT_NONE, per client. It is indexed by a keyed hash: two that collide reset each other, and nobody outside can
+ * make them collide.
  */
 #ifndef FWD_BPF_CT_PORT_BACKOFF_H
 #define FWD_BPF_CT_PORT_BACKOFF_H
@@ -17,7 +18,8 @@
 
 #define PORT_BACKOFF_SEARCHES 4
 
-/* The place of what the packet needs a port of, who: what tells it from others there. NULL: the map is gone. */
+/* The state of the packet's target, in the map at `index`. *tag: the part of its hash that tells it from others at
+ * the same index. NULL: the map is gone. */
 static __always_inline struct fwd_port_backoff *port_backoff_at(const struct fwd_pkt *pkt, __u32 index, __u32 *tag)
 {
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
@@ -37,7 +39,7 @@ static __always_inline struct fwd_port_backoff *port_backoff_at(const struct fwd
 	return bpf_map_lookup_elem(&port_backoff, &key);
 }
 
-/* Has any search failed at this tick? It nearly never has, and then this is all there is to ask. */
+/* Some search failed at this tick. Nearly always false, and then nothing else is read. */
 static __always_inline bool port_backoff_any(__u32 now)
 {
 	__u32 key = FWD_PORT_BACKOFF_ANY;
@@ -46,7 +48,7 @@ static __always_inline bool port_backoff_any(__u32 now)
 	return any && any->tick == now;
 }
 
-/* Is no port searched for a packet that would open a connection through the map at `index`? */
+/* No port is searched for a packet that would open a connection through the map at `index`. */
 __noinline int port_backoff_active(const struct fwd_pkt *pkt, __u32 index)
 {
 	const struct fwd_port_backoff *e;
@@ -58,7 +60,7 @@ __noinline int port_backoff_active(const struct fwd_pkt *pkt, __u32 index)
 	return e && e->tag == tag && e->tick == pkt->now && e->failed >= PORT_BACKOFF_SEARCHES;
 }
 
-/* A search for a port has failed. */
+/* Records a failed search. */
 __noinline int port_backoff_note(const struct fwd_pkt *pkt, __u32 index)
 {
 	__u32 key = FWD_PORT_BACKOFF_ANY, tag;
@@ -76,7 +78,7 @@ __noinline int port_backoff_note(const struct fwd_pkt *pkt, __u32 index)
 	return 0;
 }
 
-/* There is a port after all: one was found, or one was given up. */
+/* Resets the state, because a port was found, or one was freed. */
 __noinline int port_backoff_reset(const struct fwd_pkt *pkt, __u32 index)
 {
 	struct fwd_port_backoff *e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The places of connections (struct fwd_slot): taken, filled, confirmed, given back.
+ * Slots (struct fwd_slot): allocation, states, and release.
  */
 #ifndef FWD_BPF_CT_SLOT_H
 #define FWD_BPF_CT_SLOT_H
@@ -23,25 +23,26 @@ static __always_inline __u32 slot_with_state(__u32 gen_state, enum fwd_slot_stat
 	return (gen_state & ~FWD_SLOT_STATE_MASK) | state;
 }
 
-/* Does a connection live there? */
+/* The slot has a connection. */
 static __always_inline bool slot_is_live(__u32 gen_state)
 {
 	return slot_state(gen_state) >= FWD_SLOT_HALF_OPEN;
 }
 
-/* Changes the state, if nothing has changed since `use` was read. */
+/* Sets the state, if the word is still gen_state. False: another CPU changed it. */
 static __always_inline bool slot_set_state(struct fwd_slot *slot, __u32 gen_state, enum fwd_slot_state state)
 {
 	return __sync_val_compare_and_swap(&slot->gen_state, gen_state, slot_with_state(gen_state, state)) == gen_state;
 }
 
-/* The word as it is now; what is read behind this is no older. */
+/* The current word, with a full barrier: later reads are not older. */
 static __always_inline __u32 slot_gen_state(struct fwd_slot *slot)
 {
 	return __sync_fetch_and_add(&slot->gen_state, 0);
 }
 
-/* The sweeper is to look no later than at `at`: at once, if somebody else has just said something, too. */
+/* The collector has to check the connection at the tick `at` or before; at once if another CPU changes check_at at
+ * the same time. */
 static __always_inline void slot_check_before(struct fwd_slot *slot, __u32 at, __u32 now)
 {
 	__u32 was = READ_ONCE(slot->check_at);
@@ -50,7 +51,7 @@ static __always_inline void slot_check_before(struct fwd_slot *slot, __u32 at, _
 		slot->check_at = now;
 }
 
-/* One that was never in use; false: there is none. */
+/* A slot that was never used. False: there is none. */
 static __always_inline bool slot_alloc_unused(struct fwd_gc *s, __u32 *index)
 {
 	if (s->high_water >= fwd_sizes.records)
@@ -62,24 +63,22 @@ static __always_inline bool slot_alloc_unused(struct fwd_gc *s, __u32 *index)
 	return false;
 }
 
-/*
- * Takes a slot. Returns its index, or -ENOSPC. While fewer are at rest than there is room for, fresh ones are taken, then of
- * those at rest the one that rests longest.
- */
+/* Allocates a slot. Returns its index, or -ENOSPC. Slots that were never used are preferred until FWD_QUARANTINE()
+ * freed ones wait, then the one that was freed first. */
 __noinline int slot_alloc(void)
 {
-	const __s32 rest = fwd_sizes.records - fwd_sizes.connections - fwd_sizes.half_open;
+	const __s32 quarantine = fwd_sizes.records - fwd_sizes.connections - fwd_sizes.half_open;
 	struct fwd_gc *s = gc_get();
 	struct fwd_slot *slot;
 	__u32 index = 0;
-	__s32 resting;
+	__s32 quarantined;
 	bool found;
 
 	if (!s)
 		return -ENOSPC;
-	/* Signed, for others may have counted theirs in one of the two only. */
-	resting = s->high_water - __sync_fetch_and_add(&s->used, 1);
-	found = (resting >= rest && !bpf_map_pop_elem(&free_slots, &index)) || slot_alloc_unused(s, &index) ||
+	/* Signed, because another CPU may have updated only one of the two counters. */
+	quarantined = s->high_water - __sync_fetch_and_add(&s->used, 1);
+	found = (quarantined >= quarantine && !bpf_map_pop_elem(&free_slots, &index)) || slot_alloc_unused(s, &index) ||
 		!bpf_map_pop_elem(&free_slots, &index);
 	if (!found) {
 		__sync_fetch_and_add(&s->used, -1);
@@ -91,7 +90,7 @@ __noinline int slot_alloc(void)
 	return index;
 }
 
-/* Gives back a slot that the caller has taken. */
+/* Frees a slot that the caller owns (FWD_SLOT_RESERVED). */
 static __always_inline void slot_free(__u32 index)
 {
 	struct fwd_slot *slot = slot_at(index);
@@ -104,7 +103,8 @@ static __always_inline void slot_free(__u32 index)
 	__sync_fetch_and_add(&s->used, -1);
 }
 
-/* Makes the caller the only one who may end the connection that was there when `use` was read. */
+/* Makes the caller the owner that may end the connection of gen_state. False: it is another connection by now, or
+ * another CPU ends it. */
 static __always_inline bool slot_reserve(struct fwd_slot *slot, __u32 gen_state)
 {
 	struct fwd_gc *s = gc_get();
@@ -123,7 +123,7 @@ static __always_inline bool slot_confirmed_limit(void)
 	return !s || s->confirmed >= fwd_sizes.connections;
 }
 
-/* From here on nobody pushes it out, if there may be another such: the connection that was there when `use` was read. */
+/* Makes the connection of gen_state confirmed, so that it is no longer evicted, unless --connections is reached. */
 static __always_inline void slot_confirm(struct fwd_slot *slot, __u32 gen_state)
 {
 	struct fwd_gc *s = gc_get();

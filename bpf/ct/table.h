@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The connection table: records in an array, and a hash index of our own that leads to them (struct fwd_bucket).
+ * The connection table: records in an array, and a hash index (struct fwd_bucket).
  *
- * A record never moves, so what was found by either direction's tuple stays good, and the other direction is beside it.
- * An entry is a record's index and a direction, as one number: index << 1 | enum fwd_dir.
+ * A record never moves, so an index that was found stays valid, and the reverse direction is next to it. An entry is a
+ * record's index and a direction in one number: index << 1 | enum fwd_dir.
  *
- * No locks. A cell is taken and cleared by compare-and-swap, which is a full barrier too, so whoever sees a cell sees the
- * record behind it. Where two CPUs enter the same tuple one has to lose: a cell is a claim first (FWD_CELL_CLAIM), which
- * searches pass over, and stands once its owner has looked at all the others of that tuple. See table_insert().
+ * There are no locks. Cells are set and cleared by compare-and-swap, which is a full barrier, so a CPU that sees a cell
+ * also sees the record. If two CPUs insert the same tuple, one has to lose. Therefore a cell is a claim first
+ * (FWD_CELL_CLAIM), which lookups ignore, and becomes valid once its owner has compared it with all other cells of that
+ * tuple. See table_insert() and docs/concurrency.md.
  */
 #ifndef FWD_BPF_CT_TABLE_H
 #define FWD_BPF_CT_TABLE_H
@@ -36,7 +37,7 @@ static __always_inline struct fwd_conn *conn_at(__u32 index)
 	return bpf_map_lookup_elem(&conns, &index);
 }
 
-/* What the packets of one direction look like when they arrive. */
+/* The tuple of an entry's packets on arrival. */
 static __always_inline void tuple_of_entry(struct fwd_tuple *tuple, const struct fwd_conn *conn, enum fwd_dir dir)
 {
 	const struct fwd_flow *flow = &conn->flow[dir];
@@ -63,10 +64,8 @@ static __always_inline __u64 hash_mix(__u64 h)
 	return h ^ h >> 32;
 }
 
-/*
- * NH (RFC 4418 5.2.2) of the tuple's words, which makes two tuples meet with a chance of 2^-32 whatever they are, since
- * nobody outside knows the secret; then a mix, for NH alone leaves the differences in some of the bits.
- */
+/* NH (RFC 4418 5.2.2) of the tuple's words: any two tuples collide with a probability of 2^-32, because nobody
+ * outside knows the secret. Then a mix, because NH alone leaves differences in some of the bits only. */
 static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
 {
 	const __u32 *s = tuple->saddr.w, *d = tuple->daddr.w;
@@ -93,8 +92,8 @@ static __always_inline __u32 bucket_of(__u32 hash)
 	return (__u64)hash * fwd_sizes.buckets >> 32;
 }
 
-/* The bucket that a tuple of this hash is in, and the one if there was no room for it: another, since there are at least
- * two. */
+/* The bucket of a tuple with this hash, and its second bucket, used if that is full. They differ, because there are
+ * at least two buckets. */
 static __always_inline __u32 bucket_first(__u64 hash)
 {
 	return bucket_of(hash >> 32);
@@ -120,13 +119,13 @@ static __always_inline __u32 cell_entry(__u32 cell)
 			cell & FWD_CELL_DIR ? FWD_DIR_REPLY : FWD_DIR_FORWARD);
 }
 
-/* May the cell lead to a tuple of this hash, or to the one that this other cell leads to? */
+/* The cell may belong to a tuple of this hash, which may also be given as another cell. */
 static __always_inline bool cell_fits(__u32 cell, __u32 hash)
 {
 	return cell && !((cell ^ hash) & fwd_sizes.tag);
 }
 
-/* Are these the entry's packets? A function that the verifier checks once, and not for each cell. */
+/* The entry has this tuple. A function that the verifier checks once, not for each cell. */
 __noinline int entry_is(__u32 entry, const struct fwd_tuple *tuple)
 {
 	struct fwd_conn *conn = conn_at(entry_index(entry));
@@ -142,7 +141,7 @@ __noinline int entry_is(__u32 entry, const struct fwd_tuple *tuple)
 	       addr_equal(&ends->daddr, &tuple->daddr);
 }
 
-/* Returns an entry, or -ENOENT. */
+/* The entry, or -ENOENT. Cells with the bits `without` are ignored. */
 static __always_inline int bucket_find(const struct fwd_bucket *bucket, __u64 hash, const struct fwd_tuple *tuple,
 				       __u32 without)
 {
@@ -157,7 +156,7 @@ static __always_inline int bucket_find(const struct fwd_bucket *bucket, __u64 ha
 	return -ENOENT;
 }
 
-/* The entry of packets with this tuple, or -ENOENT. without: FWD_CELL_CLAIM, or 0 to find what is a claim yet, too. */
+/* The entry of this tuple, or -ENOENT. without: FWD_CELL_CLAIM, or 0 to find claims as well. */
 __noinline int table_search(const struct fwd_tuple *tuple, __u32 without)
 {
 	const struct fwd_bucket *bucket;
@@ -182,7 +181,7 @@ static __always_inline int table_find(const struct fwd_tuple *tuple)
 	return table_search(tuple, FWD_CELL_CLAIM);
 }
 
-/* Swaps a cell of the bucket that says `from`. Returns its number, or -ENOENT. */
+/* Replaces a cell of the bucket that equals `from`. Returns its number, or -ENOENT. */
 __noinline int bucket_swap(__u32 index, __u32 from, __u32 to)
 {
 	struct fwd_bucket *bucket = bucket_at(index);
@@ -194,7 +193,7 @@ __noinline int bucket_swap(__u32 index, __u32 from, __u32 to)
 	return -ENOENT;
 }
 
-/* Changes how many cells the bucket had no room for; returns how many there were. */
+/* Adds to the number of cells that the bucket had no room for. Returns the old number. */
 __noinline __u32 bucket_overflow(__u32 index, int change)
 {
 	struct fwd_bucket *bucket = bucket_at(index);
@@ -202,7 +201,7 @@ __noinline __u32 bucket_overflow(__u32 index, int change)
 	return bucket ? __sync_fetch_and_add(&bucket->overflow, change) : 0;
 }
 
-/* Is some of the bucket's in another one? */
+/* Some cells of the bucket are in their second bucket. */
 static __always_inline bool bucket_has_overflow(__u32 index)
 {
 	const struct fwd_bucket *bucket = bucket_at(index);
@@ -210,11 +209,9 @@ static __always_inline bool bucket_has_overflow(__u32 index)
 	return bucket && READ_ONCE(bucket->overflow);
 }
 
-/*
- * Is cell i of the bucket another entry of the tuple that my claim is for? Of two claims the one further in front goes on:
- * it takes the other's away, so that this can't become an entry any more, however far its owner is. In front of mine
- * are the cells below `mine_at`.
- */
+/* Cell i of the bucket is another entry of the tuple that the claim `mine` is for. Of two claims the one further in
+ * front wins: it clears the other one, so that the other can no longer become valid, however far its owner is.
+ * mine_at: the number of the own cell; lower ones are in front of it. */
 __noinline int cell_conflicts(__u32 index, __u32 i, __u32 mine, int mine_at, const struct fwd_tuple *tuple)
 {
 	struct fwd_bucket *bucket = bucket_at(index);
@@ -240,11 +237,12 @@ static __always_inline bool bucket_conflicts(__u32 index, __u32 mine, int mine_a
 	return false;
 }
 
-/* Before all cells of a bucket, or behind them. */
+/* Before and behind all cells of a bucket. */
 #define TABLE_BEFORE (-1)
 #define TABLE_BEHIND FWD_BUCKET_CELLS
 
-/* Looks for rivals of the claim at `at` of its first bucket, or of its second one. */
+/* Another entry or claim of the tuple exists. at: the number of the claim's cell in its first bucket, or with
+ * in_second in its second one. */
 static __always_inline bool table_conflicts(__u64 hash, __u32 claim, int at, bool in_second,
 					    const struct fwd_tuple *tuple)
 {
@@ -254,11 +252,11 @@ static __always_inline bool table_conflicts(__u64 hash, __u32 claim, int at, boo
 }
 
 /*
- * Enters one direction of a record into the index, by its tuple. 0; -EEXIST: there is an entry of that
- * tuple, or another CPU is about to make one; -ENOSPC: both buckets are full.
+ * Inserts an entry under its tuple. Returns 0; -EEXIST: there is an entry of that tuple, or another CPU is inserting
+ * one; -ENOSPC: both buckets are full.
  *
- * The claim is written before the others are looked for. So of two CPUs with one tuple at least one sees the other's, and
- * gives way to it or takes it away: at most one of them stands.
+ * The claim is written before the other cells are read. So of two CPUs that insert the same tuple at least one sees the
+ * other's claim, and yields to it or clears it: at most one entry becomes valid.
  */
 __noinline int table_insert(__u32 entry, const struct fwd_tuple *tuple)
 {
@@ -279,7 +277,7 @@ __noinline int table_insert(__u32 entry, const struct fwd_tuple *tuple)
 		bucket = bucket_second(hash);
 		at = bucket_swap(bucket, 0, cell | FWD_CELL_CLAIM);
 	}
-	/* The claim may have been taken away, too. */
+	/* The claim may have been cleared by another CPU. */
 	if (at >= 0 && !table_conflicts(hash, cell | FWD_CELL_CLAIM, at, in_second, tuple) &&
 	    bucket_swap(bucket, cell | FWD_CELL_CLAIM, cell) >= 0)
 		return 0;
@@ -289,7 +287,7 @@ __noinline int table_insert(__u32 entry, const struct fwd_tuple *tuple)
 	return at < 0 ? -ENOSPC : -EEXIST;
 }
 
-/* Takes one direction of a record out of the index. */
+/* Removes an entry from the index. Returns 0 or a negative errno. */
 __noinline int table_remove(__u32 entry)
 {
 	struct fwd_conn *conn = conn_at(entry_index(entry));

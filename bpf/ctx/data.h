@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where the packet begins and where its linear part ends, for the contexts of the kernel: both have these
- * fields. By assembler, because clang knows them as 32 bits wide and as any struct's: it adds offsets in 32
- * bits, or keeps a pointer into the context, and the verifier takes neither.
+ * The start and the end of the packet's linear part, from __sk_buff and from xdp_md, which have the same two fields. In
+ * assembler, because clang sees 32-bit integers in a struct: it adds offsets in 32 bits, or keeps a pointer into the
+ * context, and the verifier refuses both.
  */
 #ifndef FWD_BPF_CTX_DATA_H
 #define FWD_BPF_CTX_DATA_H

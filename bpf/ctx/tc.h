@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The tc hook's side of the thin line between the journey and the hook it runs in.
+ * The context of the tc hook: the operations on packets that differ between hooks, for __sk_buff.
  */
 #ifndef FWD_BPF_CTX_TC_H
 #define FWD_BPF_CTX_TC_H
@@ -21,26 +21,26 @@ typedef struct __sk_buff fwd_ctx;
 
 #include "ctx/data.h"
 
-/* Kernel 6.16, and stable trees since: see ctx_csum_l4(). Older headers lack it. */
+/* Since kernel 6.16, and in stable trees; older headers lack it. See ctx_csum_l4(). */
 #define FWD_BPF_F_IPV6 (1ULL << 7)
 
-/* For so long the kernel's neighbour table can do without one of our packets: see bpf/neighbour.h. */
+/* The kernel's neighbour table must see one of our packets this often: see bpf/host/neigh.h. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
 
-/* The device that the packet came in by. */
+/* The device that the packet was received by. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
 	return ctx->ifindex;
 }
 
-/* Was it made by a process of this host, and not received before? At egress. */
+/* At egress: true for a packet of a process of this host, false for a forwarded one. */
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 {
 	return ctx->ingress_ifindex == 0;
 }
 
-/* What the hook returns: not ours, or dropped. TC_ACT_UNSPEC, which is TCX_NEXT, lets the programs
- * and filters behind this one see the packet, and then the stack. */
+/* Return values of the hook. After TC_ACT_UNSPEC, which is TCX_NEXT, the programs and filters behind this one see
+ * the packet, and then the stack. */
 static __always_inline int ctx_pass(void)
 {
 	return TC_ACT_UNSPEC;
@@ -51,18 +51,18 @@ static __always_inline int ctx_drop(void)
 	return TC_ACT_SHOT;
 }
 
-/* The whole packet's length, what is not in the linear part included. */
+/* The length of the whole packet, in bytes, with its non-linear part. */
 static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 {
 	return ctx->len;
 }
 
 /*
- * len bytes at off, readable and writable, or NULL where the packet ends before. May move the
- * packet's head: pointers from earlier calls are void then, and the verifier sees to it.
+ * len bytes at off, readable and writable, or NULL if the packet is shorter. It may move the packet's head, which
+ * invalidates pointers from earlier calls; the verifier enforces that.
  *
- * What a driver or GRO put into fragments of the skb is not in the linear part that a program sees:
- * it has to be pulled in, or large packets look like short ones.
+ * Data that a driver or GRO put into the skb's page fragments is outside of the linear part that a program sees: it has
+ * to be pulled in, or large packets look like short ones.
  */
 static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 {
@@ -78,13 +78,13 @@ static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 	return at;
 }
 
-/* Copies len bytes (at least 1) at off. */
+/* Copies len bytes (at least 1) at off. False if the packet is shorter. */
 static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
 {
 	return bpf_skb_load_bytes(ctx, off, to, len) == 0;
 }
 
-/* The payload of each segment of a GSO packet; 0: it isn't one. */
+/* The payload bytes of each segment of a GSO packet; 0 for other packets. */
 static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
 {
 	return ctx->gso_size;
@@ -95,11 +95,9 @@ static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 	return ctx->gso_segs ? ctx->gso_segs : 1;
 }
 
-/*
- * False for frames that the stack wouldn't take as its own either: sent to another MAC address, to
- * all or to a group, and those that belong to a VLAN device on top of this one.
- */
-static __always_inline bool ctx_is_for_us(const fwd_ctx *ctx)
+/* False for frames that do not belong to this device's own stack: sent to another MAC address, to a broadcast or
+ * multicast address, or tagged for a VLAN device on top of it. */
+static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
 {
 	if (ctx->vlan_present)
 		return false;
@@ -107,16 +105,17 @@ static __always_inline bool ctx_is_for_us(const fwd_ctx *ctx)
 }
 
 /*
- * Applies both deltas to the transport checksum at off (CSUM_NO_CHANGE: none). Not by hand, because
- * a program can't see what the field holds: with CHECKSUM_PARTIAL it is only the pseudo header's sum,
- * so that ports must not count; with CHECKSUM_COMPLETE the NIC's own sum has to follow. Hence two
- * calls, addresses with BPF_F_PSEUDO_HDR and ports without.
+ * Applies both deltas to the transport checksum at off (CSUM_NO_CHANGE: none). False: the packet is not writable.
  *
- * In IPv6 no header checksum makes up for the changed addresses in the NIC's sum, the transport
- * checksum does; inet_proto_csum_replace_by_diff() has to be told (BPF_F_IPV6) or gets it wrong.
- * Kernels without the flag have that bug and refuse the flag.
+ * Only the kernel knows what the field holds. With CHECKSUM_PARTIAL it is the sum of the pseudo header alone, so ports
+ * must not count; with CHECKSUM_COMPLETE the sum that the NIC computed over the packet has to follow the change. Hence
+ * two calls, for the addresses with BPF_F_PSEUDO_HDR and for the ports without.
  *
- * A UDP checksum of zero means none and stays zero (BPF_F_MARK_MANGLED_0).
+ * In IPv6 no header checksum compensates for the changed addresses in the NIC's sum, but the transport checksum does:
+ * inet_proto_csum_replace_by_diff() needs BPF_F_IPV6 to know that. Kernels without the flag have that bug, and refuse
+ * the flag.
+ *
+ * A UDP checksum of zero means no checksum, and stays zero (BPF_F_MARK_MANGLED_0).
  */
 static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u8 family, __u32 addr_delta,
 					__u32 port_delta)
@@ -135,10 +134,8 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	return port_delta == CSUM_NO_CHANGE || !bpf_l4_csum_replace(ctx, off, 0, port_delta, flags);
 }
 
-/*
- * Does the transport checksum at off wait for the NIC (CHECKSUM_PARTIAL)? A program isn't told, but
- * without BPF_F_PSEUDO_HDR bpf_l4_csum_replace() leaves such a field alone, and any other not.
- */
+/* True if the transport checksum at off is left to the NIC (CHECKSUM_PARTIAL). No helper tells, but without
+ * BPF_F_PSEUDO_HDR bpf_l4_csum_replace() changes such a field not at all, and any other one. */
 static __always_inline bool ctx_csum_is_partial(fwd_ctx *ctx, __u32 off)
 {
 	__u16 before, after;
@@ -163,28 +160,27 @@ static __always_inline long ctx_send_clone(fwd_ctx *ctx, __u32 ifindex)
 	return bpf_clone_redirect(ctx, ifindex, 0);
 }
 
-/* Cuts the packet to len bytes, headers included, or pads it with zeros; one of several
- * segments becomes a plain one. */
-static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+/* Shortens the packet to len bytes, headers included, or pads it with zeros. A GSO packet becomes a plain one. */
+static __always_inline bool ctx_set_len(fwd_ctx *ctx, __u32 len)
 {
 	return bpf_skb_change_tail(ctx, len, 0) == 0;
 }
 
-/* Room for another header in front of the IP header, behind the Ethernet header if there is one. Not
- * bpf_skb_change_head(), which doesn't tell the kernel where the network header is now. */
+/* Room for a header before the IP header and behind the Ethernet header, if there is one. bpf_skb_change_head() does
+ * not serve, because it leaves the kernel's offset of the network header as it was. */
 static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
 {
 	return bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, 0) == 0;
 }
 
-/* Back out by the device that it came in by. */
-static __always_inline int ctx_return(fwd_ctx *ctx)
+/* Sends the packet out by the device that it was received by. */
+static __always_inline int ctx_send_back(fwd_ctx *ctx)
 {
 	return bpf_redirect(ctx->ifindex, 0);
 }
 
-/* In front of a packet that came without one: an Ethernet header, still to be filled in.
- * bpf_redirect_neigh() wants it too: it drops packets whose MAC header isn't before the IP header. */
+/* Room for an Ethernet header, not filled in, in front of a packet that has none. bpf_redirect_neigh() needs it too:
+ * it drops packets whose MAC header is not before the IP header. */
 static __always_inline bool ctx_push_ethernet(fwd_ctx *ctx)
 {
 	return bpf_skb_change_head(ctx, ETH_HLEN, 0) == 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The XDP hook's side of the thin line between the journey and the hook it runs in: as much of it as the
- * express (express.h) asks for.
+ * The context of the XDP hook: the operations on packets that the fast path (fastpath.h) uses, for xdp_md.
  */
 #ifndef FWD_BPF_CTX_XDP_H
 #define FWD_BPF_CTX_XDP_H
@@ -20,16 +19,17 @@ typedef struct xdp_md fwd_ctx;
 
 #include "ctx/data.h"
 
-/* As in ctx_tc.h. Not as often as there, because a packet that makes the detour by tc may be overtaken. */
+/* See ctx/tc.h. Less often than there, because a packet that takes the longer path by tc may be overtaken by later
+ * ones. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(30)
 
-/* Not what the context says, which with a bond is the port that the frame came in by. */
+/* A constant, because for a bond xdp_md names the port that received the frame, not the bond. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
 	return fwd_ifindex;
 }
 
-/* To whoever comes next: the stack, and tc above all. */
+/* Return values of the hook. A packet that is passed reaches tc and then the stack. */
 static __always_inline int ctx_pass(void)
 {
 	return XDP_PASS;
@@ -45,7 +45,7 @@ static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 	return ctx_data_end(ctx) - ctx_data(ctx);
 }
 
-/* What a driver gives to XDP is a packet as it came. */
+/* A driver runs XDP before GRO: each packet is as it was received. */
 static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
 {
 	return 0;
@@ -56,7 +56,7 @@ static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 	return 1;
 }
 
-/* len bytes at off, readable and writable, or NULL where the packet ends before. */
+/* len bytes at off, readable and writable, or NULL if the packet is shorter. */
 static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 {
 	void *at = ctx_data(ctx) + off;
@@ -64,23 +64,24 @@ static __always_inline void *ctx_at(fwd_ctx *ctx, __u32 off, __u32 len)
 	return at + len > ctx_data_end(ctx) ? NULL : at;
 }
 
-/* Copies len bytes (at least 1) at off. */
+/* Copies len bytes (at least 1) at off. False if the packet is shorter. */
 static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 len)
 {
 	return bpf_xdp_load_bytes(ctx, off, to, len) == 0;
 }
 
-/* The driver doesn't say whom a frame is for; its address does. What came to another address, or a group's, is
- * the stack's. A VLAN's tag is in the frame, where parse() finds it: fwdctl sees to that. */
-static __always_inline bool ctx_is_for_us(fwd_ctx *ctx)
+/* The driver does not classify frames, so the destination MAC address decides. Frames to another address or to a
+ * group are left to the stack. A VLAN tag is in the frame, where parse() finds it: fwdctl refuses drivers that
+ * remove it first. */
+static __always_inline bool ctx_is_for_host(fwd_ctx *ctx)
 {
 	const __be16 *to = ctx_at(ctx, 0, sizeof(struct ethhdr));
 
 	return to && to[0] == fwd_mac.word[0] && to[1] == fwd_mac.word[1] && to[2] == fwd_mac.word[2];
 }
 
-/* By hand, since the field holds the packet's checksum: fastpath_csum_is_complete(). A UDP checksum of zero means
- * none and stays zero. */
+/* Computed here, because the field holds the packet's checksum: see fastpath_csum_is_complete(). A UDP checksum of
+ * zero means no checksum, and stays zero. */
 static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u8 family, __u32 addr_delta,
 					__u32 port_delta)
 {
@@ -97,17 +98,17 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	return true;
 }
 
-/* Cuts the packet to len bytes, headers included, but not below what a frame must have: not every driver
- * fills it up again. */
-static __always_inline bool ctx_trim(fwd_ctx *ctx, __u32 len)
+/* Shortens the packet to len bytes, headers included, but not below the minimum length of a frame: not every driver
+ * pads it again. */
+static __always_inline bool ctx_set_len(fwd_ctx *ctx, __u32 len)
 {
 	if (len < ETH_ZLEN)
 		len = ETH_ZLEN;
 	return len >= ctx_len(ctx) || bpf_xdp_adjust_tail(ctx, (int)(len - ctx_len(ctx))) == 0;
 }
 
-/* What the hook has to return to send the frame that way; ctx_pass() if it can't be sent from here: a driver
- * sends only to those of its kind, what the stack runs to any that has Ethernet frames. */
+/* The return value of the hook that sends the frame by the route; ctx_pass() if XDP cannot. Native XDP sends to
+ * devices with native XDP only, generic XDP to any Ethernet device. */
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
 	if (fwd_mode == FWD_MODE_XDP)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The kernel's routing table, asked for both families in one form.
+ * The kernel's routing table, for both families.
  */
 #ifndef FWD_BPF_HOST_FIB_H
 #define FWD_BPF_HOST_FIB_H
@@ -15,17 +15,17 @@
 #define FIB_AF_INET6 10
 
 /*
- * Asks where a packet from saddr to daddr goes that came in as *pkt did, or, if `by` isn't 0, leaves by that
- * device; returns one of BPF_FIB_LKUP_RET_*, or a negative errno. *fib gets the answer.
+ * Looks up the route of a packet from saddr to daddr that was received like *pkt, or, if `via` is not 0, that leaves by
+ * that device. Returns one of BPF_FIB_LKUP_RET_*, or a negative errno; *fib is the result.
  *
- * The ports and the TOS are there for `ip rule`s that look at them. A tot_len of 1 is never too long;
- * without one the kernel compares the packet at hand with the MTU (bpf_skb_fib_lookup).
+ * Ports and TOS are set for `ip rule`s that match on them. A tot_len of 1 never exceeds an MTU; with 0 the kernel would
+ * compare the current packet with it (bpf_skb_fib_lookup).
  */
-static __always_inline long fib_lookup_by(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
-					  const struct fwd_addr *saddr, const struct fwd_addr *daddr, __u32 by)
+static __always_inline long fib_lookup_via(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
+					   const struct fwd_addr *saddr, const struct fwd_addr *daddr, __u32 via)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = by ? by : ctx_ifindex(ctx);
+	fib->ifindex = via ? via : ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
 	fib->sport = pkt->tuple.sport;
 	fib->dport = pkt->tuple.dport;
@@ -40,27 +40,27 @@ static __always_inline long fib_lookup_by(fwd_ctx *ctx, struct bpf_fib_lookup *f
 		__builtin_memcpy(fib->ipv6_src, saddr, sizeof(*saddr));
 		__builtin_memcpy(fib->ipv6_dst, daddr, sizeof(*daddr));
 	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), by ? BPF_FIB_LOOKUP_OUTPUT : 0);
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), via ? BPF_FIB_LOOKUP_OUTPUT : 0);
 }
 
 static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
 				       const struct fwd_addr *saddr, const struct fwd_addr *daddr)
 {
-	return fib_lookup_by(ctx, fib, pkt, saddr, daddr, 0);
+	return fib_lookup_via(ctx, fib, pkt, saddr, daddr, 0);
 }
 
-/* Is there a route? */
+/* The lookup found a route. */
 static __always_inline bool fib_found(long ret)
 {
 	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH;
 }
 
 /*
- * The MTU of a device; 0: there is none of that index.
+ * The MTU of a device; 0: there is no such device.
  *
- * Not the one that bpf_fib_lookup() tells: that includes path MTUs that the gateway's stack has learnt
- * from ICMP errors about its own packets, and anybody can forge one. The kernel's forwarding doesn't
- * look at them either (ip_dst_mtu_maybe_forward), for that very reason.
+ * Not the one that bpf_fib_lookup() returns: that includes path MTUs that the gateway's stack learned from ICMP errors
+ * about its own packets, which anybody can forge. For the same reason the kernel ignores them when it forwards
+ * (ip_dst_mtu_maybe_forward).
  */
 static __always_inline __u16 device_mtu(fwd_ctx *ctx, __u32 ifindex)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The kernel's neighbour table, kept awake.
+ * Keeps the kernel's entries of next hops in use.
  *
- * A packet that is sent to a MAC address found before goes past that table: the kernel would take the neighbour for
- * unused, let its entry go stale, and nobody would probe a router that was exchanged. So now and then a packet goes by
- * the table (bpf_redirect_neigh()), which uses the entry as if the kernel had forwarded the packet. That costs more
- * than all the rest of its way; hence once for all connections that have the next hop in common.
+ * A packet that is sent with a known MAC address bypasses the kernel's neighbour table. The kernel would consider the
+ * neighbour unused and let its entry go stale, and a replaced router would never be noticed. So from time to time a
+ * packet is sent through the table (bpf_redirect_neigh()), which uses the entry as if the kernel had forwarded the
+ * packet. That costs more than the whole rest of the packet's path, so it is done once for all connections with the
+ * same next hop.
  */
 #ifndef FWD_BPF_HOST_NEIGH_H
 #define FWD_BPF_HOST_NEIGH_H
@@ -21,7 +22,7 @@ static __always_inline struct fwd_neigh *neigh_slot(__u32 ifindex, const struct 
 	return bpf_map_lookup_elem(&neighs, &index);
 }
 
-/* Was the next hop's entry used a short time ago? */
+/* The entry of the next hop was used within CTX_NEIGH_MAX_AGE. */
 static __always_inline bool neigh_recently_used(__u32 ifindex, const struct fwd_addr *addr, __u32 now)
 {
 	const struct fwd_neigh *n = neigh_slot(ifindex, addr);
@@ -29,7 +30,8 @@ static __always_inline bool neigh_recently_used(__u32 ifindex, const struct fwd_
 	return n && n->used && now - n->used < CTX_NEIGH_MAX_AGE && n->ifindex == ifindex && addr_equal(&n->addr, addr);
 }
 
-/* It is going to be used now. Two CPUs may write at once: what comes out then is no neighbour's, and goes for nothing. */
+/* The entry is going to be used now. Two CPUs may write at the same time: the mixture then matches no neighbour, and
+ * has no effect. */
 static __always_inline void neigh_mark_used(__u32 ifindex, const struct fwd_addr *addr, __u32 now)
 {
 	struct fwd_neigh *n = neigh_slot(ifindex, addr);

@@ -32,11 +32,9 @@ static __always_inline int sock_udp_exists(fwd_ctx *ctx, struct bpf_sock_tuple *
 	return 1;
 }
 
-/*
- * Is there a socket of the gateway that the answers would be meant for? One that is connected to the
- * target from this very port, one that was until just now (TIME_WAIT), or a UDP socket bound to it.
- * A listening TCP socket isn't in the way: the target calls it from other ports, or by a SYN.
- */
+/* A socket of the gateway expects the replies: one that is connected to the target from this port, one that was
+ * until recently (TIME_WAIT), or a UDP socket bound to it. A listening TCP socket is no conflict, because the target
+ * connects to it from other ports, or with a SYN. */
 static __always_inline int sock_exists(fwd_ctx *ctx, const struct fwd_tuple *reply)
 {
 	__u32 size = addr_is_v4(&reply->saddr) ? sizeof(((struct bpf_sock_tuple *)0)->ipv4)

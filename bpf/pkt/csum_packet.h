@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sums over the bytes of a packet: for the checksums of the ICMP errors that come, and that go.
+ * Checksums over the bytes of a packet, for ICMP errors: those received and those sent.
  */
 #ifndef FWD_BPF_PKT_CSUM_PACKET_H
 #define FWD_BPF_PKT_CSUM_PACKET_H
@@ -10,15 +10,15 @@
 #include "pkt/pkt.h"
 
 #define CSUM_CHUNK      64
-#define CSUM_PACKET_MAX 1536 /* bytes in one go: an error has 1280 at most (RFC 4443 2.4 c) */
+#define CSUM_PACKET_MAX 1536 /* bytes in one call: an ICMP error has at most 1280 (RFC 4443 2.4 c) */
 
-/* The sum of up to CSUM_CHUNK bytes at off, from `sum` on. Apart from the loop, which the verifier goes through turn by
- * turn. */
+/* The sum of up to CSUM_CHUNK bytes at off, added to `sum`. Separate from the loop, which the verifier follows
+ * iteration by iteration. */
 __noinline __u32 csum_chunk(fwd_ctx *ctx, __u32 off, __u32 size, __u32 sum)
 {
 	__u8 chunk[CSUM_CHUNK] = {};
 
-	/* Bounds that kernel 6.1 understands: it learns nothing from a comparison with 0. */
+	/* Bounds that the verifier of kernel 6.1 understands: it learns nothing from a comparison with 0. */
 	if (!bound_at_most(size, CSUM_CHUNK))
 		return sum;
 	if (size < 2 ? !ctx_load(ctx, off, chunk, 1) : !ctx_load(ctx, off, chunk, size))
@@ -26,7 +26,7 @@ __noinline __u32 csum_chunk(fwd_ctx *ctx, __u32 off, __u32 size, __u32 sum)
 	return bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
 }
 
-/* The sum of len bytes at off, from `sum` on. Of more than CSUM_PACKET_MAX only those. */
+/* The sum of len bytes at off, added to `sum`. Of more than CSUM_PACKET_MAX bytes only those. */
 __noinline __u32 csum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
 {
 	int turn;
@@ -41,8 +41,8 @@ __noinline __u32 csum_packet(fwd_ctx *ctx, __u32 off, __u32 len, __u32 sum)
 	return sum;
 }
 
-/* Is the ICMP checksum of an error right? An end would drop one that isn't (RFC 5508 REQ-3 a). One that
- * is longer than any should be isn't looked at. */
+/* The ICMP checksum of an error is right. The receiver would drop an error with a wrong one (RFC 5508 REQ-3 a). An
+ * error longer than CSUM_PACKET_MAX is not verified. */
 __noinline bool csum_icmp_is_valid(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	__u32 len, sum = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IPv4 packets that are too large for the way out and may be fragmented: cut into pieces (RFC 791 2.3,
- * net/ipv4/ip_output.c, ip_do_fragment). A program has one packet to send, so the pieces use it one after
- * the other: all but the last leave as clones of it.
+ * IPv4 fragmentation of packets that exceed the MTU of the route and may be fragmented (RFC 791 2.3,
+ * net/ipv4/ip_output.c, ip_do_fragment). A program has one packet to send, so the fragments use it one after the other:
+ * all but the last leave as clones of it.
  */
 #ifndef FWD_BPF_PKT_IP_FRAGMENT_H
 #define FWD_BPF_PKT_IP_FRAGMENT_H
@@ -17,21 +17,21 @@
 #include "pkt/translate.h"
 
 #define IP_FRAGMENT_MAX    9216 /* bytes of one packet */
-#define IP_FRAGMENT_PIECES 64   /* that it may make */
+#define IP_FRAGMENT_PIECES 64   /* the most fragments of one packet */
 
-#define IP_FRAGMENT_LEN_BOUND 0x4000 /* a power of two, no less than IP_FRAGMENT_MAX */
+#define IP_FRAGMENT_LEN_BOUND 0x4000 /* a power of two, at least IP_FRAGMENT_MAX */
 
-/* Of an option: it is to be in every piece, not in the first alone (RFC 791 3.1). */
+/* Of an option: it is copied to every fragment, not to the first alone (RFC 791 3.1). */
 #define IPV4_OPTION_COPIED 0x80
 
 struct fwd_ip_fragment {
 	struct ipv4_header header;
 	__u32 header_len;
-	__u32 start; /* of this packet, if it is a fragment itself; in units of 8 bytes */
+	__u32 start; /* fragment offset of the packet itself, in units of 8 bytes */
 	__u32 more;  /* IPV4_MORE_FRAGMENTS, or 0 */
-	__u32 len;   /* of the payload */
-	__u32 piece; /* the most of it in one piece, a multiple of 8 */
-	/* Longer than ever filled, for the verifier: it sees a place and a length, each with its own bound. */
+	__u32 len;   /* bytes of payload */
+	__u32 piece; /* the most payload bytes in one fragment, a multiple of 8 */
+	/* Longer than it is ever filled, because the verifier adds the bounds of the offset and of the length. */
 	__u8 payload[IP_FRAGMENT_MAX + IP_FRAGMENT_LEN_BOUND];
 };
 
@@ -42,8 +42,8 @@ static __always_inline struct fwd_ip_fragment *ip_fragment_get(void)
 	return bpf_map_lookup_elem(&ip_fragment_scratch, &zero);
 }
 
-/* Can it be cut? Not where the kernel or the NIC would still have to cut it into segments, or to fill in
- * its checksum, which would then be done to each piece. */
+/* The packet can be fragmented here. Not if the kernel or the NIC has yet to segment it or to fill in its checksum,
+ * because that would then happen to each fragment. */
 static __always_inline bool ip_fragment_is_possible(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mtu)
 {
 	__u32 check = pkt->l4_off + (pkt->tuple.proto == IPPROTO_TCP ? TCP_CHECK_OFF : UDP_CHECK_OFF);
@@ -51,10 +51,10 @@ static __always_inline bool ip_fragment_is_possible(fwd_ctx *ctx, const struct f
 	if (pkt->dont_fragment || ctx_gso_size(ctx) || pkt->bytes > IP_FRAGMENT_MAX ||
 	    mtu < IPV4_HEADER_MAX + IP_FRAGMENT_MAX / IP_FRAGMENT_PIECES + 8)
 		return false;
-	return pkt->is_error || pkt->fragment.part == FWD_FRAG_LATER || !ctx_csum_is_partial(ctx, check);
+	return pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !ctx_csum_is_partial(ctx, check);
 }
 
-/* Takes the packet with its IP header at l3_off apart. */
+/* Reads the packet, whose IP header is at l3_off. False: it cannot be fragmented. */
 static __always_inline bool ip_fragment_begin(fwd_ctx *ctx, struct fwd_ip_fragment *c, __u32 l3_off, __u32 mtu)
 {
 	__u32 header_len, len;
@@ -80,7 +80,7 @@ static __always_inline bool ip_fragment_begin(fwd_ctx *ctx, struct fwd_ip_fragme
 	return true;
 }
 
-/* What is to be in the first piece only becomes padding. */
+/* Overwrites the options that belong to the first fragment only with no-operations. */
 __noinline int ip_fragment_drop_options(void)
 {
 	struct fwd_ip_fragment *c = ip_fragment_get();
@@ -90,7 +90,7 @@ __noinline int ip_fragment_drop_options(void)
 	for (i = sizeof(struct iphdr); c && i < IPV4_HEADER_MAX; i++) {
 		if (i == next) {
 			copied = c->header.byte[i] & IPV4_OPTION_COPIED;
-			next = parse_next_option(&c->header, i);
+			next = ipv4_next_option(&c->header, i);
 			if (next <= 0)
 				break;
 		}
@@ -100,7 +100,7 @@ __noinline int ip_fragment_drop_options(void)
 	return 0;
 }
 
-/* Makes the packet into the piece that begins `off` bytes behind the header. */
+/* Makes the packet the fragment whose payload begins `off` bytes into the whole payload. False: it is not writable. */
 __noinline bool ip_fragment_write(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 {
 	struct fwd_ip_fragment *c = ip_fragment_get();
@@ -122,13 +122,14 @@ __noinline bool ip_fragment_write(fwd_ctx *ctx, __u32 l3_off, __u32 off)
 	ip->tot_len = bpf_htons(header_len + len);
 	ip->frag_off = bpf_htons((c->start + off / 8) | more);
 	ip->check = 0;
-	ip->check = parse_ipv4_sum(&c->header, header_len);
-	return ctx_trim(ctx, l3_off + header_len + len) && ctx_store(ctx, l3_off, &c->header, header_len) &&
+	ip->check = ipv4_csum(&c->header, header_len);
+	return ctx_set_len(ctx, l3_off + header_len + len) && ctx_store(ctx, l3_off, &c->header, header_len) &&
 	       ctx_store(ctx, l3_off + header_len, c->payload + off, bound_len(len, IP_FRAGMENT_LEN_BOUND));
 }
 
-/* Sends the packet, whose IP header is at l3_off of the frame as it leaves, in pieces of at most mtu bytes.
- * The last one is left for the caller to send. False: it could not be written to. */
+/* Fragments the packet, whose IP header is at l3_off of the frame that leaves, into packets of at most mtu bytes,
+ * and sends all but the last one by ifindex. The last one is left in the packet for the caller to send. False: the
+ * packet is not writable, and must be dropped. */
 __noinline bool ip_fragment(fwd_ctx *ctx, __u32 l3_off, __u32 mtu, __u32 ifindex)
 {
 	struct fwd_ip_fragment *c = ip_fragment_get();

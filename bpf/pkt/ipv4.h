@@ -30,9 +30,9 @@ enum ipv4_option {
 	IPV4_OPTION_SSRR = 0x89,
 };
 
-/* Of the option at i: where the next one begins; 0: that was the last; less than 0: for the stack. Not
- * static, for the verifier's sake (conntrack.h). */
-__noinline int parse_next_option(const struct ipv4_header *ip, __u32 i)
+/* The offset of the option behind the one at i; 0: that was the last one; negative: source route or malformed. Not
+ * static, so that the verifier checks it once (see conntrack.h). */
+__noinline int ipv4_next_option(const struct ipv4_header *ip, __u32 i)
 {
 	__u32 end;
 
@@ -54,22 +54,22 @@ __noinline int parse_next_option(const struct ipv4_header *ip, __u32 i)
 	}
 }
 
-/* A source route is the stack's to refuse (RFC 7126 4.3), and so are options that contradict themselves.
- * The others are passed on as they are. */
-static __always_inline bool parse_options_are_plain(const struct ipv4_header *ip)
+/* False: a source route, which the stack has to refuse (RFC 7126 4.3), or options that contradict themselves. Other
+ * options are forwarded unchanged. */
+static __always_inline bool ipv4_options_are_supported(const struct ipv4_header *ip)
 {
 	int i = sizeof(struct iphdr), turn;
 
 	for (turn = 0; turn < IPV4_HEADER_MAX - (int)sizeof(struct iphdr); turn++) {
-		i = parse_next_option(ip, i);
+		i = ipv4_next_option(ip, i);
 		if (i <= 0)
 			break;
 	}
 	return i >= 0;
 }
 
-/* The checksum of a header of that length; 0 if it has the right one in it. */
-static __always_inline __u16 parse_ipv4_sum(const struct ipv4_header *ip, __u32 header_len)
+/* The checksum of a header of that length; 0 if it includes a valid one. */
+static __always_inline __u16 ipv4_csum(const struct ipv4_header *ip, __u32 header_len)
 {
 	__u64 sum = 0;
 	int i;
@@ -81,8 +81,8 @@ static __always_inline __u16 parse_ipv4_sum(const struct ipv4_header *ip, __u32 
 	return csum_fold(csum_add(sum, sum >> 32));
 }
 
-/* The same of a header without options, where it lies. */
-static __always_inline bool parse_plain_sum_is_right(const struct iphdr *ip)
+/* The same for a header without options, in the packet. */
+static __always_inline bool ipv4_csum_is_valid(const struct iphdr *ip)
 {
 	const __be32 *word = (const __be32 *)ip;
 	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];

@@ -12,7 +12,7 @@
 #include "fwd/reason.h"
 #include "pkt/pkt.h"
 
-/* More than this many extension headers, or this far to the transport header, is left to the stack. */
+/* Packets with more extension headers than this, or with the transport header further in, are left to the stack. */
 #define PARSE_EXT_HEADERS_MAX 4
 #define PARSE_L4_OFF_MAX      200
 
@@ -21,13 +21,13 @@
 struct ipv6_fragment {
 	__u8 next;
 	__u8 reserved;
-	__be16 offset; /* in bytes, and flags in the lower 3 bits */
+	__be16 offset; /* in bytes, with flags in the lower 3 bits */
 	__be32 id;
 };
 
 struct ipv6_ext {
 	__u8 next;
-	__u8 len; /* in 8 bytes, not counting the first 8 */
+	__u8 len; /* in units of 8 bytes, not counting the first 8 */
 };
 
 static __always_inline bool parse_is_transport(__u8 proto)
@@ -40,7 +40,7 @@ static __always_inline bool parse_is_icmp(__u8 family, __u8 proto)
 	return proto == (family == FWD_FAMILY_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
-static __always_inline bool parse_is_ours(__u8 family, __u8 proto)
+static __always_inline bool parse_is_supported(__u8 family, __u8 proto)
 {
 	return parse_is_transport(proto) || parse_is_icmp(family, proto);
 }
@@ -48,9 +48,9 @@ static __always_inline bool parse_is_ours(__u8 family, __u8 proto)
 static __always_inline void parse_fragment_place(struct fwd_fragment *f, __u32 id, __u16 start, bool more)
 {
 	f->id = id;
-	f->start = start;
+	f->offset = start;
 	f->more = more;
-	f->part = start ? FWD_FRAG_LATER : more ? FWD_FRAG_FIRST : FWD_FRAG_NONE;
+	f->kind = start ? FWD_FRAG_LATER : more ? FWD_FRAG_FIRST : FWD_FRAG_NONE;
 }
 
 static __always_inline enum fwd_reason parse_ipv6_fragment(fwd_ctx *ctx, __u8 *next, __u32 *off, struct fwd_fragment *f)
@@ -67,8 +67,8 @@ static __always_inline enum fwd_reason parse_ipv6_fragment(fwd_ctx *ctx, __u8 *n
 	return FWD_OK;
 }
 
-/* Walks what the stack would also only skip; off: behind the IPv6 header. On return *off is the
- * transport header's place. */
+/* Skips the extension headers that the stack would skip too. *off: in, the first byte behind the IPv6 header; out,
+ * the transport header. *next: the type of the header at *off. */
 static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off, struct fwd_fragment *f)
 {
 	int i;
@@ -77,15 +77,15 @@ static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, 
 	for (i = 0; i < PARSE_EXT_HEADERS_MAX; i++) {
 		struct ipv6_ext *ext;
 
-		if (parse_is_ours(FWD_FAMILY_IPV6, *next))
+		if (parse_is_supported(FWD_FAMILY_IPV6, *next))
 			return FWD_OK;
 		if (*next == IPPROTO_FRAGMENT) {
 			if (parse_ipv6_fragment(ctx, next, off, f) != FWD_OK)
 				return FWD_MALFORMED;
 			continue;
 		}
-		if (f->part != FWD_FRAG_NONE)
-			return FWD_EXTENSION_HEADER; /* what follows may be in another fragment */
+		if (f->kind != FWD_FRAG_NONE)
+			return FWD_EXTENSION_HEADER; /* the next header may be in another fragment */
 		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
 			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
 		ext = ctx_at(ctx, *off, sizeof(*ext));
@@ -96,7 +96,7 @@ static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, 
 		if (*off > PARSE_L4_OFF_MAX)
 			return FWD_EXTENSION_HEADER;
 	}
-	return parse_is_ours(FWD_FAMILY_IPV6, *next) ? FWD_OK : FWD_EXTENSION_HEADER;
+	return parse_is_supported(FWD_FAMILY_IPV6, *next) ? FWD_OK : FWD_EXTENSION_HEADER;
 }
 
 #endif

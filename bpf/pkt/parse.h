@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From bytes to struct fwd_pkt. Reads only; whatever it does not fully understand gets a reason
- * that leaves the packet to the stack.
+ * The parser: from bytes to struct fwd_pkt. It only reads. A packet that it does not fully understand gets a reason
+ * that leaves it to the stack.
  *
- * Each layer has its own enum or its own type: an L4 protocol number can't be compared with an
- * Ethernet type by mistake.
+ * Each layer has its own enum or its own type, so that an L4 protocol number is never compared with an Ethernet type.
  */
 #ifndef FWD_BPF_PKT_PARSE_H
 #define FWD_BPF_PKT_PARSE_H
@@ -26,7 +25,7 @@
 #include "pkt/parse_icmp.h"
 #include "pkt/pkt.h"
 
-/* Where the IP header begins, and of which family it is. */
+/* Finds the IP header and its family. */
 static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	if (fwd_link == FWD_LINK_ETHERNET) {
@@ -42,8 +41,7 @@ static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *
 		return FWD_FAMILY_NONE;
 	}
 
-	/* Without a link header the version says it, as it does to the kernel (ip_tunnel.c,
-	 * ip_tunnel_parse_protocol). */
+	/* Without a link header the version field decides, as in the kernel (ip_tunnel.c, ip_tunnel_parse_protocol). */
 	__u8 *version = ctx_at(ctx, 0, 1);
 
 	pkt->l3_off = 0;
@@ -56,7 +54,7 @@ static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *
 	return FWD_FAMILY_NONE;
 }
 
-/* l3_end: where the IP packet ends by its own length field; what follows is link padding. */
+/* l3_end: the end of the IP packet by its own length field; bytes behind it are link padding. */
 static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off, __u32 l3_end)
 {
 	struct tcphdr *tcp = ctx_at(ctx, l4_off, sizeof(*tcp));
@@ -64,7 +62,7 @@ static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *p
 	if (!tcp || tcp->doff < 5)
 		return FWD_MALFORMED;
 	if (l4_off + tcp->doff * 4 > l3_end) {
-		if (pkt->fragment.part != FWD_FRAG_FIRST)
+		if (pkt->fragment.kind != FWD_FRAG_FIRST)
 			return FWD_MALFORMED;
 		pkt->fragment.tiny = 1;
 	}
@@ -87,8 +85,8 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	len = bpf_ntohs(udp->len);
 	if (len < sizeof(*udp))
 		return FWD_MALFORMED;
-	/* The first fragment has the length of the whole. */
-	if (l4_off + len > l3_end && pkt->fragment.part == FWD_FRAG_NONE)
+	/* The length field of a first fragment is that of the whole datagram. */
+	if (l4_off + len > l3_end && pkt->fragment.kind == FWD_FRAG_NONE)
 		return FWD_MALFORMED;
 	pkt->tuple.sport = udp->source;
 	pkt->tuple.dport = udp->dest;
@@ -97,8 +95,8 @@ static __always_inline enum fwd_reason parse_udp(fwd_ctx *ctx, struct fwd_pkt *p
 	return FWD_OK;
 }
 
-/* What is behind the headers of a fragment. Of a first one that is too short for its transport header
- * (RFC 1858 3.2.1) only the ports are read, to see whose it is: eight bytes it must have. */
+/* The payload of a fragment. Of a first fragment that is too short for its transport header (RFC 1858 3.2.1) only
+ * the ports are read, to find its connection: it must have eight bytes. */
 static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off, __u32 l3_end)
 {
 	__u32 len = l3_end - l4_off;
@@ -107,15 +105,15 @@ static __always_inline enum fwd_reason parse_fragment(fwd_ctx *ctx, struct fwd_p
 
 	if (!parse_is_transport(pkt->tuple.proto))
 		return FWD_NOT_OURS;
-	if (l4_off >= l3_end || (f->more && len % 8) || f->start * 8 + len > 0xffff)
+	if (l4_off >= l3_end || (f->more && len % 8) || f->offset * 8 + len > 0xffff)
 		return FWD_MALFORMED;
 	f->units = (len + 7) / 8;
 	f->tiny = 0;
 	pkt->tcp_flags = 0;
 	pkt->l4_len = 0;
-	if (f->part == FWD_FRAG_LATER) {
-		/* Behind 8 bytes TCP's flags would come (RFC 3128). */
-		f->tiny = pkt->tuple.proto == IPPROTO_TCP && f->start == 1;
+	if (f->kind == FWD_FRAG_LATER) {
+		/* TCP's flags would be behind 8 bytes (RFC 3128). */
+		f->tiny = pkt->tuple.proto == IPPROTO_TCP && f->offset == 1;
 		return FWD_OK;
 	}
 	if (pkt->tuple.proto == IPPROTO_UDP || len >= sizeof(struct tcphdr))
@@ -136,10 +134,10 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 	l4_off = bound_mask(l4_off, 0xff);
 	pkt->l4_off = l4_off;
 	pkt->is_error = 0;
-	if (pkt->fragment.part != FWD_FRAG_NONE) {
+	if (pkt->fragment.kind != FWD_FRAG_NONE) {
 		enum fwd_reason reason = parse_fragment(ctx, pkt, l4_off, l3_end);
 
-		if (reason != FWD_OK || pkt->fragment.part == FWD_FRAG_LATER || pkt->fragment.tiny)
+		if (reason != FWD_OK || pkt->fragment.kind == FWD_FRAG_LATER || pkt->fragment.tiny)
 			return reason;
 	}
 	if (pkt->tuple.proto == IPPROTO_TCP)
@@ -149,8 +147,8 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 	return parse_icmp(ctx, pkt, l4_off, l3_end);
 }
 
-/* What else a router must look at, the checksum above all (RFC 1812 5.2.2); the stack won't any more.
- * A frame of its own, for the 512 bytes of stack are for the longest chain of calls. */
+/* What else a router must check, above all the checksum (RFC 1812 5.2.2), because the stack does not see a forwarded
+ * packet. A function of its own, because the 512 bytes of stack are needed for the longest call chain. */
 __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
 {
 	struct ipv4_header ip = {};
@@ -159,9 +157,9 @@ __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 head
 		return FWD_MALFORMED;
 	if (!bound_at_most(header_len, sizeof(ip)) || !ctx_load(ctx, off, &ip, header_len))
 		return FWD_MALFORMED;
-	if (parse_ipv4_sum(&ip, sizeof(ip)) != 0)
+	if (ipv4_csum(&ip, sizeof(ip)) != 0)
 		return FWD_MALFORMED;
-	if (header_len > sizeof(struct iphdr) && !parse_options_are_plain(&ip))
+	if (header_len > sizeof(struct iphdr) && !ipv4_options_are_supported(&ip))
 		return FWD_IP_OPTIONS;
 	return FWD_OK;
 }
@@ -175,17 +173,17 @@ static __always_inline enum fwd_reason parse_ipv4(fwd_ctx *ctx, struct fwd_pkt *
 
 	if (!ip || ip->version != 4)
 		return FWD_MALFORMED;
-	if (!parse_is_ours(FWD_FAMILY_IPV4, ip->protocol))
+	if (!parse_is_supported(FWD_FAMILY_IPV4, ip->protocol))
 		return FWD_NOT_OURS;
 	header_len = ip->ihl * 4;
 	total_len = bpf_ntohs(ip->tot_len);
-	/* GSO packets of more than 64 KiB ("BIG TCP") have no length that fits the field. */
+	/* GSO packets of more than 64 KiB (BIG TCP) have no length that fits the field. */
 	if (!total_len && ctx_len(ctx) - off > 0xffff)
 		total_len = ctx_len(ctx) - off;
 	if (header_len < sizeof(*ip) || total_len < header_len || off + total_len > ctx_len(ctx))
 		return FWD_MALFORMED;
 	if (header_len == sizeof(*ip))
-		reason = parse_plain_sum_is_right(ip) ? FWD_OK : FWD_MALFORMED;
+		reason = ipv4_csum_is_valid(ip) ? FWD_OK : FWD_MALFORMED;
 	else
 		reason = parse_ipv4_header(ctx, off, header_len);
 	if (reason != FWD_OK)
@@ -218,13 +216,14 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	pkt->dont_fragment = 1;
 	pkt->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
 	pkt->bytes = bpf_ntohs(ip->payload_len) + sizeof(*ip);
-	/* A jumbogram's length is in a hop-by-hop option (RFC 2675); what is short is none. */
+	/* The length of a jumbogram is in a hop-by-hop option (RFC 2675). A payload length of 0 means a jumbogram
+	 * only if the packet is long enough. */
 	if (pkt->bytes == sizeof(*ip) && next == IPPROTO_HOPOPTS && ctx_len(ctx) - off > sizeof(*ip) + 0xffff)
 		pkt->bytes = ctx_len(ctx) - off;
 	l3_end = off + pkt->bytes;
 
 	off += sizeof(*ip);
-	pkt->fragment.part = FWD_FRAG_NONE;
+	pkt->fragment.kind = FWD_FRAG_NONE;
 	reason = parse_ipv6_ext(ctx, &next, &off, &pkt->fragment);
 	if (reason != FWD_OK)
 		return reason;
@@ -234,16 +233,14 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	return parse_l4(ctx, pkt, off, l3_end);
 }
 
-/*
- * Fills *pkt. FWD_OK: go on. FWD_NOT_OURS: nothing that a map or a connection could be about.
- * Anything else: the reason why the packet goes to the stack.
- */
+/* Fills *pkt. FWD_OK: the packet may belong to a map or a connection. FWD_NOT_OURS: it cannot. Any other reason: the
+ * packet is left to the stack for it. */
 static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	pkt->family = parse_link(ctx, pkt);
-	pkt->next_hop.how = FWD_HOP_NONE;
+	pkt->next_hop.how = FWD_HOP_CACHED;
 	pkt->to_fragment = 0;
-	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is a key */
+	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is part of a key */
 	pkt->segments = ctx_segments(ctx);
 	if (pkt->family == FWD_FAMILY_IPV4)
 		return parse_ipv4(ctx, pkt);

@@ -17,8 +17,8 @@
 #define PARSE_QUOTE_LEN_MIN 8 /* of the quoted transport header; more is optional (RFC 792) */
 #define PARSE_QUOTE_OFF_MAX 230
 
-/* The errors of RFC 792 and RFC 4443, which quote the packet that they are about. Not by the kernel's
- * headers: theirs pull in the C library's, which the BPF target hasn't. */
+/* The errors of RFC 792 and RFC 4443, which quote a packet. Not from the kernel's headers, because those include
+ * headers of the C library, which the BPF target does not have. */
 enum icmp_type {
 	ICMP_TYPE_DEST_UNREACH = 3,
 	ICMP_TYPE_TIME_EXCEEDED = 11,
@@ -40,8 +40,8 @@ static __always_inline bool parse_is_icmp_error(__u8 family, __u8 type)
 	return type >= ICMPV6_TYPE_DEST_UNREACH && type <= ICMPV6_TYPE_PARAMETER_PROBLEM;
 }
 
-/* The quoted IP header. FWD_OK: *off is where its transport header is. Lengths are not
- * checked: the quote may be cut anywhere, and routers write what they like into its length field. */
+/* The quoted IP header. FWD_OK: *off is the offset of its transport header. Lengths are not checked, because a quote
+ * may be truncated anywhere, and routers modify its length field. */
 static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 *off)
 {
 	struct fwd_quote *quote = &pkt->quote;
@@ -51,7 +51,7 @@ static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		struct iphdr *ip = ctx_at(ctx, *off, sizeof(*ip));
 
-		/* Of a fragment only the first has ports. */
+		/* Only the first fragment has ports. */
 		if (!ip || ip->version != 4 || ip->ihl < 5 || (ip->frag_off & __constant_htons(IPV4_OFFSET_MASK)))
 			return FWD_NOT_OURS;
 		addr_from_v4(&quote->tuple.saddr, ip->saddr);
@@ -67,17 +67,15 @@ static __always_inline enum fwd_reason parse_quoted_ip(fwd_ctx *ctx, struct fwd_
 		addr_from_v6(&quote->tuple.daddr, ip->daddr.in6_u.u6_addr32);
 		next = ip->nexthdr;
 		*off += sizeof(*ip);
-		if (parse_ipv6_ext(ctx, &next, off, &f) != FWD_OK || f.part == FWD_FRAG_LATER)
+		if (parse_ipv6_ext(ctx, &next, off, &f) != FWD_OK || f.kind == FWD_FRAG_LATER)
 			return FWD_NOT_OURS;
 		quote->tuple.proto = next;
 	}
 	return parse_is_transport(quote->tuple.proto) ? FWD_OK : FWD_NOT_OURS;
 }
 
-/*
- * An ICMP message. Only errors concern us, and of those only the ones that came to the sender of the
- * packet they quote (the others are nobody's, or forged).
- */
+/* An ICMP message. Only errors are of interest, and only those that are addressed to the sender of the packet that
+ * they quote; others are misdirected or forged. */
 static __always_inline enum fwd_reason parse_icmp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off, __u32 l3_end)
 {
 	__u8 *icmp = ctx_at(ctx, l4_off, PARSE_ICMP_LEN);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The one place that changes a packet: addresses, ports, TTL, and the checksums over them.
+ * The translation: the one place that changes addresses, ports and TTL, and the checksums over them.
  */
 #ifndef FWD_BPF_PKT_TRANSLATE_H
 #define FWD_BPF_PKT_TRANSLATE_H
@@ -15,14 +15,14 @@
 #include "pkt/pkt.h"
 
 enum fwd_ttl {
-	FWD_TTL_KEEP,      /* the packet doesn't pass a router here */
-	FWD_TTL_DECREMENT, /* it does; the caller has seen to it that it is at least 2 */
+	FWD_TTL_KEEP,      /* the packet is not forwarded by a router here */
+	FWD_TTL_DECREMENT, /* it is; the caller has verified that it is at least 2 */
 };
 
 #define TCP_CHECK_OFF 16
 #define UDP_CHECK_OFF 6
 
-/* What the packets of one direction of a connection carry when they leave. */
+/* The addresses and ports of the packets of one direction of a connection after translation. */
 struct translation {
 	const struct fwd_addr *saddr;
 	const struct fwd_addr *daddr;
@@ -37,14 +37,14 @@ static __always_inline struct translation translation_of(const struct fwd_conn *
 	return (struct translation){&other->daddr, &other->saddr, conn->flow[dir].to_sport, conn->flow[dir].to_dport};
 }
 
-/* What the new addresses change in a sum over the old ones. */
+/* The delta of the new addresses. */
 static __always_inline __u32 translation_addr_delta(const struct fwd_pkt *pkt, const struct translation *to)
 {
 	__u32 delta = csum_add(csum_delta(pkt->tuple.saddr.w[3], to->saddr->w[3]),
 			       csum_delta(pkt->tuple.daddr.w[3], to->daddr->w[3]));
 	int i;
 
-	/* Of two IPv4 addresses only the last word can differ. */
+	/* IPv4 addresses differ in the last word only. */
 	if (pkt->family == FWD_FAMILY_IPV4)
 		return delta;
 #pragma unroll
@@ -54,7 +54,7 @@ static __always_inline __u32 translation_addr_delta(const struct fwd_pkt *pkt, c
 	return delta;
 }
 
-/* The TTL shares its 16-bit word with the protocol (RFC 791 3.1). */
+/* The TTL shares a 16-bit word with the protocol (RFC 791 3.1). */
 static __always_inline __u32 translate_ttl_delta(const struct iphdr *ip, __u8 ttl)
 {
 	return csum_delta(bpf_htons(ip->ttl << 8 | ip->protocol), bpf_htons(ttl << 8 | ip->protocol));
@@ -84,19 +84,17 @@ static __always_inline bool translate_ip(fwd_ctx *ctx, const struct fwd_pkt *pkt
 	return true;
 }
 
-/* Padding of the link is not part of the packet (RFC 894). False: the packet can't be cut. */
+/* Link padding is not part of the packet (RFC 894). False: it cannot be removed. */
 static __always_inline bool translate_drop_padding(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	__u32 end = pkt->l3_off + pkt->bytes;
 
-	return ctx_len(ctx) <= end || ctx_gso_size(ctx) || ctx_trim(ctx, end);
+	return ctx_len(ctx) <= end || ctx_gso_size(ctx) || ctx_set_len(ctx, end);
 }
 
-/*
- * Gives the packet the addresses and ports of *to. False: it could not be written to, which after a
- * parse() that succeeded means that the kernel had no memory to unshare it; it must then be dropped,
- * for it may be half done.
- */
+/* Gives the packet the addresses and ports of *to. False: the packet is not writable. After a successful parse()
+ * this means that the kernel had no memory to unshare the skb. The packet may be half translated, and must be
+ * dropped. */
 static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct translation *to,
 				      enum fwd_ttl how)
 {
@@ -107,7 +105,7 @@ static __always_inline bool translate(fwd_ctx *ctx, const struct fwd_pkt *pkt, c
 
 	if (!translate_ip(ctx, pkt, to->saddr, to->daddr, pkt->ttl - (how == FWD_TTL_DECREMENT), addr_delta))
 		return false;
-	if (pkt->fragment.part == FWD_FRAG_LATER)
+	if (pkt->fragment.kind == FWD_FRAG_LATER)
 		return true;
 	/* Both transport headers begin with the ports. */
 	ports = ctx_at(ctx, l4_off, 2 * sizeof(*ports));

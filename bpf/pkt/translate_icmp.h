@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors: the packet that carries one is translated as if it were an answer of the connection,
- * and the packet that it quotes is turned back into what its sender had sent.
+ * ICMP errors: the packet that carries the error is translated like a reply of the connection, and the quoted packet is
+ * translated back into the one that its sender had sent.
  *
- * Where the connection's packets get another source in this direction, the error gets it too, also if
- * a router on the way sent it, as netfilter does it (nf_nat_icmp_reply_translation): its own may mean
- * nothing there. Where they keep theirs (`--snat none`), so does the error.
+ * If the connection's packets get another source in this direction, the error gets it too, even if a router on the path
+ * sent it, as netfilter does (nf_nat_icmp_reply_translation), because the router's address may mean nothing to the
+ * receiver. If they keep their source (`--snat none`), so does the error.
  */
 #ifndef FWD_BPF_PKT_TRANSLATE_ICMP_H
 #define FWD_BPF_PKT_TRANSLATE_ICMP_H
@@ -38,8 +38,7 @@ static __always_inline bool quote_write_ip(fwd_ctx *ctx, const struct fwd_pkt *p
 	return true;
 }
 
-/* The quoted checksum, where the quote is long enough to have one. *delta: what the change of the
- * field adds to the sum of the ICMP message. */
+/* The quoted checksum, if the quote is long enough to include it. *delta: the change of the field is added to it. */
 static __always_inline bool quote_write_check(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 quote_delta, __u32 *delta)
 {
 	bool tcp = pkt->quote.tuple.proto == IPPROTO_TCP;
@@ -66,7 +65,7 @@ static __always_inline const struct fwd_addr *error_source(const struct fwd_pkt 
 	return addr_equal(&pkt->quote.tuple.daddr, to->saddr) ? &pkt->tuple.saddr : to->saddr;
 }
 
-/* As translate(), for an ICMP error about a packet of the other direction. */
+/* translate() for an ICMP error about a packet of the reverse direction. */
 static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct translation *to,
 					    enum fwd_ttl how)
 {
@@ -77,7 +76,7 @@ static __always_inline bool translate_error(fwd_ctx *ctx, const struct fwd_pkt *
 	__u32 addr = csum_add(csum_delta_addr(&quoted->saddr, to->daddr), csum_delta_addr(&quoted->daddr, to->saddr));
 	__u32 port = csum_add(csum_delta(quoted->sport, to->dport), csum_delta(quoted->dport, to->sport));
 	bool ipv6 = pkt->family == FWD_FAMILY_IPV6;
-	/* The quoted IPv4 header's own checksum makes up for its addresses. */
+	/* The checksum of the quoted IPv4 header compensates for its addresses. */
 	__u32 delta = ipv6 ? csum_add(addr, port) : port, off = pkt->quote.l4_off;
 	__be16 *ports;
 

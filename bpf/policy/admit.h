@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * May this packet begin a connection through that map? What speaks against it before anything is planned. Both hooks
- * ask: tc goes on to plan the connection (open.h), XDP refuses what tc would refuse, at a fraction of its cost.
+ * Admission: checks that reject a packet before any state is created. Both hooks use them: tc goes on to plan the
+ * connection (step/open.h), XDP refuses what tc would refuse, at a fraction of the cost.
  */
 #ifndef FWD_BPF_POLICY_ADMIT_H
 #define FWD_BPF_POLICY_ADMIT_H
@@ -14,7 +14,7 @@
 #include "host/sock.h"
 #include "pkt/pkt.h"
 
-/* Of a packet of no known connection that the map at `index` is meant for. FWD_OK: it may. */
+/* For a packet without a connection that the map at `index` listens for. FWD_OK: it may open a connection. */
 static __always_inline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 index)
 {
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
@@ -23,8 +23,8 @@ static __always_inline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt 
 		return FWD_NOT_OURS;
 	if (!ct_opens(pkt->tuple.proto, pkt->tcp_flags))
 		return FWD_NO_CONNECTION;
-	/* Any UDP packet could be a first one, also an answer to the gateway's own resolver, or WireGuard's.
-	 * The sockets know. */
+	/* Any UDP packet may be the first of a connection, or a reply to the gateway's own resolver or to WireGuard.
+	 * Its sockets decide. */
 	if (pkt->tuple.proto == IPPROTO_UDP && sock_exists(ctx, &pkt->tuple))
 		return FWD_OWN_SOCKET;
 	if (!addr_is_unicast(&pkt->tuple.saddr))

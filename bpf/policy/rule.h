@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which map, if any, a packet that opens a connection belongs to.
+ * Rule lookup: the map that listens for a packet.
  */
 #ifndef FWD_BPF_POLICY_RULE_H
 #define FWD_BPF_POLICY_RULE_H
@@ -21,8 +21,8 @@ static __always_inline bool port_is_known(enum fwd_ports kind, __u8 proto, __be1
 	return set && (set->bits[p / 64] >> (p % 64) & 1);
 }
 
-/* The index of the map that has this address and port, or FWD_RULE_NONE. One probe for each prefix
- * length in use: one alone unless there are maps of port ranges. */
+/* The index of the map of this address and port (host order), or FWD_RULE_NONE. One probe for each prefix length in
+ * use, which is one probe unless there are maps of port ranges. */
 __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
 {
 	const struct fwd_config *c = config_get();
@@ -46,12 +46,10 @@ __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
 	return FWD_RULE_NONE;
 }
 
-/*
- * Is the packet's destination an address of the gateway itself? The FIB knows, and follows every
- * change: it says "not forwarded" of what is delivered here. It also says so where there is no route
- * at all, where the packet would go nowhere anyway, and of a subnet's broadcast address, which comes
- * in a broadcast frame that never gets here.
- */
+/* The packet's destination is an address of the gateway itself: FWD_OK. The FIB follows every change of addresses:
+ * it returns NOT_FWDED for local addresses. It returns the same if there is no route at all, in which case the
+ * packet could not be forwarded anyway, and for a subnet's broadcast address, whose packets arrive in broadcast
+ * frames and never get here. */
 __noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	struct bpf_fib_lookup fib;
@@ -66,13 +64,13 @@ __noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? FWD_OK : FWD_NOT_OURS;
 }
 
-/* FWD_OK: *index is the place in `rules` of the map that the packet belongs to. */
+/* FWD_OK: *index is the index in `rules` of the map that listens for the packet. */
 static __always_inline enum fwd_reason rule_lookup(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *index)
 {
 	__u16 port = bpf_ntohs(pkt->tuple.dport);
 	struct fwd_addr any = {};
 
-	/* 0.0.0.0 and :: stand for any address in the index. */
+	/* 0.0.0.0 and :: are the wildcards of the index. */
 	if (!port_is_known(FWD_PORTS_LISTEN_TCP, pkt->tuple.proto, pkt->tuple.dport) ||
 	    !addr_is_unicast(&pkt->tuple.daddr))
 		return FWD_NOT_OURS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sending: the link's header, the pieces, and into the kernel's hands.
+ * Transmission: link header, fragments, redirect.
  */
 #ifndef FWD_BPF_STEP_FORWARD_H
 #define FWD_BPF_STEP_FORWARD_H
@@ -26,12 +26,10 @@ static __always_inline bool forward_ethernet(fwd_ctx *ctx, struct fwd_pkt *pkt, 
 	return true;
 }
 
-/*
- * Into the hands of the kernel's neighbour table. Where the neighbour isn't known, the kernel looks up the
- * route once more: with that it can send "host unreachable" if nobody answers (dst_link_failure), which
- * with a next hop given it can't. So it does for the gateway itself, where the route found is what
- * keeps the stack from calling its own source address a martian (net/ipv4/ip_input.c, skb_valid_dst).
- */
+/* Sends through the kernel's neighbour table. If the neighbour is not known, no next hop is given, so that the
+ * kernel looks up the route again: with a route it can send "host unreachable" if the neighbour does not answer
+ * (dst_link_failure). The same for packets to the gateway itself: with a route the stack does not treat its own
+ * source address as a martian (net/ipv4/ip_input.c, skb_valid_dst). */
 static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const struct fwd_route *route)
 {
 	struct bpf_redir_neigh neigh = {};
@@ -45,21 +43,21 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 }
 
 /*
- * Sends the translated packet on its way. *action: what the hook has to return.
+ * Sends the translated packet. *action: the return value of the hook.
  *
- * bpf_redirect() to a device without Ethernet header takes the header off by itself (net/core/
- * filter.c, __bpf_redirect_no_mac).
+ * bpf_redirect() to a device without Ethernet headers removes the header by itself (net/core/filter.c,
+ * __bpf_redirect_no_mac).
  */
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
 					       const struct fwd_route *route, int *action)
 {
 	if (route->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
-	if (pkt->fragment.part == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
 		return FWD_REWRITE_FAILED;
 	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route->ifindex))
 		return FWD_REWRITE_FAILED;
-	if (pkt->next_hop.how == FWD_HOP_NONE && route->ifindex != FWD_LOOPBACK)
+	if (pkt->next_hop.how == FWD_HOP_CACHED && route->ifindex != FWD_LOOPBACK)
 		*action = bpf_redirect(route->ifindex, 0);
 	else
 		*action = forward_by_neigh(pkt, route);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors that fwdctl sends itself, since a packet that it takes never reaches the part of the
- * stack that would. The packet at hand is made into the error: cut, and with headers put in front.
+ * ICMP errors that fwdctl sends itself, because a packet that it takes never reaches the part of the stack that would.
+ * The packet becomes the error: it is truncated, and headers are put in front.
  */
 #ifndef FWD_BPF_STEP_ICMP_ERROR_H
 #define FWD_BPF_STEP_ICMP_ERROR_H
@@ -18,17 +18,17 @@
 #include "pkt/parse_icmp.h"
 #include "pkt/translate.h"
 
-/* As much of the packet as possible, in an error of at most this length (RFC 1812 4.3.2.3; RFC 4443
- * 3.2: the minimum MTU of IPv6). */
+/* The error quotes as much of the packet as fits these lengths (RFC 1812 4.3.2.3; RFC 4443 3.2: the minimum MTU of
+ * IPv6). */
 #define ICMP_ERROR_MAX_IPV4 576
 #define ICMP_ERROR_MAX_IPV6 1280
 
 #define ICMP_ERROR_TTL      64
 #define ICMP_ERROR_TOS      0xc0 /* internetwork control (RFC 1812 4.3.2.5) */
-#define ICMP_ERROR_TOS_KEPT 0x1e /* of the packet that it is about (4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
+#define ICMP_ERROR_TOS_KEPT 0x1e /* bits kept from the TOS of the packet (RFC 1812 4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
 
-/* Codes of ICMP_TYPE_DEST_UNREACH and of ICMPV6_TYPE_DEST_UNREACH. Which one says what is the kernel's choice
- * (net/ipv4/route.c, ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
+/* Codes of ICMP_TYPE_DEST_UNREACH and ICMPV6_TYPE_DEST_UNREACH, chosen as the kernel does (net/ipv4/route.c,
+ * ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
 enum icmp_error_code {
 	ICMP_CODE_NET_UNREACHABLE = 0,
 	ICMP_CODE_HOST_UNREACHABLE = 1,
@@ -40,9 +40,9 @@ enum icmp_error_code {
 
 #define ICMP_ERRORS_PER_SECOND 1000
 
-/* Each CPU's own. */
+/* Per CPU. */
 struct fwd_icmp_budget {
-	__u32 second; /* ticks; when it began */
+	__u32 second; /* ticks; start of the current second */
 	__u32 sent;
 };
 
@@ -50,11 +50,11 @@ struct icmp_error_header {
 	__u8 type;
 	__u8 code;
 	__u16 check;
-	__be32 mtu; /* "too big" only; in IPv4 the lower half (RFC 1191) */
+	__be32 mtu; /* of "packet too big"; in IPv4 the lower half (RFC 1191) */
 };
 
-/* What is to be said, and by which of the gateway's addresses. */
-struct answer {
+/* The error and its source address. */
+struct icmp_error {
 	struct fwd_addr from;
 	struct icmp_error_header icmp;
 };
@@ -86,8 +86,9 @@ static __always_inline void icmp_error_choose(struct icmp_error_header *icmp, co
 	}
 }
 
-/* The address that the sender sent to, for it knows no other. With `--snat none` home sends to the
- * visitor's, which isn't ours: then the one that the kernel would choose towards home. */
+/* The source is the address that the packet was sent to, because the sender knows no other. With `--snat none` home
+ * sends to the client's address, which is not the gateway's: then the source is the one that the kernel would choose
+ * towards home. */
 static __always_inline void icmp_error_choose_source(struct fwd_addr *from, const struct fwd_pkt *pkt,
 						     const struct fwd_conn *conn)
 {
@@ -135,14 +136,14 @@ static __always_inline bool icmp_error_write_ip(fwd_ctx *ctx, const struct fwd_p
 	return ctx_store(ctx, pkt->l3_off, &ip, sizeof(ip));
 }
 
-/* sum: of the quote. len: of the ICMP message. */
-static __always_inline bool icmp_error_write_icmp(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct answer *a, __u32 off,
-						  __u32 len, __u32 sum)
+/* sum: of the quote. len: of the ICMP message, in bytes. */
+static __always_inline bool icmp_error_write_icmp(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct icmp_error *e,
+						  __u32 off, __u32 len, __u32 sum)
 {
 	if (pkt->family == FWD_FAMILY_IPV6)
-		sum = csum_add(sum, csum_pseudo(&a->from, &pkt->tuple.saddr, FWD_FAMILY_IPV6, IPPROTO_ICMPV6, len));
-	a->icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&a->icmp, sizeof(a->icmp), sum));
-	return ctx_store(ctx, off, &a->icmp, sizeof(a->icmp));
+		sum = csum_add(sum, csum_pseudo(&e->from, &pkt->tuple.saddr, FWD_FAMILY_IPV6, IPPROTO_ICMPV6, len));
+	e->icmp.check = csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&e->icmp, sizeof(e->icmp), sum));
+	return ctx_store(ctx, off, &e->icmp, sizeof(e->icmp));
 }
 
 static __always_inline bool icmp_error_swap_macs(fwd_ctx *ctx)
@@ -162,22 +163,22 @@ static __always_inline bool icmp_error_swap_macs(fwd_ctx *ctx)
 }
 
 /*
- * Makes the packet into the ICMP error that its sender gets.
+ * Makes the packet the ICMP error to its sender. False: the packet is not writable.
  *
- * Where the quoted transport checksum is still to be filled in by the NIC, it will be, in the quote:
- * what then adds up to zero, if the field is zero now, is everything from the transport header on.
+ * If the quoted transport checksum is left to the NIC (CHECKSUM_PARTIAL), the NIC fills it in within the quote: with
+ * the field zeroed, the bytes from the transport header on then sum up to zero.
  */
 __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 				enum fwd_reason reason)
 {
 	__u32 max, headers, quote, summed, check, off;
-	struct answer a = {};
+	struct icmp_error e = {};
 	__u16 zero = 0;
 
 	if (!pkt)
 		return false;
-	icmp_error_choose(&a.icmp, pkt, reason);
-	icmp_error_choose_source(&a.from, pkt, conn);
+	icmp_error_choose(&e.icmp, pkt, reason);
+	icmp_error_choose_source(&e.from, pkt, conn);
 	headers = sizeof(struct icmp_error_header) +
 		  (pkt->family == FWD_FAMILY_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	max = (pkt->family == FWD_FAMILY_IPV4 ? ICMP_ERROR_MAX_IPV4 : ICMP_ERROR_MAX_IPV6) - headers;
@@ -190,17 +191,15 @@ __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 		summed = pkt->l4_off - pkt->l3_off;
 	}
 	off = pkt->l3_off + headers;
-	return ctx_trim(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
-	       icmp_error_write_ip(ctx, pkt, &a.from, headers + quote) &&
-	       icmp_error_write_icmp(ctx, pkt, &a, off - sizeof(struct icmp_error_header),
+	return ctx_set_len(ctx, pkt->l3_off + quote) && ctx_push_header(ctx, headers) &&
+	       icmp_error_write_ip(ctx, pkt, &e.from, headers + quote) &&
+	       icmp_error_write_icmp(ctx, pkt, &e, off - sizeof(struct icmp_error_header),
 				     sizeof(struct icmp_error_header) + quote, csum_packet(ctx, off, summed, 0)) &&
 	       icmp_error_swap_macs(ctx);
 }
 
-/*
- * May another error be sent? As many as the kernel sends by default (icmp_msgs_per_sec, RFC 4443 2.4 f),
- * on each CPU. What is over is dropped all the same.
- */
+/* Rate limit, on each CPU that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it packets are
+ * dropped without an error. */
 static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget, __u32 now)
 {
 	if (now - budget->second >= FWD_TICKS(1)) {
@@ -210,17 +209,17 @@ static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget
 	return budget->sent++ < ICMP_ERRORS_PER_SECOND;
 }
 
-/* About errors, and about fragments other than the first, nothing is said (RFC 1812 4.3.2.7). conn: that
- * the packet belongs to; NULL if none is open yet. */
+/* Drops the packet and sends the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC
+ * 1812 4.3.2.7). conn: the packet's connection, or NULL. *action: the return value of the hook. */
 static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
 {
 	*action = ctx_drop();
-	if (pkt->is_error || pkt->fragment.part == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
+	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
 		return reason;
 	if (!icmp_error_make(ctx, pkt, conn, reason))
 		return FWD_REWRITE_FAILED;
-	*action = ctx_return(ctx);
+	*action = ctx_send_back(ctx);
 	return reason;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets that are too large for the way out. TCP is kept from sending such by its MSS option; whoever
- * sends one nevertheless, and forbids to fragment it, is told the size that fits (RFC 1191, RFC 8201).
+ * Packets that exceed the MTU of the route. The MSS option of SYNs keeps TCP from sending them; a packet that is too
+ * large all the same and must not be fragmented gets an ICMP error with the MTU (RFC 1191, RFC 8201).
  */
 #ifndef FWD_BPF_STEP_MTU_H
 #define FWD_BPF_STEP_MTU_H
@@ -23,7 +23,7 @@
 #define MTU_OPT_MSS         2
 #define MTU_OPT_MSS_LEN     4
 
-/* The MTU of the way from saddr to daddr; 0: no route. */
+/* The MTU of the route from saddr to daddr; 0: no route. */
 static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
 				const struct fwd_addr *daddr)
 {
@@ -32,7 +32,7 @@ static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
 }
 
-/* The MSS that fits the MTU: what is left behind the headers without options (RFC 6691). */
+/* The MSS of an MTU: without the headers, options not counted (RFC 6691). */
 static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
 {
 	__u16 headers =
@@ -41,8 +41,8 @@ static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
 	return mtu > headers ? mtu - headers : 0;
 }
 
-/* What to lower the MSS to in both directions of a connection that is being opened, by the MTUs of both
- * ways out (0: unknown) and the map's wish. 0: leave it. */
+/* The value to which the MSS option is lowered in both directions of a new connection, from the MTUs of both routes
+ * (0: unknown) and the map's setting. 0: unchanged. */
 static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu, __u16 back, __u16 wanted)
 {
 	if (pkt->tuple.proto != IPPROTO_TCP || wanted == FWD_MSS_OFF)
@@ -58,9 +58,8 @@ struct mtu_tcp_options {
 	__u8 byte[MTU_TCP_OPTIONS_MAX];
 };
 
-/* Of the option at i: where the next one begins; 0: nowhere; less than 0: this is the MSS option, and its
- * value is there. A function of its own, and not static, since otherwise the verifier walks all the ways
- * through 40 bytes. */
+/* The offset of the option behind the one at i; 0: there is none; negative: the option at i is MSS, and its value is
+ * at the negated offset. Not static, so that the verifier checks it once instead of all paths through 40 bytes. */
 __noinline int mtu_next_option(const struct mtu_tcp_options *options, __u32 i)
 {
 	if (!options || i >= MTU_TCP_OPTIONS_MAX - 1)
@@ -77,7 +76,7 @@ __noinline int mtu_next_option(const struct mtu_tcp_options *options, __u32 i)
 	}
 }
 
-/* Where the MSS option's value is, from the start of the options; 0: there is none. */
+/* The offset of the MSS option's value in the options; 0: there is none. */
 static __always_inline __u32 mtu_find_mss(const struct mtu_tcp_options *options, __u32 len)
 {
 	int at = 0, turn;
@@ -90,8 +89,8 @@ static __always_inline __u32 mtu_find_mss(const struct mtu_tcp_options *options,
 	return at < 0 && (__u32)-at + 2 <= len ? -at : 0;
 }
 
-/* Lowers the MSS option of a SYN. Before translate(), and like it: false if the packet can't be
- * written to. A global function: the verifier is done with the options' loop once. */
+/* Lowers the MSS option of a SYN, before translate(). False: the packet is not writable. Not static, so that the
+ * verifier follows the loop over the options once. */
 __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss)
 {
 	struct mtu_tcp_options options = {};
@@ -123,7 +122,7 @@ __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss
 	return ctx_csum_l4(ctx, pkt->l4_off + TCP_CHECK_OFF, IPPROTO_TCP, pkt->family, CSUM_NO_CHANGE, delta);
 }
 
-/* The IP length of what goes out: of one segment, where the kernel or the NIC will cut a GSO packet. */
+/* The IP length of the packet that leaves: of one segment, if the kernel or the NIC will segment a GSO packet. */
 static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	__u32 gso = ctx_gso_size(ctx);
@@ -131,8 +130,8 @@ static __always_inline __u32 mtu_packet_len(const fwd_ctx *ctx, const struct fwd
 	return gso ? pkt->l4_off - pkt->l3_off + pkt->l4_len + gso : pkt->bytes;
 }
 
-/* Too large for the way, and not to be cut? What can't be cut, WireGuard takes as it is: it is the
- * encrypted packet that is fragmented then. */
+/* The packet exceeds the MTU and cannot be fragmented. WireGuard accepts such packets if DF is not set, because it
+ * fragments the encrypted packet instead. */
 static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
 {
 	if (route_fits(route, mtu_packet_len(ctx, pkt)))
@@ -141,8 +140,8 @@ static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, co
 	return pkt->dont_fragment || (!pkt->to_fragment && route->link == FWD_LINK_ETHERNET);
 }
 
-/* May the packet go this way? FWD_TTL_EXCEEDED, FWD_TOO_BIG: no, and its sender is to be told so. The order is
- * the kernel's (net/ipv4/ip_forward.c). */
+/* The checks before a packet is forwarded, in the kernel's order (net/ipv4/ip_forward.c). FWD_TTL_EXCEEDED,
+ * FWD_TOO_BIG: its sender gets an ICMP error. */
 static __always_inline enum fwd_reason route_admits(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
 {
 	pkt->mtu = route->mtu;

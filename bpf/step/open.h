@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How a connection begins: a way out, a source port that is nobody else's, two entries, a place.
+ * Opening a connection: a route, a source port, two entries in the index, a ring slot.
  */
 #ifndef FWD_BPF_STEP_OPEN_H
 #define FWD_BPF_STEP_OPEN_H
@@ -27,7 +27,7 @@ static __always_inline void open_count(const struct fwd_open *open, enum fwd_rea
 	}
 }
 
-/* Fills the record: the plan, and the answers' direction, which is what the packet looked like before, turned round. */
+/* Fills the record with the plan, and its reply direction with the packet's original addresses and ports, swapped. */
 static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struct fwd_conn *conn)
 {
 	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD], *reply = &open->conn.flow[FWD_DIR_REPLY];
@@ -43,8 +43,8 @@ static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struc
 	*conn = open->conn;
 }
 
-/* The connection of the same client's packet that another CPU has made, or is about to: all of it is there already but
- * for the slot's state. */
+/* The connection of a packet of the same client that another CPU has opened, or is about to: its record is complete
+ * except for the slot's state. */
 static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const struct fwd_open *open)
 {
 	int entry = table_search(&pkt->tuple, 0);
@@ -55,7 +55,7 @@ static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const stru
 	if (!conn || entry_dir(entry) != FWD_DIR_FORWARD)
 		return FWD_RACE;
 	flow = &conn->flow[FWD_DIR_FORWARD];
-	/* Perhaps it isn't new, and another CPU is about to end it. */
+	/* Another CPU may be about to end an old connection. */
 	if (flow_is_dead(flow) || ct_is_closed(flow->ct_state) ||
 	    flow_is_local(flow) != flow_is_local(&open->conn.flow[FWD_DIR_FORWARD]))
 		return FWD_RACE;
@@ -64,12 +64,12 @@ static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const stru
 }
 
 /*
- * Enters the connection that open->conn plans (all but the source port) into the table, in the slot taken.
- * FWD_OK: pkt->entry is it.
+ * Inserts the connection that open->conn plans, without its source port, in the slot that was allocated. FWD_OK:
+ * pkt->entry is the new entry.
  *
- * The insertion of the answers' tuple is the claim of the source port, see port_claim(). Only then a place in the ring, so
- * that who finds no port pushes nobody out, and the other tuple: if another CPU was faster with the same client's packet, the
- * claim is rolled back and the other's connection is used.
+ * The insertion of the reply tuple claims the source port, see port_claim(). The ring slot follows, so that a packet
+ * that finds no port evicts no connection, and then the client's tuple: if another CPU was faster with a packet of the
+ * same client, the claim is undone and the other CPU's connection is used.
  */
 __noinline enum fwd_reason open_insert_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
@@ -104,8 +104,8 @@ __noinline enum fwd_reason open_insert_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	return reason;
 }
 
-/* Enters what open->conn plans, or counts that it can't be. By itself, so that the stack of slot_alloc() doesn't stand on that
- * of open_insert_at(). */
+/* Allocates a slot and inserts the connection that open->conn plans. A function of its own, so that the stack frames
+ * of slot_alloc() and open_insert_at() are not added up. */
 __noinline enum fwd_reason open_insert(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();
@@ -123,7 +123,7 @@ __noinline enum fwd_reason open_insert(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	return reason;
 }
 
-/* What the packet alone says of its connection. */
+/* The part of the plan that follows from the packet alone. */
 static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pkt *pkt)
 {
 	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD];
@@ -141,7 +141,7 @@ static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pk
 				    : ct_udp_next(ct_state, FWD_DIR_FORWARD);
 }
 
-/* Where it is to go, and from where, as far as that isn't a choice. */
+/* The target, port in network order, and a first source address. */
 static __always_inline void open_plan_target(struct fwd_open *open, const struct fwd_addr *target, __be16 port,
 					     const struct fwd_addr *source)
 {
@@ -150,7 +150,7 @@ static __always_inline void open_plan_target(struct fwd_open *open, const struct
 	open->conn.flow[FWD_DIR_FORWARD].to_dport = port;
 }
 
-/* Plans a visitor's connection through the map at `index`. */
+/* Plans a client's connection through the map at `index`. FWD_OK: open->conn is planned, except for its source. */
 __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
 	struct fwd_open *open = open_get();
@@ -171,9 +171,10 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	shift = bpf_ntohs(pkt->tuple.dport) - rule->listen_low;
 	if (!port_pool_set(ctx, open, rule))
 		return FWD_NO_SOURCE;
-	/* The FIB is asked with one of them; `ip rule`s tell pools apart by prefix, if at all. */
+	/* The route is looked up with the first address of a pool, because `ip rule`s match pools by prefix, if at
+	 * all. */
 	open_plan_target(open, &rule->target, bpf_htons(rule->target_low + shift), &open->pool[0]);
-	/* No route, no record. */
+	/* No record without a route. */
 	pkt->entry = entry_of(0, FWD_DIR_FORWARD);
 	reason = route_refresh(ctx, pkt, &open->conn);
 	if (reason != FWD_OK)
@@ -181,7 +182,7 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	reason = route_admits(ctx, pkt, &forward->route);
 	if (reason != FWD_OK)
 		return reason;
-	/* An address of the gateway itself, or one that no route leads to: the stack would refuse it too
+	/* The client's address is one of the gateway, or no route leads to it: the stack would refuse it too
 	 * (net/ipv4/fib_frontend.c, fib_validate_source). */
 	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
 	if (!back_mtu && ctx_ifindex(ctx) != FWD_LOOPBACK)
@@ -190,7 +191,7 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	return FWD_OK;
 }
 
-/* A visitor's connection through the map at `index`. */
+/* Opens a client's connection through the map at `index`. FWD_OK: pkt->entry is its entry. */
 static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
 	enum fwd_reason reason = open_plan_mapped(ctx, pkt, index);
@@ -205,7 +206,7 @@ static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt 
 	return reason;
 }
 
-/* The gateway's own connection, whose source port is a visitor's on the way to the same target. */
+/* Opens a connection of the gateway's own, whose source port a client's connection to the same target uses. */
 static __always_inline enum fwd_reason open_local(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_open *open = open_get();

@@ -24,7 +24,7 @@ static enum fwd_reason parse_over(fwd_ctx *ctx, struct fwd_pkt *pkt, __u8 garbag
 static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 {
 	__u32 end = p->l3_off + p->bytes;
-	bool first = p->fragment.part == FWD_FRAG_FIRST;
+	bool first = p->fragment.kind == FWD_FRAG_FIRST;
 
 	if (p->family != FWD_FAMILY_IPV4 && p->family != FWD_FAMILY_IPV6)
 		fail("family %d", p->family);
@@ -41,25 +41,25 @@ static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 		fail("a quote beyond the end");
 	if (p->is_error && !addr_equal(&p->quote.tuple.saddr, &p->tuple.daddr))
 		fail("an error about somebody else's packet");
-	if (p->fragment.part != FWD_FRAG_NONE &&
-	    (!p->fragment.units || p->fragment.start * 8 + p->fragment.units * 8 > 65536 + 7))
-		fail("a fragment from %u of %u units", p->fragment.start, p->fragment.units);
+	if (p->fragment.kind != FWD_FRAG_NONE &&
+	    (!p->fragment.units || p->fragment.offset * 8 + p->fragment.units * 8 > 65536 + 7))
+		fail("a fragment from %u of %u units", p->fragment.offset, p->fragment.units);
 }
 
 static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 {
-	bool whole = a->fragment.part == FWD_FRAG_NONE;
+	bool whole = a->fragment.kind == FWD_FRAG_NONE;
 
 	/* A later fragment's ports are for frag_later() to fill in. */
 	if (memcmp(&a->tuple, &b->tuple, offsetof(struct fwd_tuple, sport)) ||
-	    (a->fragment.part != FWD_FRAG_LATER && memcmp(&a->tuple, &b->tuple, sizeof(a->tuple))))
+	    (a->fragment.kind != FWD_FRAG_LATER && memcmp(&a->tuple, &b->tuple, sizeof(a->tuple))))
 		fail("a tuple with garbage");
 	if (a->family != b->family || a->l3_off != b->l3_off || a->l4_off != b->l4_off || a->ttl != b->ttl ||
 	    a->tos != b->tos || a->tcp_flags != b->tcp_flags || a->l4_len != b->l4_len || a->is_error != b->is_error ||
 	    a->bytes != b->bytes || a->dont_fragment != b->dont_fragment || a->segments != b->segments ||
-	    a->fragment.part != b->fragment.part || a->next_hop.how != b->next_hop.how)
+	    a->fragment.kind != b->fragment.kind || a->next_hop.how != b->next_hop.how)
 		fail("a field with garbage");
-	if (!whole && (a->fragment.id != b->fragment.id || a->fragment.start != b->fragment.start ||
+	if (!whole && (a->fragment.id != b->fragment.id || a->fragment.offset != b->fragment.offset ||
 		       a->fragment.units != b->fragment.units || a->fragment.tiny != b->fragment.tiny ||
 		       a->fragment.more != b->fragment.more))
 		fail("a fragment with garbage");

@@ -366,7 +366,7 @@ Test(parse, any_bytes)
 		reason = parse(&ctx, &pkt);
 		cr_assert(reason < FWD_REASON_MAX);
 		if (reason == FWD_OK) {
-			cr_assert(pkt.l4_off + (pkt.fragment.part == FWD_FRAG_LATER ? 1 : 8) <= (int)f.len);
+			cr_assert(pkt.l4_off + (pkt.fragment.kind == FWD_FRAG_LATER ? 1 : 8) <= (int)f.len);
 			cr_assert(pkt.l3_off + pkt.bytes <= f.len);
 			cr_assert(pkt.tuple.proto == PROTO_TCP || pkt.tuple.proto == PROTO_UDP);
 			cr_assert(addr_is_v4(&pkt.tuple.saddr) == (pkt.family == 4));

@@ -234,7 +234,7 @@ take_from_xdp() {
 
 # xdp_program HOST DEV: one that is nothing of the gateway's.
 xdp_program() {
-	on "$1" ip -force link set "$2" xdpdrv object "$ROOT/build/fwd_xdp.bpf.o" section xdp
+	on "$1" ip -force link set "$2" xdpdrv object "$ROOT/build/xdp.bpf.o" section xdp
 }
 
 # maps_and_services [OPTION...]: what most tests need: everything attached, port 8000 and its own service.
