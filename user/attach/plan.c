@@ -163,9 +163,9 @@ static void note_no_redirects(const struct device *device, struct fwd_report *re
 				  ? "turn on GRO at its peer, or attach an XDP program there; then attach again"
 				  : NULL;
 
-	report_note(
-		report, ABOUT(.object = device->entry.name, .fix = fix),
-		"packets that leave by it go by tc, because its driver does not send frames that XDP redirects to it");
+	report_note(report, ABOUT(.object = device->entry.name, .fix = fix),
+		    "packets that leave by it are forwarded by tc, because its driver does not send frames that XDP "
+		    "redirects to it");
 }
 
 /* After tc, which handles all that XDP passes. Writes the mode that the device has in the end. */
