@@ -16,7 +16,7 @@ static const char *choose_pin_dir(const struct args *args)
 	return dir && *dir ? dir : FWD_DEFAULT_PIN_DIR;
 }
 
-/* Usage is printed for a wrong command line as such, not for a wrong value, whose message says what is expected. */
+/* Usage is printed for wrong words and options, not for a wrong value: that message has the expected values. */
 static enum fwd_exit run(const struct args *args, enum fwd_exit parsed, struct fwd_report *report)
 {
 	if (!parsed && args->option[OPT_HELP]) {

@@ -17,7 +17,7 @@
 #include "state/loader.h"
 #include "state/rules.h"
 
-/* What to do with one device, and how to roll it back. */
+/* The plan for one device: its new state, and the old one for a rollback. */
 struct plan {
 	struct device device;  /* as it is to be */
 	struct fwd_device old; /* as it was; of a new device only mode and mode_reason */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Removing an instance, whatever its condition. */
+/* Removing an instance, in any condition. */
 #ifndef FWD_USER_PURGE_H
 #define FWD_USER_PURGE_H
 

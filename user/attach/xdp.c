@@ -16,7 +16,7 @@
 
 #define PROGRAM_NAME "fwd_xdp"
 
-/* What is attached to a device. */
+/* The XDP programs of a device. */
 struct attached {
 	__u32 own_id; /* of this instance's program; 0: none */
 	bool foreign; /* other programs are attached */

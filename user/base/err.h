@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Errors as values. A function that can fail reports to the struct fwd_report that its caller passes, and returns the
- * status; its callers only pass the status on. The report decides what becomes of the message: cli/ prints it, a list
- * collects it. Nothing below cli/ prints.
+ * status; its callers only pass the status on. A report of cli/ prints the message, one of a list collects it.
+ * Nothing below cli/ prints.
  */
 #ifndef FWD_USER_ERR_H
 #define FWD_USER_ERR_H
@@ -10,16 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Exit statuses, and what most functions here return. */
+/* Exit statuses, which most functions return. */
 enum fwd_exit {
 	FWD_DONE = 0,
 	FWD_NOT_DONE = 1,  /* the host or the running state does not allow it */
-	FWD_BAD_USAGE = 2, /* the text cannot be right, on whatever host */
+	FWD_BAD_USAGE = 2, /* the text cannot be right, on any host */
 };
 
 enum fwd_severity {
 	FWD_ERROR,
-	FWD_NOTE,     /* a warning: the command goes on */
+	FWD_NOTE,     /* a warning: the command continues */
 	FWD_PROGRESS, /* only if asked for (-v) */
 };
 
@@ -42,7 +42,7 @@ struct fwd_error {
 	char fix[FWD_FIX_TEXT];       /* "": none is known */
 };
 
-/* The subject of a message, for report_*(). What is left out is none. */
+/* The subject of a message, for report_*(). A member that is left out is none. */
 struct fwd_about {
 	const char *option;
 	const char *object;

@@ -32,7 +32,7 @@ enum fwd_exit cmd_attach(const struct args *args, struct fwd_report *report)
 		ret = parse_size(args, OPT_HALF_OPEN, &request.half_open, report);
 	if (!ret)
 		ret = attach_devices(args->pin_dir, &request, &result, report);
-	/* For a user who chooses sizes. */
+	/* Sizes are chosen by the memory that they need. */
 	if (!ret && (request.connections || request.half_open))
 		printf("room for %u connections and %u half-open ones: %s\n", result.connections, result.half_open,
 		       human_bytes(result.memory, memory));

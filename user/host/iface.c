@@ -44,13 +44,13 @@ static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *lin
 }
 
 /* An ioctl about the device request->ifr_name. Returns 0 or a negative errno. */
-static int ask(unsigned long what, struct ifreq *request)
+static int ask(unsigned long code, struct ifreq *request)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
 
 	if (sock < 0)
 		return -errno;
-	ret = ioctl(sock, what, request) ? -errno : 0;
+	ret = ioctl(sock, code, request) ? -errno : 0;
 	close(sock);
 	return ret;
 }

@@ -9,7 +9,7 @@
 #include "fwd/addr.h"
 #include "fwd/device.h"
 
-/* What the device's frames begin with. Fails if there is no such device, or if fwdctl does not support its type. */
+/* The first header of the device's frames. Fails if there is no such device, or if fwdctl does not support its type. */
 enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report);
 
 /* The device's MAC address, 6 bytes, and the name of its driver ("": it reports none). False: no such device. */

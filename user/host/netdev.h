@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What only netlink tells about a device, in the current network namespace. */
+/* Properties of a device that only netlink reports, in the current network namespace. */
 #ifndef FWD_USER_NETDEV_H
 #define FWD_USER_NETDEV_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the host knows about the targets of maps, looked up once for each address, however many maps lead there. */
+/* Lookups about the targets of maps, once for each address, because thousands of maps may lead to one. */
 #ifndef FWD_USER_TARGET_H
 #define FWD_USER_TARGET_H
 

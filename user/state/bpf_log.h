@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The messages of libbpf and libxdp, the verifier's log among them. Both libraries print through a callback that gets
- * no argument of the caller, so there is one buffer in the process. It holds the end of what was printed since it was
+ * no argument of the caller, so there is one buffer in the process. It holds the last messages since it was
  * cleared, and no function but these uses it.
  */
 #ifndef FWD_USER_BPF_LOG_H

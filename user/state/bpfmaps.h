@@ -25,7 +25,7 @@ enum fwd_map {
 	FWD_MAP_MAX,
 };
 
-/* What the number of entries of a map depends on. The maps of the connection table, all but FIXED, are created anew
+/* The parameter that sets a map's number of entries. The maps of the connection table, all but FIXED, are created again
  * together when its size changes. */
 enum fwd_map_size {
 	FWD_SIZE_FIXED,     /* as the BPF object says */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The BPF map `config`: the timeouts, and what else the programs read. Writers hold the lock of the instance. */
+/* The BPF map `config`: the timeouts and other values that the programs read. Writers hold the lock of the instance. */
 #ifndef FWD_USER_CONFIG_H
 #define FWD_USER_CONFIG_H
 

@@ -392,7 +392,7 @@ bool instance_sizes_match(const struct instance *in)
 }
 
 /* The new sizes are written before the new maps are pinned one by one. If that is interrupted, instance_sizes_match()
- * returns false, and the next attach creates the table anew. */
+ * returns false, and the next attach creates the table again. */
 enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half_open, struct fwd_report *report)
 {
 	struct fwd_maps maps = in->maps;

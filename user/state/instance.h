@@ -42,7 +42,7 @@ enum instance_use {
 	INSTANCE_CREATE, /* lock; created with the default sizes if it does not exist */
 };
 
-/* Checks privileges and the bpffs, then opens the maps. instance_close() must follow, whatever it returns. SIGINT,
+/* Checks privileges and the bpffs, then opens the maps. instance_close() must follow, after a failure, too. SIGINT,
  * SIGTERM, SIGHUP and SIGTSTP are blocked while the lock is held. `dir` must outlive the instance. */
 enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_use use, struct fwd_report *report);
 
@@ -55,7 +55,7 @@ void instance_close(struct instance *in);
 /* Opens those maps that exist, after instance_open_blind(). False: another version of fwdctl created them. */
 bool instance_open_known_maps(struct instance *in);
 
-/* Creates the connection table anew with these sizes. No program that uses it may be attached. */
+/* Creates the connection table again with these sizes. No program that uses it may be attached. */
 enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half_open, struct fwd_report *report);
 
 /* Whether all maps of the connection table have the sizes of `meta`: false if instance_resize() was interrupted. */

@@ -46,7 +46,7 @@ void loader_close_xdp(struct fwd_xdp *xdp);
  * reason in text[size]. The compiler is named because the verdict depends on the code that it generated. */
 bool loader_verifier_refused(int error, char *text, size_t size);
 
-/* What the user can do about that. */
+/* The fix for that. */
 const char *loader_refusal_fix(const struct fwd_report *report);
 
 #endif

@@ -376,7 +376,7 @@ static const struct new_rule *as_added(const struct fwd_rule *rule, const struct
 static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rule *rule, const struct new_rule *earlier,
 			      struct fwd_report *report)
 {
-	enum fwd_exit (*say)(struct fwd_report *, const struct fwd_about *, const char *, ...) =
+	enum fwd_exit (*emit)(struct fwd_report *, const struct fwd_about *, const char *, ...) =
 		earlier ? report_usage : report_error;
 	char own[FWD_ENDPOINT_TEXT], text[FWD_RULE_TEXT], listen[FWD_ENDPOINT_TEXT], fix[FWD_FIX_TEXT];
 	struct fwd_about about = {.object = rule_listen_text(&later->rule, own), .fix = fix, .line = later->line};
@@ -389,11 +389,11 @@ static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rul
 	if (!rule_overlap(&later->rule, rule)) {
 		about.option = "--name";
 		about.object = rule->name;
-		return say(report, &about, "is the name of the map %s already", rule_text(rule, text));
+		return emit(report, &about, "is the name of the map %s already", rule_text(rule, text));
 	}
 	if (!strcmp(own, listen))
-		return say(report, &about, "is mapped to %s already", rule_target_text(rule, text));
-	return say(report, &about, "overlaps the map %s", rule_text(rule, text));
+		return emit(report, &about, "is mapped to %s already", rule_target_text(rule, text));
+	return emit(report, &about, "overlaps the map %s", rule_text(rule, text));
 }
 
 static enum fwd_exit check_conflicts(const struct rules *rules, const struct new_rule *added, size_t count,

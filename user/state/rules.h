@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The port maps of an instance: the BPF map `rules` and what follows from it (`rule_index`, `ports`, the prefix
+ * The port maps of an instance: the BPF map `rules` and those derived from it (`rule_index`, `ports`, the prefix
  * lengths in `config`).
  *
  * A change, of one rule or of thousands, is first noted in each of them (fwd_rule.change). That has no effect,
@@ -32,7 +32,7 @@ struct rules {
 
 #define for_each_rule(rule, rules) for (struct fwd_rule *rule = (rules)->at; rule < (rules)->at + (rules)->end; rule++)
 
-/* A copy of the rules at one moment, without a lock. rules_close() must follow, whatever it returns; so after
+/* A copy of the rules at one moment, without a lock. rules_close() must follow, after a failure, too; so after
  * rules_open(). */
 enum fwd_exit rules_read(const struct instance *in, struct rules *rules, struct fwd_report *report);
 
@@ -42,7 +42,7 @@ enum fwd_exit rules_open(const struct instance *in, struct rules *rules, size_t 
 
 void rules_close(struct rules *rules);
 
-/* The active rules, not sorted yet, with room for `more`. rules_order_free() must follow, whatever it returns. */
+/* The active rules, not sorted yet, with room for `more`. rules_order_free() must follow, after a failure, too. */
 enum fwd_exit rules_order(const struct rules *rules, size_t more, struct rule_order *order, struct fwd_report *report);
 void rules_order_free(struct rule_order *order);
 
@@ -69,7 +69,7 @@ int rule_stats_read(const struct instance *in, __u32 index, struct fwd_rule_stat
 /* The number of connections. */
 __u64 rule_stats_live(const struct fwd_rule_stats *stats);
 
-/* Sets all counts of connections to 0, after the connection table was created anew. */
+/* Sets all counts of connections to 0, after the connection table was created again. */
 enum fwd_exit rules_forget_connections(const struct instance *in, const struct rules *rules, struct fwd_report *report);
 
 #endif
