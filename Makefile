@@ -61,9 +61,15 @@ USER_OBJS := $(patsubst %.c,$(B)/%.o,$(USER_SOURCES))
 USER_LIB_OBJS := $(filter-out $(B)/user/main.o,$(USER_OBJS))
 
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
-HOST_SOURCES_test_addr := user/model/addr.c
-HOST_SOURCES_test_rule := user/model/rule.c user/model/addr.c user/base/err.c
-HOST_SOURCES_test_settings := user/model/settings.c user/base/err.c
+# user/ tests link the layers that hold no state.
+USER_PURE := $(wildcard user/base/*.c user/model/*.c)
+HOST_SOURCES_test_addr := $(USER_PURE)
+HOST_SOURCES_test_bpf_log := $(USER_PURE) user/state/bpf_log.c
+HOST_SOURCES_test_conn_filter := $(USER_PURE)
+HOST_SOURCES_test_err := $(USER_PURE)
+HOST_SOURCES_test_rule := $(USER_PURE)
+HOST_SOURCES_test_settings := $(USER_PURE)
+HOST_SOURCES_test_word := $(USER_PURE)
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
 BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
@@ -71,7 +77,7 @@ comma := ,
 space := $() $()
 FUZZ_DIR ?= $(B)/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES_fuzz_rule := user/model/rule.c user/model/addr.c user/model/settings.c
+FUZZ_SOURCES_fuzz_rule := $(USER_PURE)
 FUZZ_SOURCES_fuzz_cli := $(filter-out user/main.c,$(USER_SOURCES))
 # The pipeline, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
 FUZZ_FLAGS_fuzz_pipeline := -Itests/fuzz/shim

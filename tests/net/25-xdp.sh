@@ -156,7 +156,7 @@ test_other_end_without_xdp() {
 	topology lan offload=off
 	FWDCTL_MODE=
 	attach eth0 eth1 --mode xdp 2>"$TOPO_DIR/said"
-	grep -q 'eth1.*goes by tc.*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
+	grep -q '"eth1": packets that leave by it are forwarded by tc, .*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
 	fwd map add tcp $MAP4 $LAN:8000
 	serve service lan --tcp $LAN:8000
 	peer client put $MAP4 --size 3000000

@@ -58,9 +58,9 @@ test_mss_by_map() {
 		jq .sport | sed -n 1p)")" 0 "segments of more than 1000 bytes"
 	checksums home client
 	fwd map add udp $MAP4 $HOME_WG:8000 --mss auto
-	rejects 1 '--mss.*TCP' fwd map add udp $GATEWAY:8003 $HOME_WG:8000 --mss off
-	rejects 1 '--mss.*"70000"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss 70000
-	rejects 1 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
+	rejects 2 '--mss.*TCP' fwd map add udp $GATEWAY:8003 $HOME_WG:8000 --mss off
+	rejects 2 '--mss.*"70000"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss 70000
+	rejects 2 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
 }
 
 # The visitor's datagrams are too large for the tunnel and must not be fragmented: the gateway says so, from

@@ -356,6 +356,6 @@ test_batch_full() {
 		echo "tcp $GATEWAY:9000 $HOME_WG:8000"
 	} >"$TOPO_DIR/more"
 	fwd map flush
-	rejects 1 'line 16385: .*16384' fwd map add - <"$TOPO_DIR/more"
+	rejects 2 'line 16385: .*16384' fwd map add - <"$TOPO_DIR/more"
 	one_of 0
 }

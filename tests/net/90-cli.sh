@@ -21,14 +21,14 @@ test_bad_arguments() {
 	rejects 2 'frobnicate' fwd map list --frobnicate
 	rejects 2 'frobnicate' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --frobnicate
 
-	# Values: 1 or 2, and the word that was wrong. $1: the word that the message must name.
+	# Values: 2, and the word that is wrong. $1: the word that the message must name.
 	bad() {
 		local status=0 message word=$1
 		shift
 		message=$(fwd "$@" 2>&1 >/dev/null) || status=$?
 		message=$(sed '/^+ /d' <<<"$message")
 		printf '%s -> %s: %s\n' "$*" $status "$message"
-		[ $status = 1 ] || [ $status = 2 ] || fail "$*: exit status $status"
+		[ $status = 2 ] || fail "$*: exit status $status"
 		grep -q '^fwdctl: ' <<<"$message" || fail "$*: \"$message\""
 		grep -qF -- "$word" <<<"$message" || fail "$*: \"$message\" does not name $word"
 	}
@@ -58,6 +58,14 @@ test_bad_arguments() {
 	bad "many" attach eth0 --connections many
 	bad "--half-open" attach eth0 --half-open 0
 	bad "warp" attach eth0 --mode warp
+	bad ":99999" map add tcp :99999 $HOME_WG:80
+	bad ":99999" map del tcp :99999
+	bad "a b" map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "a b"
+	bad "87" map add tcp $GATEWAY:8001 $HOME_WG:8001 --mss 87
+	bad "10.0.0.0/33" conn list --client 10.0.0.0/33
+	bad "icmp" conn count --proto icmp
+	bad "OPEN" conn flush --state OPEN
+	bad "$HOME_WG:x" conn list --target $HOME_WG:x
 
 	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps after bad arguments"
 	json '.devices == []' stats
@@ -109,42 +117,45 @@ test_lines() {
 	fwd map add - </dev/null
 	before=$(on gateway "$FWDCTL" map list --json)
 
-	# wrong WORDS COMMAND LINES: behind two good lines.
+	# wrong STATUS WORDS COMMAND LINES: behind two good lines.
 	wrong() {
-		local good=(7001 7002)
+		local good=(7001 7002) status=$1
+		shift
 		[ "$2" = add ] || good=(8000 7000)
 		printf 'tcp %s\n' "$GATEWAY:${good[0]}" "$GATEWAY:${good[1]}" |
 			if [ "$2" = add ]; then sed "s/$/ $HOME_WG:80/"; else cat; fi >"$TOPO_DIR/lines"
 		printf '%b' "$3" >>"$TOPO_DIR/lines"
-		rejects 1 "^fwdctl: map $2: line $1" fwd map "$2" - <"$TOPO_DIR/lines"
+		rejects "$status" "^fwdctl: map $2: line $1" fwd map "$2" - <"$TOPO_DIR/lines"
 		is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps behind a wrong line"
 	}
-	wrong "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
-	wrong "5: .*PROTO" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
-	wrong "3: holds a NUL byte$" add "tcp $GATEWAY:7003 $HOME_WG:80\\0 --snat none\n"
-	wrong "3: .*LISTEN TARGET" add "tcp $GATEWAY:7003\n"
-	wrong "3: .*one word too many" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
-	wrong "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
-	wrong "3: .*--keep-connections" add "tcp $GATEWAY:7003 $HOME_WG:80 --keep-connections\n"
-	wrong "3: .*--pin-dir" add "tcp $GATEWAY:7003 $HOME_WG:80 --pin-dir /x\n"
-	wrong "3: .*address of this host" add "tcp $GATEWAY:7003 $GATEWAY_WG:80\n"
-	# With what is there, and with each other; a wildcard, a range, a name.
-	wrong "3: .*mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" add "tcp $GATEWAY:8000 $HOME_WG:80\n"
-	wrong "3: .*mapped to $HOME_WG:80 already: see line 1$" add "tcp $GATEWAY:7001 $HOME_WG:81\n"
-	wrong "4: .*overlaps .*see line 2$" add "udp $GATEWAY:7002 $HOME_WG:80\ntcp $GATEWAY:7002-7009 $HOME_WG\n"
-	wrong "3: .*overlaps .*see line 1$" add "tcp :7001 $HOME_WG:80\n"
-	wrong "3: .*overlaps .*:9000" add "tcp $GATEWAY:8990-9010 $HOME_WG\n"
-	wrong "3: .*overlaps .*$GATEWAY:8000" add "tcp :8000 $HOME_WG\n"
-	wrong "3: .*\"web\".*already: fwdctl map del" add "tcp $GATEWAY:7003 $HOME_WG:80 --name web\n"
-	wrong "4: .*\"new\".*already: see line 3" add "tcp $GATEWAY:7003 $HOME_WG:80 --name new\ntcp $GATEWAY:7004 $HOME_WG:80 --name new\n"
-	wrong "3: .*no such map" del "tcp $GATEWAY:7005\n"
-	wrong "3: .*given twice" del "tcp $GATEWAY:8000\n"
-	wrong "3: .*touches the map" del "udp $GATEWAY:8000\n"
-	wrong "3: .*PROTO LISTEN" del "tcp\n"
-	wrong "3: .*--name" del "tcp :9000 --name web\n"
+	# The text is wrong.
+	wrong 2 "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
+	wrong 2 "5: \"icmp\": unknown protocol; one of: tcp, udp$" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
+	wrong 2 "3: contains a NUL byte$" add "tcp $GATEWAY:7003 $HOME_WG:80\\0 --snat none\n"
+	wrong 2 "3: expected PROTO LISTEN TARGET$" add "tcp $GATEWAY:7003\n"
+	wrong 2 "3: \"#\": unexpected argument$" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
+	wrong 2 "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
+	wrong 2 "3: .*--keep-connections" add "tcp $GATEWAY:7003 $HOME_WG:80 --keep-connections\n"
+	wrong 2 "3: .*--pin-dir" add "tcp $GATEWAY:7003 $HOME_WG:80 --pin-dir /x\n"
+	# Two lines exclude each other.
+	wrong 2 "3: .*mapped to $HOME_WG:80 already: see line 1$" add "tcp $GATEWAY:7001 $HOME_WG:81\n"
+	wrong 2 "4: .*overlaps .*see line 2$" add "udp $GATEWAY:7002 $HOME_WG:80\ntcp $GATEWAY:7002-7009 $HOME_WG\n"
+	wrong 2 "3: .*overlaps .*see line 1$" add "tcp :7001 $HOME_WG:80\n"
+	wrong 2 "4: .*\"new\".*already: see line 3" add "tcp $GATEWAY:7003 $HOME_WG:80 --name new\ntcp $GATEWAY:7004 $HOME_WG:80 --name new\n"
+	wrong 2 "3: .*given twice" del "tcp $GATEWAY:8000\n"
+	wrong 2 "3: expected PROTO LISTEN$" del "tcp\n"
+	wrong 2 "3: .*--name" del "tcp :9000 --name web\n"
+	# The host, or what is there, does not allow it: a wildcard, a range, a name.
+	wrong 1 "3: .*address of this host" add "tcp $GATEWAY:7003 $GATEWAY_WG:80\n"
+	wrong 1 "3: .*mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" add "tcp $GATEWAY:8000 $HOME_WG:80\n"
+	wrong 1 "3: .*overlaps .*:9000" add "tcp $GATEWAY:8990-9010 $HOME_WG\n"
+	wrong 1 "3: .*overlaps .*$GATEWAY:8000" add "tcp :8000 $HOME_WG\n"
+	wrong 1 "3: .*\"web\".*already: fwdctl map del" add "tcp $GATEWAY:7003 $HOME_WG:80 --name web\n"
+	wrong 1 "3: .*no such map" del "tcp $GATEWAY:7005\n"
+	wrong 1 "3: .*overlaps the map" del "udp $GATEWAY:8000\n"
 
-	rejects 2 '"-" stands alone' fwd map add - tcp $GATEWAY:7001 $HOME_WG:80
-	rejects 2 '"-" stands alone' fwd map del - tcp
+	rejects 2 '"tcp": unexpected argument: "-" reads the words from the lines' fwd map add - tcp $GATEWAY:7001 $HOME_WG:80
+	rejects 2 '"tcp": unexpected argument: "-" reads the words from the lines' fwd map del - tcp
 	rejects 2 '--snat does not go with "-"' fwd map add - --snat none
 	rejects 1 'standard input' fwd map add - <"$TOPO_DIR"
 
@@ -295,6 +306,36 @@ test_help_and_version() {
 	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk goes unnoticed"
 }
 
+# The short options, and what is suggested for a mistyped word.
+test_conventions() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has a command line of its own"
+	topology
+	local version
+	version=$(fwd version)
+	is "$(fwd --version)" "$version" "--version"
+	is "$(fwd -V)" "$version" "-V"
+	is "$(fwd map list -V)" "$version" "-V behind a command"
+	is "$(fwd -V -j)" "$(fwd version --json)" "-V -j"
+	fwd version -j | jq -e --arg text "$version" '"fwdctl \(.version)" + (if .commit then " (\(.commit))" else "" end)
+		== $text and (.version | test("^[0-9]+[.][0-9]+[.][0-9]+$")) and (.abi | type == "number")' ||
+		fail "the version's JSON: $(fwd version -j)"
+	is "$(fwd map list -j)" "[]" "-j"
+	is "$(fwd -h)" "$(fwd help)" "-h"
+	is "$(fwd map add -h)" "$(fwd help map add)" "map add -h"
+
+	rejects 2 'unknown command "mpa": did you mean "map"[?]' fwd mpa add tcp $MAP4 $HOME_WG:80
+	rejects 2 'unknown command "map lst": did you mean "map list"[?]' fwd map lst
+	rejects 2 'unknown command "attahc": did you mean "attach"[?]' fwd help attahc
+	rejects 2 'unknown command "frobnicate": fwdctl help' fwd frobnicate
+	rejects 2 'fwdctl: map list: unknown option "--jsno": did you mean "--json"[?]' fwd map list --jsno
+	rejects 2 'unknown option "--conections=5": did you mean "--connections"[?]' fwd attach eth0 --conections=5
+	rejects 2 '"tcp_establised": unknown setting: did you mean "tcp_established"[?]' fwd set tcp_establised 5
+	rejects 2 '--state: "ESTABLISED": unknown state: did you mean "ESTABLISHED"[?]' fwd conn list --state ESTABLISED
+	rejects 2 '"tcpp": unknown protocol: did you mean "tcp"[?]' fwd map add tcpp $MAP4 $HOME_WG:80
+	rejects 2 '--mode: "xpd": unknown mode: did you mean "xdp"[?]' fwd attach eth0 --mode xpd
+	json '.devices == []' stats
+}
+
 # Names are kept, listed, and checked.
 test_names() {
 	topology
@@ -302,7 +343,7 @@ test_names() {
 	json '.[0].name == "web"' map list
 	local long
 	long=$(printf 'x%.0s' {1..200})
-	rejects '1' 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
+	rejects 2 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
 	json 'length == 1' map list
 }
 
@@ -325,8 +366,8 @@ test_manual() {
 	topology
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no manual"
 	local commands command family
-	commands=$(sed -n 's/^[[:space:]]*{"\([a-z ]*\)",.*/\1/p' "$ROOT/user/main.c" | sort)
-	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/main.c"
+	commands=$(sed -n 's/^[[:space:]]*{"\([a-z ]*\)",.*/\1/p' "$ROOT/user/cli/commands.c" | sort)
+	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/cli/commands.c"
 	while read -r command; do
 		# shellcheck disable=SC2086
 		fwd help $command | tee "$TOPO_DIR/help" |
