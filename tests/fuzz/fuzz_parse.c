@@ -11,7 +11,7 @@ static __noinline enum fwd_reason parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt
 	return parse(ctx, pkt);
 }
 
-#include "uncounted.h"
+#include "no_coverage.h"
 #include "fail.h"
 
 /* What was there before must not show in what parse() says. */
@@ -21,7 +21,7 @@ static enum fwd_reason parse_over(fwd_ctx *ctx, struct fwd_pkt *pkt, __u8 garbag
 	return parse_packet(ctx, pkt);
 }
 
-static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
+static void verify_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 {
 	__u32 end = p->l3_off + p->bytes;
 	bool first = p->fragment.part == FWD_FRAG_FIRST;
@@ -46,7 +46,7 @@ static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 		fail("a fragment from %u of %u units", p->fragment.start, p->fragment.units);
 }
 
-static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
+static void verify_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 {
 	bool whole = a->fragment.part == FWD_FRAG_NONE;
 
@@ -83,8 +83,8 @@ static void parse_bytes(const __u8 *bytes, __u32 len)
 	if (memcmp(ctx.data, bytes, len))
 		fail("parse() has written");
 	if (reason == FWD_OK) {
-		judge_pkt(&ctx, &pkt);
-		judge_same(&pkt, &again);
+		verify_pkt(&ctx, &pkt);
+		verify_same(&pkt, &again);
 	}
 	free(native_room(&ctx));
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The whole journey (bpf/pipeline.h, ingress() and egress(); the sweeper), compiled natively with maps, on
- * a sequence of packets and of events on the gateway (script.h). After each, judge.h looks at what came
+ * a sequence of packets and of events on the gateway (script.h). After each, verify.h looks at what came
  * out and at the table; at the end time passes, and the table must be empty.
  */
-#include "journey.h"
-#include "uncounted.h"
-#include "judge.h"
+#include "hooks.h"
+#include "no_coverage.h"
+#include "verify.h"
 #include "mutate.h"
 
 #define FLOWS       8
@@ -146,8 +146,8 @@ static bool make_packet(struct step *step, const __u8 *data)
 	at_hand.len += step->size % PACKET_MORE;
 	if (!f && step->kind > STEP_SOUND)
 		return false;
-	if (step->kind == STEP_SAME || step->kind == STEP_ANSWER) {
-		struct fwd_tuple tuple = step->kind == STEP_SAME ? f->in : tuple_turned(f->out);
+	if (step->kind == STEP_SAME || step->kind == STEP_REPLY) {
+		struct fwd_tuple tuple = step->kind == STEP_SAME ? f->in : tuple_reverse(f->out);
 
 		make_of_tuple(&tuple);
 		step->where = (step->where & ~WHERE_DEVICE) | (step->kind == STEP_SAME ? f->from : f->to);
@@ -159,7 +159,7 @@ static bool make_packet(struct step *step, const __u8 *data)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static void judge_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const char *what)
+static void verify_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const char *what)
 {
 	enum device out = DEVICE_OF(ifindex);
 	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
@@ -171,7 +171,7 @@ static void judge_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, const
 		l3 = ETHER_LEN;
 	if (ctx->len < l3 || !view_read(&v, ctx->data + l3, ctx->len - l3, false))
 		fail("%s: no packet", what);
-	judge_header(&v, what);
+	verify_header(&v, what);
 	if (devices_model[out].link == FWD_LINK_ETHERNET && get16(ctx->data + 12) != (v.v6 ? ETH_P_IPV6 : ETH_P_IP))
 		fail("%s: Ethernet type", what);
 }
@@ -227,7 +227,7 @@ static long take_clone(struct native_ctx *ctx, __u32 ifindex)
 	size_t l3 = devices_model[DEVICE_OF(ctx->ifindex)].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
 	struct view v;
 
-	judge_frame(ctx, DEVICE_OF(ctx->ifindex), ifindex, "a copy");
+	verify_frame(ctx, DEVICE_OF(ctx->ifindex), ifindex, "a copy");
 	if (devices_model[DEVICE_OF(ifindex)].link == FWD_LINK_ETHERNET)
 		l3 = ETHER_LEN;
 	view_read(&v, ctx->data + l3, ctx->len - l3, false);
@@ -237,7 +237,7 @@ static long take_clone(struct native_ctx *ctx, __u32 ifindex)
 }
 
 /* Nothing leaves that the device would refuse, but what the kernel has still to cut. */
-static void judge_size(const fwd_ctx *ctx, const struct view *was, const struct view *is, enum device out)
+static void verify_size(const fwd_ctx *ctx, const struct view *was, const struct view *is, enum device out)
 {
 	bool fixed = was->v6 || get16(was->ip + 6) & 0x4000;
 
@@ -301,7 +301,7 @@ static void flow_remember(const struct view *was, const struct view *is, enum de
 }
 
 /* A packet that was sent on, or turned back for a socket of the gateway. */
-static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum device in, int action)
+static void verify_translated(const fwd_ctx *ctx, const struct view *was, enum device in, int action)
 {
 	bool leaves = action == TC_ACT_REDIRECT;
 	enum device out = leaves ? DEVICE_OF(world.redirected) : in;
@@ -310,14 +310,14 @@ static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum de
 
 	if (leaves && !world.redirected)
 		fail("redirected, but nowhere");
-	judge_frame(ctx, in, IFINDEX(out), "forwarded");
+	verify_frame(ctx, in, IFINDEX(out), "forwarded");
 	if (devices_model[out].link == FWD_LINK_ETHERNET)
 		l3 = ETHER_LEN;
 	view_read(&is, ctx->data + l3, ctx->len - l3, false);
 	if (ctx->len - l3 != is.len && !ctx->gso_size)
 		fail("link padding was sent on");
 	if (leaves)
-		judge_size(ctx, was, &is, out);
+		verify_size(ctx, was, &is, out);
 	if (whole.begun) {
 		whole_add(&is);
 		if ((get16(is.ip + 6) ^ whole.place) & 0x2000)
@@ -327,34 +327,34 @@ static void judge_translated(const fwd_ctx *ctx, const struct view *was, enum de
 	if (is.ip[is.v6 ? 7 : 8] != was->ip[was->v6 ? 7 : 8] - leaves)
 		fail("TTL %d after %d", is.ip[is.v6 ? 7 : 8], was->ip[was->v6 ? 7 : 8]);
 	if (was->proto != PROTO_TCP && was->proto != PROTO_UDP) {
-		judge_error(was, &is);
+		verify_error(was, &is);
 		return;
 	}
 	if (!was->v6 && !whole.taken && is.len != was->len)
 		return; /* a first fragment that was cut: its pieces and the copies come in one row */
-	judge_bytes(was, &is);
-	judge_checksum(was, &is, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
-	judge_way_back(was, &is);
+	verify_bytes(was, &is);
+	verify_checksum(was, &is, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
+	verify_reply(was, &is);
 	if (!was->later)
 		flow_remember(was, &is, in, out);
 }
 
-static void judge_packet(const fwd_ctx *ctx, const struct view *was, const __u8 *before, __u32 before_len,
-			 enum device in, enum fwd_reason reason, int action)
+static void verify_packet(const fwd_ctx *ctx, const struct view *was, const __u8 *before, __u32 before_len,
+			  enum device in, enum fwd_reason reason, int action)
 {
 	size_t l3 = devices_model[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0;
 
 	if (world.held)
 		fail("%d sockets are held on to", world.held);
 	if (reason == FWD_OK) {
-		judge_translated(ctx, was, in, action);
+		verify_translated(ctx, was, in, action);
 	} else if (action == TC_ACT_UNSPEC) {
 		if (ctx->len != before_len || memcmp(ctx->data, before, before_len))
 			fail("a packet was changed and passed, reason %d", reason);
 	} else if (reason_class(reason) == FWD_CLASS_ICMP_ERROR && action == TC_ACT_REDIRECT) {
 		if (ctx->returned_to != ctx->ifindex)
 			fail("an error that isn't returned");
-		judge_answer(was, ctx->data + l3, ctx->len - l3, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
+		verify_icmp_error(was, ctx->data + l3, ctx->len - l3, ctx->summed == NATIVE_CHECKSUM_PARTIAL);
 	} else if (action != TC_ACT_SHOT) {
 		fail("action %d for reason %d", action, reason);
 	}
@@ -385,12 +385,12 @@ static void run_packet(const struct step *step)
 	world.redirected = 0;
 	if (readable)
 		whole_begin(&was);
-	action = step->where & WHERE_EGRESS ? journey_egress(&ctx, &reason)
-					    : journey_ingress(&ctx, &reason, world.flags & SETUP_XDP);
+	action = step->where & WHERE_EGRESS ? hook_egress(&ctx, &reason)
+					    : hook_ingress(&ctx, &reason, world.flags & SETUP_XDP);
 	if (reason == FWD_OK && !readable)
 		fail("forwarded what is no packet");
-	judge_packet(&ctx, &was, before, before_len, in, reason, action);
-	judge_evicted(&ends);
+	verify_packet(&ctx, &was, before, before_len, in, reason, action);
+	verify_evicted(&ends);
 	free(before);
 	free(native_room(&ctx));
 }
@@ -404,8 +404,8 @@ static void run_time(const struct step *step)
 	else /* up to six days and some */
 		world_wait(FWD_NSEC << step->arg % 20);
 	if (step->arg & 0x80)
-		world_sweep();
-	judge_swept();
+		world_gc();
+	verify_gc();
 }
 
 static void run_rule(const struct step *step)
@@ -469,7 +469,7 @@ static void run_step(struct step *step, const __u8 *data)
 		if (make_packet(step, data))
 			run_packet(step);
 	}
-	judge_table();
+	verify_table();
 }
 
 /* Everything ends by itself, whatever there was. */
@@ -480,7 +480,7 @@ static void run_out(void)
 	for (int i = 0; i < FWD_TIMEOUT_MAX; i++)
 		c->timeout[i] = FWD_TICKS(FWD_TIMEOUT_MAX_SEC);
 	world_wait((FWD_TIMEOUT_MAX_SEC + 1) * FWD_NSEC);
-	if (judge_table())
+	if (verify_table())
 		fail("connections are left over");
 }
 

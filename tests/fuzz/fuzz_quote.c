@@ -19,7 +19,7 @@ static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 	return translate_error(ctx, pkt, to, how);
 }
 
-#include "uncounted.h"
+#include "no_coverage.h"
 #include "view.h"
 
 /* The outer header's lengths and checksums, and the error's. */
@@ -62,7 +62,7 @@ static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *
 }
 
 /* What is no address, port, TTL or checksum stays. */
-static void judge_rest(const struct view *was, const struct view *is, const struct fwd_pkt *pkt)
+static void verify_rest(const struct view *was, const struct view *is, const struct fwd_pkt *pkt)
 {
 	size_t quote = was->l4 + 8, l4 = pkt->quote.l4_off - pkt->l3_off;
 	size_t check = l4 + (pkt->quote.tuple.proto == IPPROTO_TCP ? 16 : 6);
@@ -95,9 +95,9 @@ static void translate_bytes(const __u8 *ip, size_t len, const __u8 *numbers, enu
 			fail("an error that was parsed can't be translated");
 		if (!view_read(&was, ip, len, false) || !view_read(&is, ctx.data + l3, len, false))
 			fail("no packet");
-		judge_header(&is, "an error");
-		judge_error(&was, &is);
-		judge_rest(&was, &is, &pkt);
+		verify_header(&is, "an error");
+		verify_error(&was, &is);
+		verify_rest(&was, &is, &pkt);
 	}
 	free(native_room(&ctx));
 }

@@ -29,11 +29,11 @@ enum setup_flag {
 };
 
 enum step_kind {
-	STEP_RAW,    /* the packet as it is */
-	STEP_SOUND,  /* with lengths and checksums as they should be */
-	STEP_SAME,   /* sound, and of the flow `nth` */
-	STEP_ANSWER, /* sound, and an answer in the flow `nth` */
-	STEP_ERROR,  /* an ICMP error about what left last in the flow `nth`; data: changes in it */
+	STEP_RAW,   /* the packet as it is */
+	STEP_SOUND, /* with lengths and checksums as they should be */
+	STEP_SAME,  /* sound, and of the flow `nth` */
+	STEP_REPLY, /* sound, and an answer in the flow `nth` */
+	STEP_ERROR, /* an ICMP error about what left last in the flow `nth`; data: changes in it */
 	STEP_TIME,
 	STEP_RULE,  /* to the map `nth` */
 	STEP_WORLD, /* routes, devices, sockets, settings */

@@ -57,34 +57,34 @@ static void story_end(const char *name)
 
 #define WIDE ((struct script_setup){.half_open = 7, .connections = 7, .mtu = 0x04})
 
-static void story_handshake(const char *route, __u8 nth)
+static void story_handshake(const char *flow, __u8 nth)
 {
-	story_packet(STEP_SOUND, 0, 0, TCP(route, SYN, .seq = 77, .mss = 1460));
-	story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
+	story_packet(STEP_SOUND, 0, 0, TCP(flow, SYN, .seq = 77, .mss = 1460));
+	story_packet(STEP_REPLY, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
 	story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .seq = 78, .ack = 9001));
 }
 
 /* SYN, SYN-ACK and ACK are three flows to refer to; the first is the connection's. */
-static void story_tcp(const char *name, const char *route)
+static void story_tcp(const char *name, const char *flow)
 {
 	story_begin(WIDE);
-	story_handshake(route, 0);
-	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 100));
+	story_handshake(flow, 0);
+	story_packet(STEP_REPLY, 0, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 100));
 	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 28, 0});
 	story_step((struct step){STEP_ERROR, 0, 1, 0x80, 0, 0});
 	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 78, .ack = 9101));
-	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 9101, .ack = 79));
+	story_packet(STEP_REPLY, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 9101, .ack = 79));
 	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, ACK, .seq = 79, .ack = 9102));
 	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, SYN, .seq = 7000));
 	story_step((struct step){STEP_TIME, 0, 0, 8, 0, 0});
 	story_end(name);
 }
 
-static void story_udp(const char *name, const char *route)
+static void story_udp(const char *name, const char *flow)
 {
 	story_begin(WIDE);
-	story_packet(STEP_SOUND, 0, 0, UDP(route, .data = 30));
-	story_packet(STEP_ANSWER, 0, 0, UDP(ANYBODY, .data = 30));
+	story_packet(STEP_SOUND, 0, 0, UDP(flow, .data = 30));
+	story_packet(STEP_REPLY, 0, 0, UDP(ANYBODY, .data = 30));
 	story_packet(STEP_SAME, 0, 0, UDP(ANYBODY, .data = 30));
 	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 0, 0});
 	story_step((struct step){STEP_ERROR, 0, 1, 0x8c, 28, 0});
@@ -127,7 +127,7 @@ static void story_local(void)
 	story_handshake(IN "8000", 0);
 	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", SYN));
 	for (__u8 nth = 3; nth < 5; nth++)
-		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9, .ack = 1));
+		story_packet(STEP_REPLY, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9, .ack = 1));
 	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
 	story_step((struct step){STEP_RULE, 0, 0, 2, 0, 0});
 	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
@@ -136,15 +136,15 @@ static void story_local(void)
 
 static void story_crowd(const char *name, struct script_setup setup, bool confirmed)
 {
-	static const char *const ways[] = {IN "8000", IN6 "8000", IN "5000", IN "9000",
-					   IN "8080", IN "8001",  IN "5001", IN "5002"};
+	static const char *const flows[] = {IN "8000", IN6 "8000", IN "5000", IN "9000",
+					    IN "8080", IN "8001",  IN "5001", IN "5002"};
 
 	story_begin(setup);
 	for (__u8 i = 0; i < 8; i++) {
 		if (confirmed && i < 2)
-			story_handshake(ways[i], 3 * i);
+			story_handshake(flows[i], 3 * i);
 		else
-			story_packet(STEP_SOUND, 0, 0, TCP(ways[i], SYN));
+			story_packet(STEP_SOUND, 0, 0, TCP(flows[i], SYN));
 	}
 	story_end(name);
 }
@@ -156,7 +156,7 @@ static void story_no_place(void)
 	story_packet(STEP_SOUND, 0, 0, TCP(IN "8000", SYN));
 	story_packet(STEP_SOUND, 0, 0, TCP(IN "8080", SYN));
 	for (__u8 nth = 0; nth < 2; nth++)
-		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000));
+		story_packet(STEP_REPLY, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000));
 	for (__u8 nth = 0; nth < 2; nth++)
 		story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .ack = 9001));
 	story_step((struct step){STEP_WORLD, 0, 0, 5, 0, 0});
@@ -280,13 +280,13 @@ static void words(void)
 #define LEAVES_BY(...)          ((struct fate){})
 #define IS_PASSED(...)          ((struct fate){})
 #define IS_DROPPED(...)         ((struct fate){})
-#define IS_ANSWERED(...)        ((struct fate){})
+#define GETS_ICMP_ERROR(...)    ((struct fate){})
 #define IS_LEFT_ALONE           ((struct fate){})
-#define way_back(route)         "10.172.16.2:8000 > 10.172.16.1:40000"
+#define reverse_of(flow)        "10.172.16.2:8000 > 10.172.16.1:40000"
 #define counters_read()         ((struct fwd_counters){})
 #define rule_stats_read(index)  ((struct fwd_rule_stats){})
 #define gateway_start_with(...) ((void)rules)
-#define rule_give_up(...)       ((void)0)
+#define rule_delete(...)        ((void)0)
 #define table_flush()           ((void)0)
 #define check_table()           ((void)0)
 #define ip_batch(...)           ((void)0)
@@ -306,7 +306,7 @@ enum {
 };
 struct fate {
 	int type;
-	const char *route;
+	const char *flow;
 };
 struct rule {
 	__u8 proto;

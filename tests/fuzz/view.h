@@ -83,14 +83,14 @@ static __u32 view_sum(const struct view *v)
 	return sum16(sum, v->ip + v->l4, v->len - v->l4) % 0xffff;
 }
 
-static void judge_header(const struct view *v, const char *what)
+static void verify_header(const struct view *v, const char *what)
 {
 	if (!v->v6 && sum16(0, v->ip, (v->ip[0] & 15) * 4) != 0xffff)
 		fail("%s: IPv4 header checksum", what);
 }
 
 /* In an ICMP error that was sent on: the quote is of a packet that its receiver had sent. */
-static void judge_error(const struct view *was, const struct view *is)
+static void verify_error(const struct view *was, const struct view *is)
 {
 	struct view quoted_was, quoted_is;
 	size_t half = view_addrs_len(is) / 2;

@@ -7,7 +7,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "journey.h"
+#include "hooks.h"
 #include "../prog/packet.h"
 #include "fail.h"
 #include "script.h"
@@ -344,13 +344,13 @@ static void world_rule_del(__u32 index, bool keep)
 	}
 }
 
-static void world_sweep(void)
+static void world_gc(void)
 {
 	struct fwd_gc *s = gc_get();
 
 	s->cursor = 0;
 	do
-		journey_sweep(s);
+		hook_gc(s);
 	while (s->cursor);
 }
 
@@ -359,7 +359,7 @@ static void world_wait(__u64 ns)
 {
 	world.ns += ns;
 	if (ns >= FWD_NSEC / 2)
-		world_sweep();
+		world_gc();
 }
 
 static void world_setting(__u32 which, __u32 seconds)

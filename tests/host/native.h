@@ -62,12 +62,12 @@ static inline __be16 port_of(const struct endpoint *e)
 	return __builtin_bswap16(e->port);
 }
 
-static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
+static inline struct fwd_tuple tuple_of(const char *flow, __u8 proto)
 {
 	struct endpoint src, dst;
 	struct fwd_tuple t = {.proto = proto};
 
-	way_parse(route, &src, &dst);
+	flow_parse(flow, &src, &dst);
 	t.saddr = addr_of(&src);
 	t.daddr = addr_of(&dst);
 	t.sport = port_of(&src);
@@ -76,13 +76,13 @@ static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
 }
 
 /* What packets of `way` carry; the addresses of the last four stay. */
-static inline struct translation translation_to(const char *route)
+static inline struct translation translation_to(const char *flow)
 {
 	static struct fwd_tuple tuples[4];
 	static unsigned turn;
 	struct fwd_tuple *t = &tuples[turn++ % 4];
 
-	*t = tuple_of(route, 0);
+	*t = tuple_of(flow, 0);
 	return (struct translation){&t->saddr, &t->daddr, t->sport, t->dport};
 }
 

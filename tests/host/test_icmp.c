@@ -32,11 +32,11 @@ static bool checksum_is_cut(const struct fwd_pkt *pkt)
 	return pkt->quote.tuple.proto == PROTO_TCP && pkt->quote.l4_len == 17;
 }
 
-static void check_error(const struct error *before, const char *to_way, const char *quoted_way, const char *outer_way,
+static void check_error(const struct error *before, const char *to_flow, const char *quoted_flow, const char *outer_flow,
 			enum fwd_link link, enum fwd_ttl ttl)
 {
 	const __u8 *dmac = link == FWD_LINK_ETHERNET ? mac_a : NULL;
-	struct translation to = translation_to(to_way);
+	struct translation to = translation_to(to_flow);
 	struct error after = *before;
 	struct fwd_pkt pkt = {};
 	const char *difference;
@@ -45,58 +45,58 @@ static void check_error(const struct error *before, const char *to_way, const ch
 
 	error_build(&f, before, dmac, mac_b);
 	ctx = native_bytes(f.data, f.len, link);
-	after.route = outer_way;
-	after.quoted.route = quoted_way;
+	after.flow = outer_flow;
+	after.quoted.flow = quoted_flow;
 	after.ttl = TTL_NORMAL - (ttl == FWD_TTL_DECREMENT);
 	error_build(&want, &after, dmac, mac_b);
-	cr_assert(parse(&ctx, &pkt) == FWD_OK && pkt.is_error, "%s", before->route);
+	cr_assert(parse(&ctx, &pkt) == FWD_OK && pkt.is_error, "%s", before->flow);
 	cr_assert(translate_error(&ctx, &pkt, &to, ttl));
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
-	cr_expect(!difference || checksum_is_cut(&pkt), "%s, %d bytes of the quote: %s", before->route,
+	cr_expect(!difference || checksum_is_cut(&pkt), "%s, %d bytes of the quote: %s", before->flow,
 		  before->quoted_len, difference);
-	cr_expect(icmp_sound(&ctx), "%s, %d bytes of the quote: checksum", before->route, before->quoted_len);
+	cr_expect(icmp_sound(&ctx), "%s, %d bytes of the quote: checksum", before->flow, before->quoted_len);
 	native_free(&ctx);
 }
 
-static void check_all_lengths(struct error e, int least, int most, const char *to_way, const char *quoted_way,
-			      const char *outer_way)
+static void check_all_lengths(struct error e, int least, int most, const char *to_flow, const char *quoted_flow,
+			      const char *outer_flow)
 {
 	for (e.quoted_len = least; e.quoted_len <= most; e.quoted_len++)
 		for (enum fwd_link link = FWD_LINK_IP; link < FWD_LINK_MAX; link++)
 			for (int ttl = 0; ttl < 2; ttl++)
-				check_error(&e, to_way, quoted_way, outer_way, link, ttl);
+				check_error(&e, to_flow, quoted_flow, outer_flow, link, ttl);
 }
 
 /* From the target, from a router on the way; cut to 8 bytes of the transport header and more. */
 Test(icmp, ipv4)
 {
-	const char *ways[] = {"10.172.16.2:0 > 10.172.16.1:0", "10.172.16.9:0 > 10.172.16.1:0"};
+	const char *flows[] = {"10.172.16.2:0 > 10.172.16.1:0", "10.172.16.9:0 > 10.172.16.1:0"};
 	const char *outer = "93.184.216.34:0 > 54.147.66.132:0";
 
 	for (size_t i = 0; i < 2; i++) {
-		check_all_lengths((struct error){ways[i], 3, 3, .quoted = UDP(OUT, .data = 20)}, 28, 48, BACK, IN,
+		check_all_lengths((struct error){flows[i], 3, 3, .quoted = UDP(OUT, .data = 20)}, 28, 48, BACK, IN,
 				  outer);
-		check_all_lengths((struct error){ways[i], 3, 4, 1420, .quoted = TCP(OUT, ACK, .data = 20)}, 28, 72,
+		check_all_lengths((struct error){flows[i], 3, 4, 1420, .quoted = TCP(OUT, ACK, .data = 20)}, 28, 72,
 				  BACK, IN, outer);
-		check_all_lengths((struct error){ways[i], 11, 0, .quoted = TCP(OUT, SYN, .options = 12)}, 40, 64, BACK,
+		check_all_lengths((struct error){flows[i], 11, 0, .quoted = TCP(OUT, SYN, .options = 12)}, 40, 64, BACK,
 				  IN, outer);
 		check_all_lengths(
-			(struct error){ways[i], 12, 0, 0x14000000, .quoted = UDP(OUT, .data = 9, .no_checksum = true)},
+			(struct error){flows[i], 12, 0, 0x14000000, .quoted = UDP(OUT, .data = 9, .no_checksum = true)},
 			28, 37, BACK, IN, outer);
 	}
 }
 
 Test(icmp, ipv6)
 {
-	const char *ways[] = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", "[fd10:172:16::9]:0 > [fd10:172:16::1]:0"};
+	const char *flows[] = {"[fd10:172:16::2]:0 > [fd10:172:16::1]:0", "[fd10:172:16::9]:0 > [fd10:172:16::1]:0"};
 	const char *outer = "[2001:db8:93::34]:0 > [2001:db8:54::132]:0";
 
 	for (size_t i = 0; i < 2; i++) {
-		check_all_lengths((struct error){ways[i], 1, 4, .quoted = UDP(OUT6, .data = 20)}, 48, 68, BACK6, IN6,
+		check_all_lengths((struct error){flows[i], 1, 4, .quoted = UDP(OUT6, .data = 20)}, 48, 68, BACK6, IN6,
 				  outer);
-		check_all_lengths((struct error){ways[i], 2, 0, 1420, .quoted = TCP(OUT6, ACK, .data = 20)}, 48, 92,
+		check_all_lengths((struct error){flows[i], 2, 0, 1420, .quoted = TCP(OUT6, ACK, .data = 20)}, 48, 92,
 				  BACK6, IN6, outer);
-		check_all_lengths((struct error){ways[i], 3, 0, .quoted = TCP(OUT6, SYN, .ext = "h")}, 56, 80, BACK6,
+		check_all_lengths((struct error){flows[i], 3, 0, .quoted = TCP(OUT6, SYN, .ext = "h")}, 56, 80, BACK6,
 				  IN6, outer);
 	}
 }

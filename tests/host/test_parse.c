@@ -165,19 +165,19 @@ Test(parse, link)
 
 static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_off, __u32 bytes)
 {
-	struct fwd_tuple want = tuple_of(p->route, p->proto);
+	struct fwd_tuple want = tuple_of(p->flow, p->proto);
 	fwd_ctx ctx = native_packet(p, link);
 	struct fwd_pkt pkt;
 
 	/* All that parse() leaves alone would show, the key's padding above all. */
 	memset(&pkt, 0, sizeof(pkt));
 	cr_assert(parse(&ctx, &pkt) == FWD_OK);
-	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->route);
+	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->flow);
 	cr_expect(pkt.l3_off == (link == FWD_LINK_ETHERNET ? ETHER_LEN : 0));
 	cr_expect(pkt.l4_off == pkt.l3_off + l4_off, "transport header at %u", pkt.l4_off);
 	cr_expect(pkt.bytes == bytes, "%u bytes instead of %u", pkt.bytes, bytes);
 	cr_expect(pkt.ttl == 77);
-	cr_expect(pkt.family == (p->route[0] == '[' ? 6 : 4));
+	cr_expect(pkt.family == (p->flow[0] == '[' ? 6 : 4));
 	cr_expect(pkt.tcp_flags == p->flags);
 	if (p->proto == PROTO_TCP)
 		cr_expect(pkt.seq == p->seq && pkt.ack == p->ack);
@@ -333,7 +333,7 @@ Test(parse, cut_short_at_every_byte)
 			fwd_ctx ctx = native_bytes(f.data, len, i % 2);
 			struct fwd_pkt pkt = {};
 
-			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].route, len,
+			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].flow, len,
 				  f.len);
 			native_free(&ctx);
 		}

@@ -10,9 +10,9 @@
 #define V6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000"
 #define V6_OUT "[fd10:172:16::1]:40001 > [fd10:172:16::2]:80"
 
-static void translate_to(fwd_ctx *ctx, const char *route, enum fwd_ttl ttl)
+static void translate_to(fwd_ctx *ctx, const char *flow, enum fwd_ttl ttl)
 {
-	struct translation to = translation_to(route);
+	struct translation to = translation_to(flow);
 	struct fwd_pkt pkt = {};
 
 	cr_assert(parse(ctx, &pkt) == FWD_OK);
@@ -28,21 +28,21 @@ static void check_sound(const fwd_ctx *ctx, const char *what)
 }
 
 /* The packet becomes what the builder would have made of the new addresses. */
-static void check_becomes(const struct packet *p, const char *route, enum fwd_ttl ttl, enum fwd_link link)
+static void check_becomes(const struct packet *p, const char *flow, enum fwd_ttl ttl, enum fwd_link link)
 {
 	struct packet out = *p;
 	const char *difference;
 	struct frame want;
 	fwd_ctx ctx = native_packet(p, link);
 
-	out.route = route;
+	out.flow = flow;
 	out.ttl = 99 - (ttl == FWD_TTL_DECREMENT);
 	packet_build(&want, &out, link == FWD_LINK_ETHERNET ? mac_a : NULL, mac_b);
-	translate_to(&ctx, route, ttl);
+	translate_to(&ctx, flow, ttl);
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
-	cr_expect(!difference, "%s -> %s: %s", p->route, route, difference);
+	cr_expect(!difference, "%s -> %s: %s", p->flow, flow, difference);
 	if (!p->padding)
-		check_sound(&ctx, route);
+		check_sound(&ctx, flow);
 	native_free(&ctx);
 }
 
@@ -78,7 +78,7 @@ Test(translate, packets)
 /* A half of the tuple that stays is the rule with `--snat none` and for the gateway's own. */
 Test(translate, only_one_thing_changes)
 {
-	static const char *const ways[] = {
+	static const char *const flows[] = {
 		V4,
 		"10.172.16.1:40000 > 93.184.216.34:8000",
 		"54.147.66.132:40000 > 10.172.16.2:8000",
@@ -86,9 +86,9 @@ Test(translate, only_one_thing_changes)
 		"54.147.66.132:40000 > 93.184.216.34:80",
 	};
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		check_becomes(&TCP(V4, SYN, .ttl = 99), ways[i], FWD_TTL_KEEP, FWD_LINK_IP);
-		check_becomes(&UDP(V4, .data = 5, .ttl = 99), ways[i], FWD_TTL_DECREMENT, FWD_LINK_IP);
+	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+		check_becomes(&TCP(V4, SYN, .ttl = 99), flows[i], FWD_TTL_KEEP, FWD_LINK_IP);
+		check_becomes(&UDP(V4, .data = 5, .ttl = 99), flows[i], FWD_TTL_DECREMENT, FWD_LINK_IP);
 	}
 }
 
@@ -131,25 +131,25 @@ static __u32 random_v4(void)
 	return random32() % 8 ? a : (a & 1 ? 0xffffffff : 0);
 }
 
-static void random_way(char *route, size_t size, bool v6)
+static void random_flow(char *flow, size_t size, bool v6)
 {
 	unsigned int sport = random32() % 65536, dport = random32() % 65536;
 
 	if (v6) {
-		snprintf(route, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
+		snprintf(flow, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
 			 random32() % 65536, random32() % 65536, sport, random32() % 65536, random32() % 65536,
 			 random32() % 65536, dport);
 	} else {
 		__u32 s = random_v4(), d = random_v4();
 
-		snprintf(route, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255, s >> 8 & 255, s & 255,
+		snprintf(flow, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255, s >> 8 & 255, s & 255,
 			 sport, d >> 24, d >> 16 & 255, d >> 8 & 255, d & 255, dport);
 	}
 }
 
-static struct packet random_packet(const char *route, bool v6)
+static struct packet random_packet(const char *flow, bool v6)
 {
-	struct packet p = {.route = route, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
+	struct packet p = {.flow = flow, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
 
 	p.data = random32() % 200;
 	p.ttl = 2 + random32() % 250;
@@ -176,8 +176,8 @@ Test(translate, reply_undoes_it)
 		int l3, ttl_at;
 		fwd_ctx ctx;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		ctx = native_packet(&p, link);
 		memcpy(before.data, ctx.data, ctx.len);
@@ -242,8 +242,8 @@ Test(translate, offloaded_checksum)
 		int l4, check_at;
 		fwd_ctx ctx;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);
@@ -271,8 +271,8 @@ Test(translate, sum_of_the_nic)
 		fwd_ctx ctx;
 		__u32 sum;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);

@@ -58,14 +58,14 @@ Test(tuple, keys_have_no_garbage)
 
 Test(tuple, swap)
 {
-	const char *ways[][2] = {
+	const char *flows[][2] = {
 		{V4, "93.184.216.34:8000 > 54.147.66.132:40000"},
 		{V6, "[2001:db8:93::34]:8000 > [2001:db8:54::132]:40000"},
 	};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct fwd_tuple there = tuple_of(ways[i][0], PROTO_UDP), back, again;
-		struct fwd_tuple want = tuple_of(ways[i][1], PROTO_UDP);
+		struct fwd_tuple there = tuple_of(flows[i][0], PROTO_UDP), back, again;
+		struct fwd_tuple want = tuple_of(flows[i][1], PROTO_UDP);
 
 		tuple_swap(&back, &there);
 		cr_expect(!memcmp(&back, &want, sizeof(want)));

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <unistd.h>
 #include "check.h"
 
 #define CLIENT   "54.147.66.132:40000"
@@ -43,8 +44,8 @@ TestSuite(connections, .init = start, .fini = check_table_at_end, .timeout = 30)
 static void handshake(const char *in, const char *out)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(WG0, out));
-	arrives("SYN-ACK", WG0, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, out));
 }
 
@@ -52,15 +53,15 @@ Test(connections, answers)
 {
 	handshake(IN, OUT);
 	arrives("request", ETH0, TCP(IN, ACK | PSH, .data = 333), LEAVES_BY(WG0, OUT));
-	arrives("answer", WG0, TCP(way_back(OUT), ACK, .data = 1361, .ttl = 9), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("answer with options", WG0, TCP(way_back(OUT), ACK, .options = 8, .data = 5),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer", WG0, TCP(reverse_of(OUT), ACK, .data = 1361, .ttl = 9), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("answer with options", WG0, TCP(reverse_of(OUT), ACK, .options = 8, .data = 5),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	cr_expect(check_table() == 1);
 
 	handshake(IN6, OUT6);
 	arrives("request, IPv6", ETH0, TCP(IN6, ACK | PSH, .data = 1, .ext = "d"), LEAVES_BY(WG0, OUT6));
-	arrives("answer, IPv6", WG0, TCP(way_back(OUT6), ACK, .data = 1361, .ext = "h"),
-		LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("answer, IPv6", WG0, TCP(reverse_of(OUT6), ACK, .data = 1361, .ext = "h"),
+		LEAVES_BY(ETH0, reverse_of(IN6)));
 	cr_expect(check_table() == 2);
 }
 
@@ -68,14 +69,14 @@ Test(connections, udp)
 {
 	arrives("request", ETH0, UDP(IN, .data = 30), LEAVES_BY(WG0, OUT));
 	expect_state("request", IN, PROTO_UDP, "UNREPLIED");
-	arrives("answer", WG0, UDP(way_back(OUT), .data = 500), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer", WG0, UDP(reverse_of(OUT), .data = 500), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("answer", IN, PROTO_UDP, "REPLIED");
-	arrives("answer without checksum", WG0, UDP(way_back(OUT), .data = 5, .no_checksum = true),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer without checksum", WG0, UDP(reverse_of(OUT), .data = 5, .no_checksum = true),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("more", ETH0, UDP(IN, .data = 31), LEAVES_BY(WG0, OUT));
 	expect_state("more", IN, PROTO_UDP, "ASSURED");
 	arrives("request, IPv6", ETH0, UDP(IN6, .data = 30), LEAVES_BY(WG0, OUT6));
-	arrives("answer, IPv6", WG0, UDP(way_back(OUT6), .data = 500), LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("answer, IPv6", WG0, UDP(reverse_of(OUT6), .data = 500), LEAVES_BY(ETH0, reverse_of(IN6)));
 	cr_expect(check_table() == 2);
 }
 
@@ -93,7 +94,7 @@ Test(connections, between_ethernets)
 	const char *out = "192.168.7.1:40000 > 192.168.7.2:80";
 
 	arrives("SYN", ETH0, TCP(in, SYN), LEAVES_BY(ETH1, out));
-	arrives("answer", ETH1, TCP(way_back(out), SYN | ACK), LEAVES_BY(ETH0, way_back(in)));
+	arrives("answer", ETH1, TCP(reverse_of(out), SYN | ACK), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("padded ACK", ETH0, TCP(in, ACK, .padding = 6), LEAVES_BY(ETH1, out));
 }
 
@@ -114,25 +115,25 @@ Test(connections, tcp_states)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "SYN_SENT");
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("SYN-ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("a blind ACK", ETH0, TCP(IN, ACK, .ack = 12345678), LEAVES_BY(WG0, OUT));
 	expect_state("a blind ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	expect_state("ACK", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("RST", WG0, TCP(way_back(OUT), RST), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("RST", WG0, TCP(reverse_of(OUT), RST), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("RST", IN, PROTO_TCP, "CLOSE");
 	arrives("the client goes on", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("the client goes on", IN, PROTO_TCP, "CLOSE");
-	arrives("the RST was forged", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the RST was forged", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("the RST was forged", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
 	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
-	arrives("ACK", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("ACK", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("ACK of the FIN", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("data, half-closed", WG0, TCP(way_back(OUT), ACK, .data = 9), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("data, half-closed", WG0, TCP(reverse_of(OUT), ACK, .data = 9), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("data, half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("other FIN", WG0, TCP(way_back(OUT), FIN | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("other FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("other FIN", IN, PROTO_TCP, "LAST_ACK");
 	arrives("last ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
@@ -157,11 +158,11 @@ Test(connections, reopened)
 	handshake(IN, OUT);
 	arrives("RST", ETH0, TCP(IN, RST), LEAVES_BY(WG0, OUT));
 	check_reopened("after the client's RST");
-	arrives("refused", WG0, TCP(way_back(OUT), RST | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("refused", WG0, TCP(reverse_of(OUT), RST | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	check_reopened("after a refusal");
 	handshake(IN, OUT);
 	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
-	arrives("FIN", WG0, TCP(way_back(OUT), FIN | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("closed", IN, PROTO_TCP, "TIME_WAIT");
 	check_reopened("in TIME_WAIT");
@@ -179,11 +180,11 @@ Test(connections, not_reopened)
 }
 
 /* Which place a connection has: the ring's, or one of its own. */
-static bool has_own_slot(const char *route, __u8 proto)
+static bool has_own_slot(const char *flow, __u8 proto)
 {
 	struct entry conn;
 
-	cr_assert(conn_get(route, proto, &conn));
+	cr_assert(conn_get(flow, proto, &conn));
 	return conn.state == FWD_SLOT_CONFIRMED;
 }
 
@@ -192,18 +193,18 @@ Test(connections, confirmed)
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	arrives("ACK without SYN-ACK", ETH0, TCP(IN, ACK, .ack = 1), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("wrong ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ), LEAVES_BY(WG0, OUT));
 	arrives("wilder ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1 + 65536), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	cr_expect(has_own_slot(IN, PROTO_TCP));
-	cr_expect(sweeper_read().confirmed == 1);
+	cr_expect(gc_read().confirmed == 1);
 
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	arrives("more, unanswered", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_UDP));
-	arrives("answer", WG0, UDP(way_back(OUT)), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
 	cr_expect(!has_own_slot(IN, PROTO_UDP));
 	arrives("answer to that", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	cr_expect(has_own_slot(IN, PROTO_UDP));
@@ -214,8 +215,8 @@ Test(connections, confirmed)
 Test(connections, confirmed_by_the_last_syn)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("another", WG0, TCP(way_back(OUT), SYN | ACK, .seq = 0xffffffff), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("another", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = 0xffffffff), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("the first one's ACK", ETH0, TCP(IN, ACK, .ack = 0x80000000), LEAVES_BY(WG0, OUT));
 	cr_expect(!has_own_slot(IN, PROTO_TCP));
 	arrives("ACK across zero", ETH0, TCP(IN, ACK, .ack = 0), LEAVES_BY(WG0, OUT));
@@ -224,11 +225,11 @@ Test(connections, confirmed_by_the_last_syn)
 
 /* ---- source ports -------------------------------------------------------------------------- */
 
-static int port_of_source(const char *route)
+static int port_of_source(const char *flow)
 {
 	struct endpoint src, dst;
 
-	way_parse(route, &src, &dst);
+	flow_parse(flow, &src, &dst);
 	return src.port;
 }
 
@@ -239,12 +240,12 @@ static void check_other_port(const char *what, struct packet p)
 	struct packet answer = p;
 	char out[200];
 
-	strcpy(out, way_out(r, ETH0, WG0));
+	strcpy(out, flow_out(r, ETH0, WG0));
 	cr_expect(port_of_source(out) != 40000, "%s: one port for two", what);
 	cr_expect(port_of_source(out) >= 1024, "%s: port %d", what, port_of_source(out));
-	answer.route = way_back(out);
+	answer.flow = reverse_of(out);
 	answer.flags = SYN | ACK;
-	arrives(what, WG0, answer, LEAVES_BY(ETH0, way_back(p.route)));
+	arrives(what, WG0, answer, LEAVES_BY(ETH0, reverse_of(p.flow)));
 	arrives(what, ETH0, p, LEAVES_BY(WG0, out));
 	check_table();
 }
@@ -283,8 +284,8 @@ Test(connections, port_on_each_address)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.%d:40000 > 93.184.216.34:8002", i + 1);
-		p.route = in;
-		out = way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
+		p.flow = in;
+		out = flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
 		cr_expect(port_of_source(out) == 40000, "%s", out);
 		seen[!strncmp(out, "10.172.16.11:", 13)] = true;
 	}
@@ -302,8 +303,8 @@ Test(connections, pool_is_spread)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.132:%d > 93.184.216.34:8002", 41000 + i);
-		p.route = in;
-		second += !strncmp(way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
+		p.flow = in;
+		second += !strncmp(flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
 				   "10.172.16.11:", 13);
 	}
 	cr_expect(second > 0 && second < 40, "%d of 40", second);
@@ -420,26 +421,26 @@ static void check_local(const char *in, const char *out, struct packet first)
 	struct entry conn;
 
 	/* The visitor was first. */
-	p.route = in;
+	p.flow = in;
 	arrives("visitor", ETH0, p, LEAVES_BY(WG0, out));
 	/* Then the gateway's own, from the very port. */
-	p.route = out;
+	p.flow = out;
 	p.ttl = 64;
-	strcpy(moved, way_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
+	strcpy(moved, flow_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
 	cr_expect(port_of_source(moved) != 40000 && port_of_source(moved) >= 1024, "%s", moved);
 	cr_assert(conn_get(out, p.proto, &conn));
 	cr_expect(conn.flow.rule == FWD_RULE_NONE);
 	departs("own, again", WG0, p, GOES_ON_AS(moved));
 	/* Its answer goes up the stack as if nothing had been. */
-	p.route = way_back(moved);
+	p.flow = reverse_of(moved);
 	p.flags = SYN | ACK;
-	arrives("answer to the own", WG0, p, GOES_ON_AS(way_back(out)));
+	arrives("answer to the own", WG0, p, GOES_ON_AS(reverse_of(out)));
 	p.ttl = 1;
-	arrives("no router here: TTL 1 will do", WG0, p, GOES_ON_AS(way_back(out)));
+	arrives("no router here: TTL 1 will do", WG0, p, GOES_ON_AS(reverse_of(out)));
 	/* And the visitor's to the visitor. */
-	p.route = way_back(out);
+	p.flow = reverse_of(out);
 	p.ttl = 64;
-	arrives("answer to the visitor", WG0, p, LEAVES_BY(ETH0, way_back(in)));
+	arrives("answer to the visitor", WG0, p, LEAVES_BY(ETH0, reverse_of(in)));
 	cr_expect(check_table() == 2);
 }
 
@@ -461,7 +462,7 @@ Test(connections, own_packets_on_ethernet)
 
 	arrives("visitor", ETH0, TCP(CLIENT " > 93.184.216.34:8080", SYN), LEAVES_BY(ETH1, own));
 	r = departs("own", ETH1, TCP(own, SYN), GOES_ON_AS(NULL));
-	cr_expect(port_of_source(way_out(r, ETH1, ETH1)) != 40000);
+	cr_expect(port_of_source(flow_out(r, ETH1, ETH1)) != 40000);
 	check_table();
 }
 
@@ -475,7 +476,7 @@ Test(connections, other_packets_go_out_untouched)
 	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_LEFT_ALONE);
 	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_LEFT_ALONE);
 	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_LEFT_ALONE);
-	departs("the gateway's answer to the client", ETH0, TCP(way_back(IN), ACK), IS_LEFT_ALONE);
+	departs("the gateway's answer to the client", ETH0, TCP(reverse_of(IN), ACK), IS_LEFT_ALONE);
 	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_LEFT_ALONE);
 	cr_expect(check_table() == 1);
 }
@@ -490,13 +491,13 @@ Test(connections, map_removed)
 
 	handshake(IN, OUT);
 	arrives("another map's", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	rule_give_up(RULE);
+	rule_delete(RULE);
 	arrives("from the client", ETH0, TCP(IN, ACK), IS_LEFT_ALONE);
-	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(way_back(OUT), PROTO_TCP), "both entries are gone");
-	arrives("from the target", WG0, TCP(way_back(OUT), ACK), IS_LEFT_ALONE);
+	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(reverse_of(OUT), PROTO_TCP), "both entries are gone");
+	arrives("from the target", WG0, TCP(reverse_of(OUT), ACK), IS_LEFT_ALONE);
 	arrives("another map's goes on", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	rule_give_up(RULE_UDP);
-	arrives("UDP, from the target", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
+	rule_delete(RULE_UDP);
+	arrives("UDP, from the target", WG0, UDP(reverse_of(OUT)), IS_LEFT_ALONE);
 	cr_expect(check_table() == 0);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 2 && c.value[FWD_COUNTER_EXPIRED] == 0 &&
@@ -514,7 +515,7 @@ Test(connections, map_replaced)
 	r.target_low = 9999;
 	rule_write(RULE_UDP, &r);
 	arrives("goes to the new target", ETH0, UDP(IN), LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
-	arrives("the old one's answer", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
+	arrives("the old one's answer", WG0, UDP(reverse_of(OUT)), IS_LEFT_ALONE);
 	cr_expect(check_table() == 1);
 }
 
@@ -527,7 +528,7 @@ Test(connections, map_draining)
 	r.state = FWD_RULE_DRAINING;
 	rule_write(RULE, &r);
 	arrives("goes on", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	arrives("and its answers", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("and its answers", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("no new ones", ETH0, TCP("54.147.66.133:40000 > " PUBLIC, SYN), IS_LEFT_ALONE);
 }
 
@@ -537,15 +538,15 @@ Test(connections, map_removed_but_not_the_gateways_own)
 	char moved[200];
 
 	arrives("visitor", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	strcpy(moved, way_out(departs("own", WG0, TCP(OUT, SYN), GOES_ON_AS(NULL)), WG0, WG0));
-	rule_give_up(RULE);
+	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), GOES_ON_AS(NULL)), WG0, WG0));
+	rule_delete(RULE);
 	departs("own", WG0, TCP(OUT, ACK), GOES_ON_AS(moved));
-	arrives("answer", WG0, TCP(way_back(moved), ACK), GOES_ON_AS(way_back(OUT)));
+	arrives("answer", WG0, TCP(reverse_of(moved), ACK), GOES_ON_AS(reverse_of(OUT)));
 }
 
 Test(connections, ended_by_command)
 {
-	struct fwd_tuple forward = tuple_of(IN, PROTO_TCP), reply = tuple_turned(tuple_of(OUT, 6));
+	struct fwd_tuple forward = tuple_of(IN, PROTO_TCP), reply = tuple_reverse(tuple_of(OUT, 6));
 
 	cr_expect(control(FWD_REQUEST_END_CONNECTION, &forward) == -ENOENT);
 	handshake(IN, OUT);
@@ -560,7 +561,7 @@ Test(connections, ended_by_command)
 /* Routes and neighbours change under a connection; within a second it follows. */
 Test(connections, way_follows_the_routes)
 {
-	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
+	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry conn;
 	struct result r;
 
@@ -579,7 +580,7 @@ Test(connections, way_follows_the_routes)
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "by another device");
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &conn));
 	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
@@ -599,7 +600,7 @@ Test(connections, way_follows_the_routes)
 /* Where only another device leads back, requests don't call the answers off it; as soon as a route does, they follow. */
 Test(connections, way_back_by_another_device)
 {
-	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
+	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry before, after;
 	struct result r;
 
@@ -607,10 +608,10 @@ Test(connections, way_back_by_another_device)
 	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7, "by another device");
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before));
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after));
 	cr_expect(!memcmp(&before.flow.route, &after.flow.route, sizeof(before.flow.route)), "nothing has changed");
 	ip_batch("route add default via 93.184.216.1\n");
 	clock_advance(2);
@@ -625,10 +626,10 @@ Test(connections, way_of_a_namesake)
 	struct entry before, after;
 
 	handshake(IN, OUT);
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before));
 	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
 	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after));
 	cr_expect(after.flow.route.ifindex == before.flow.route.ifindex &&
 			  after.flow.route.refreshed == before.flow.route.refreshed,
 		  "device %u instead of %u", after.flow.route.ifindex, before.flow.route.ifindex);
@@ -639,5 +640,5 @@ Test(connections, way_is_kept_for_a_second)
 {
 	handshake(IN, OUT);
 	ip_batch("route add blackhole 54.147.66.0/24\n");
-	arrives("answer", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("answer", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 }

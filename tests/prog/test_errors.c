@@ -64,7 +64,7 @@ Test(errors, from_the_side_of_the_target)
 	check_error("port unreachable", WG0, &before, ETH0, &after);
 	before.quoted_len = after.quoted_len = 28;
 	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
-	before.route = "10.172.16.9:0 > 10.172.16.1:0";
+	before.flow = "10.172.16.9:0 > 10.172.16.1:0";
 	check_error("from a router", WG0, &before, ETH0, &after);
 
 	arrives("TCP", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
@@ -103,7 +103,7 @@ Test(errors, from_the_side_of_the_client)
 	check_error("of no connection", ETH0, &before, 0, NULL);
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	check_error("fragmentation needed", ETH0, &before, WG0, &after);
-	before.route = "192.0.2.77:0 > 93.184.216.34:0";
+	before.flow = "192.0.2.77:0 > 93.184.216.34:0";
 	check_error("from a router far away", ETH0, &before, WG0, &after);
 	before.type = 8;
 	check_error("echo", ETH0, &before, 0, NULL);
@@ -159,11 +159,11 @@ Test(errors, are_no_packets_of_the_connection)
 	struct result r;
 
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_UDP, &before));
 	error_build(&r.in, &e, NULL, NULL);
 	clock_advance(5);
 	run_frame(WG0, INGRESS, 0, false, &r);
-	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &after));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_UDP, &after));
 	cr_expect(after.flow.packets == before.flow.packets && after.flow.last_seen == before.flow.last_seen &&
 		  after.flow.ct_state == before.flow.ct_state);
 }
@@ -172,9 +172,9 @@ Test(errors, are_no_packets_of_the_connection)
 
 static void check_too_big(const char *what, const struct packet *p, __u32 mtu)
 {
-	bool v6 = p->route[0] == '[';
+	bool v6 = p->flow[0] == '[';
 
-	check_answer(what, ETH0, p, &(struct answer){v6 ? 2 : 3, v6 ? 0 : 4, mtu, "too_big"});
+	check_icmp_error(what, ETH0, p, &(struct icmp_error){v6 ? 2 : 3, v6 ? 0 : 4, mtu, "too_big"});
 }
 
 Test(errors, too_big)
@@ -209,7 +209,7 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	p.fragment = start | (more ? 0x2000 : start ? 0 : 0x8000);
 	run(ETH0, INGRESS, &p, &r);
 	cr_assert(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
-	whole.route = OUT;
+	whole.flow = OUT;
 	whole.fragment = p.fragment;
 	whole.ttl = TTL_NORMAL - 1;
 	packet_build(&f, &whole, NULL, NULL);
@@ -243,18 +243,18 @@ Test(errors, cut)
 
 /* ---- time exceeded ------------------------------------------------------------------------- */
 
-static const struct answer exceeded = {11, 0, 0, "ttl_exceeded"}, exceeded6 = {3, 0, 0, "ttl_exceeded"};
+static const struct icmp_error exceeded = {11, 0, 0, "ttl_exceeded"}, exceeded6 = {3, 0, 0, "ttl_exceeded"};
 
 Test(errors, time_exceeded)
 {
-	check_answer("TTL 1", ETH0, &TCP(IN, SYN, .ttl = 1), &exceeded);
-	check_answer("TTL 0", ETH0, &TCP(IN, SYN, .ttl = -1), &exceeded);
-	check_answer("UDP", ETH0, &UDP(IN, .ttl = 1, .data = 33), &exceeded);
-	check_answer("hop limit 1", ETH0, &UDP(IN6, .ttl = 1), &exceeded6);
+	check_icmp_error("TTL 1", ETH0, &TCP(IN, SYN, .ttl = 1), &exceeded);
+	check_icmp_error("TTL 0", ETH0, &TCP(IN, SYN, .ttl = -1), &exceeded);
+	check_icmp_error("UDP", ETH0, &UDP(IN, .ttl = 1, .data = 33), &exceeded);
+	check_icmp_error("hop limit 1", ETH0, &UDP(IN6, .ttl = 1), &exceeded6);
 	cr_expect(check_table() == 0, "none of them opened anything");
 	arrives("SYN", ETH0, TCP(IN_LAN, SYN), LEAVES_BY(ETH1, OUT_LAN));
-	check_answer("of a connection", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
-	check_answer("the target's", ETH1, &TCP(way_back(OUT_LAN), SYN | ACK, .ttl = 1), &exceeded);
+	check_icmp_error("of a connection", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
+	check_icmp_error("the target's", ETH1, &TCP(reverse_of(OUT_LAN), SYN | ACK, .ttl = 1), &exceeded);
 }
 
 /* RFC 1812 4.3.2.7 */
@@ -281,10 +281,10 @@ Test(errors, not_about_these)
 Test(errors, without_source_translation)
 {
 	const char *out = "54.147.66.132:40000 > 192.168.7.2:80";
-	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0, .quoted = TCP(way_back(IN_LAN), ACK)};
-	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0, .quoted = TCP(way_back(out), ACK), .ttl = 63};
+	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0, .quoted = TCP(reverse_of(IN_LAN), ACK)};
+	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0, .quoted = TCP(reverse_of(out), ACK), .ttl = 63};
 	struct error to_visitor = {"93.184.216.34:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(IN_LAN, ACK), .ttl = 63};
-	struct answer to_home = {11, 0, 0, "ttl_exceeded", .from = "192.168.7.1"};
+	struct icmp_error to_home = {11, 0, 0, "ttl_exceeded", .from = "192.168.7.1"};
 	struct fwd_rule r;
 
 	rule_read(4, &r);
@@ -294,21 +294,21 @@ Test(errors, without_source_translation)
 	check_error("a router's, to home", ETH0, &before, ETH1, &after);
 	before = (struct error){"192.168.7.9:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(out, ACK)};
 	check_error("a router's, to the visitor", ETH1, &before, ETH0, &to_visitor);
-	check_answer("the gateway's, to home", ETH1, &TCP(way_back(out), ACK, .ttl = 1), &to_home);
-	check_answer("the gateway's, to the visitor", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
+	check_icmp_error("the gateway's, to home", ETH1, &TCP(reverse_of(out), ACK, .ttl = 1), &to_home);
+	check_icmp_error("the gateway's, to the visitor", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
 }
 
 /* ---- the MSS ------------------------------------------------------------------------------- */
 
 /* A SYN that offers `offered` leaves with `want`, and no other byte is changed. */
-static void check_mss(const char *what, enum device in, struct packet p, __u16 want, enum device out, const char *route)
+static void check_mss(const char *what, enum device in, struct packet p, __u16 want, enum device out, const char *flow)
 {
 	struct packet after = p;
 	const char *difference;
 	struct frame f;
 	struct result r;
 
-	after.route = route;
+	after.flow = flow;
 	after.ttl = TTL_NORMAL - 1;
 	after.mss = want;
 	for (int odd = 0; odd < 2; odd++) {
@@ -338,7 +338,7 @@ Test(errors, mss)
 {
 	ip_batch("link set wg0 mtu 1420\n");
 	check_mss("SYN", ETH0, TCP(IN, SYN, .mss = 1460), 1380, WG0, OUT);
-	check_mss("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .mss = 8960), 1380, ETH0, way_back(IN));
+	check_mss("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .mss = 8960), 1380, ETH0, reverse_of(IN));
 	check_mss("just fits", ETH0, TCP(IN, SYN, .mss = 1380), 1380, WG0, OUT);
 	check_mss("one more", ETH0, TCP(IN, SYN, .mss = 1381), 1380, WG0, OUT);
 	check_mss("less", ETH0, TCP(IN, SYN, .mss = 536), 536, WG0, OUT);

@@ -3,8 +3,12 @@
  * What fwdctl must keep its hands off, and what must not make it lose its hold: each of these was a
  * bug once.
  */
-#include <linux/in.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "fwd/neigh.h"
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -28,7 +32,7 @@ static int send_one(enum device device, enum hook hook, struct packet packet)
 static void handshake(const char *in, const char *out)
 {
 	send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
-	send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+	send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ));
 	send_one(ETH0, INGRESS, (struct packet)TCP(in, ACK, .ack = SERVER_SEQ + 1));
 }
 
@@ -38,7 +42,7 @@ Test(guards, forged, .timeout = 60)
 	gateway_start(16, 16);
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
-	send_one(WG0, INGRESS, (struct packet)TCP(way_back(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 500));
+	send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 500));
 	expect_state("opened", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("RST", ETH0, TCP(IN, RST, .seq = 0xdead0000), LEAVES_BY(WG0, OUT));
 	expect_state("after a forged RST", IN, PROTO_TCP, "ESTABLISHED");
@@ -53,14 +57,14 @@ Test(guards, wildcard, .timeout = 60)
 {
 	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1",
 					 "127.0.0.1",   "0.0.0.0",         "198.51.100.200"};
-	char route[100];
+	char flow[100];
 
 	gateway_start(64, 64);
 	rule_put(0, &(struct rule){PROTO_UDP, "0.0.0.0:5353", "10.172.16.2:5353", "10.172.16.1"});
 	rule_put(1, &(struct rule){PROTO_UDP, "[::]:5353", "[fd10:172:16::2]:5353", "fd10:172:16::1"});
 	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-		snprintf(route, sizeof(route), "10.172.16.9:5353 > %s:5353", to[i]);
-		arrives(to[i], WG0, UDP(route), IS_LEFT_ALONE);
+		snprintf(flow, sizeof(flow), "10.172.16.9:5353 > %s:5353", to[i]);
+		arrives(to[i], WG0, UDP(flow), IS_LEFT_ALONE);
 	}
 	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"), IS_LEFT_ALONE);
 	arrives("from the gateway's own address", ETH0, UDP("93.184.216.34:1111 > 93.184.216.34:5353"),
@@ -94,7 +98,7 @@ Test(guards, route_lost, .timeout = 60)
 	ip_batch("route del 10.172.16.0/24\n"
 		 "route add unreachable 10.172.16.0/24 metric 9\n");
 	clock_advance(2);
-	arrives("unreachable", ETH0, TCP(IN, ACK), IS_ANSWERED("unreachable", 3, 1));
+	arrives("unreachable", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("unreachable", 3, 1));
 	ip_batch("route del unreachable 10.172.16.0/24 metric 9\n"
 		 "route add 10.172.16.0/24 dev wg0\n");
 	clock_advance(2);
@@ -108,7 +112,7 @@ Test(guards, refused_syn, .timeout = 60)
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
 	arrives("RST", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
-	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), IS_ANSWERED("ttl_exceeded", 11, 0));
+	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), GETS_ICMP_ERROR("ttl_exceeded", 11, 0));
 	cr_expect(conn_exists(IN, PROTO_TCP));
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("begun anew", IN, PROTO_TCP, "SYN_SENT");
@@ -123,7 +127,7 @@ Test(guards, tunnel_down, .timeout = 60)
 	handshake(IN, OUT);
 	ip_batch("addr flush dev wg0\n");
 	clock_advance(2);
-	arrives("of the connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
+	arrives("of the connection", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
@@ -136,14 +140,14 @@ Test(guards, tunnel_down_just_now, .timeout = 60)
 	clock_advance(2);
 	handshake("54.147.66.132:40001 > " PUBLIC, "10.172.16.1:40001 > 10.172.16.2:8000");
 	ip_batch("addr flush dev wg0\n");
-	arrives("of a connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
+	arrives("of a connection", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40002 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
 /* When a packet last went by the kernel's entry of home in the LAN, ticks; 0: none did. */
 static __u32 neighbour_used(void)
 {
-	const struct fwd_tuple home = tuple_of(way_back(OUT_LAN), PROTO_TCP);
+	const struct fwd_tuple home = tuple_of(reverse_of(OUT_LAN), PROTO_TCP);
 
 	for (__u32 i = 0; i < FWD_NEIGHS_MAX; i++) {
 		struct fwd_neigh n;
@@ -193,7 +197,7 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
 		send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
-		send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+		send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ));
 	}
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
@@ -226,12 +230,12 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
 	run(WG0, EGRESS, &own, &r);
-	snprintf(with, sizeof(with), "%s", frame_way(&r.out, 0));
+	snprintf(with, sizeof(with), "%s", frame_flow(&r.out, 0));
 	cr_expect(strcmp(with, OUT), "the port is a visitor's");
-	rule_give_up(0);
+	rule_delete(0);
 	own = (struct packet)TCP(OUT, ACK);
 	run(WG0, EGRESS, &own, &r);
-	cr_expect_str_eq(frame_way(&r.out, 0), with);
+	cr_expect_str_eq(frame_flow(&r.out, 0), with);
 }
 
 /* ---- many CPUs in a small ring -------------------------------------------------------------- */
@@ -241,7 +245,7 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 static void *flood(void *arg)
 {
 	static __thread struct result r;
-	struct packet packet = {.route = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
+	struct packet packet = {.flow = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
 	long cpu = (long)arg;
 	cpu_set_t cpus;
 

@@ -3,6 +3,7 @@
  * What happens when there is no room, and when time is up.
  */
 #include <time.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -58,7 +59,8 @@ static void syn_ack(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("SYN-ACK", WG0, TCP(way_back(v.out), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(v.out), SYN | ACK, .seq = SERVER_SEQ),
+		LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 static void from_client(int n, __u8 flags)
@@ -72,7 +74,7 @@ static void from_target(int n, __u8 flags)
 {
 	struct visitor v = visitor(n);
 
-	arrives("target", WG0, TCP(way_back(v.out), flags), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("target", WG0, TCP(reverse_of(v.out), flags), LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 static void establish(int n)
@@ -140,7 +142,7 @@ Test(limits, flood_of_udp)
 	struct visitor v = visitor(1);
 
 	arrives("UDP", ETH0, UDP(v.in), LEAVES_BY(WG0, v.out));
-	arrives("answer", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("answer", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 	arrives("UDP", ETH0, UDP(v.in), LEAVES_BY(WG0, v.out));
 	for (int n = 0; n < 10 * HALF_OPEN; n++) {
 		struct visitor f = visitor(1000 + n);
@@ -148,7 +150,7 @@ Test(limits, flood_of_udp)
 		arrives("flood", ETH0, UDP(f.in, .data = 8), LEAVES_BY(WG0, f.out));
 	}
 	expect_state("through the flood", v.in, PROTO_UDP, "ASSURED");
-	arrives("answer", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("answer", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 	cr_expect(check_table() == 1 + HALF_OPEN);
 }
 
@@ -163,7 +165,7 @@ Test(limits, flood_with_blind_acks)
 		syn_ack(1000 + n);
 		arrives("blind", ETH0, TCP(f.in, ACK, .ack = 0x40000000), LEAVES_BY(WG0, f.out));
 	}
-	cr_expect(sweeper_read().confirmed == 1);
+	cr_expect(gc_read().confirmed == 1);
 	from_client(1, ACK);
 	check_table();
 }
@@ -202,7 +204,7 @@ Test(limits, evicted_and_back)
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(1000 + n);
 	cr_expect(!is_there(1, PROTO_TCP));
-	arrives("answer, too late", WG0, TCP(way_back(visitor(1).out), SYN | ACK), IS_LEFT_ALONE);
+	arrives("answer, too late", WG0, TCP(reverse_of(visitor(1).out), SYN | ACK), IS_LEFT_ALONE);
 	arrives("ACK", ETH0, TCP(visitor(1).in, ACK), IS_PASSED("no_connection"));
 	establish(1);
 	expect_state("again", visitor(1).in, PROTO_TCP, "ESTABLISHED");
@@ -214,7 +216,7 @@ Test(limits, full)
 
 	for (int n = 0; n < CONNECTIONS; n++)
 		establish(n);
-	cr_expect(sweeper_read().confirmed == CONNECTIONS);
+	cr_expect(gc_read().confirmed == CONNECTIONS);
 	for (int n = 0; n < CONNECTIONS; n++)
 		cr_expect(is_confirmed(n));
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
@@ -284,8 +286,8 @@ static void fill_buckets(__u32 buckets)
 			}
 			opened++;
 			/* Perhaps from another port than its own, whose tuple found room. */
-			arrives("answer", WG0, TCP(way_back(way_out(&r, ETH0, WG0)), SYN | ACK),
-				LEAVES_BY(ETH0, way_back(v.in)));
+			arrives("answer", WG0, TCP(reverse_of(flow_out(&r, ETH0, WG0)), SYN | ACK),
+				LEAVES_BY(ETH0, reverse_of(v.in)));
 		}
 		cr_expect(check_table() == opened && opened > room / 3 && opened <= room, "%u of %u", opened, room);
 		cr_expect(counters_read().value[FWD_COUNTER_FAILED] - failed == 64 - opened);
@@ -421,10 +423,10 @@ static __u32 cost_of(const struct packet *p)
 
 static struct packet syn_from(int port)
 {
-	static char route[80];
+	static char flow[80];
 
-	snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
-	return (struct packet)TCP(route, SYN);
+	snprintf(flow, sizeof(flow), "54.200.0.1:%d > " PUBLIC, port);
+	return (struct packet)TCP(flow, SYN);
 }
 
 /* Ends those of syn_from() that have these ports. */
@@ -498,7 +500,7 @@ Test(ports, none_left)
 		struct visitor v = visitor(100 + n);
 		const char *out;
 
-		out = way_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
+		out = flow_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
 		cr_expect(atoi(out + strlen("10.172.16.1:")) >= 16384 && atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
 	}
@@ -550,13 +552,13 @@ Test(ports, none_left_of_one_target)
 Test(ports, none_left_of_one_visitor)
 {
 	static struct result r;
-	char route[80];
+	char flow[80];
 
 	start_with(16, 2 * 65536);
 	PORTS_BETWEEN(1, 65536)
 	{
-		snprintf(route, sizeof(route), "54.200.0.1:%d > 93.184.216.34:8100", port);
-		run(ETH0, INGRESS, &TCP(route, SYN), &r);
+		snprintf(flow, sizeof(flow), "54.200.0.1:%d > 93.184.216.34:8100", port);
+		run(ETH0, INGRESS, &TCP(flow, SYN), &r);
 	}
 	for (int n = 0; n < TURNS; n++) {
 		char in[80], out[80];
@@ -582,16 +584,16 @@ Test(ports, none_left_but_ones_own)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-static void start_sweeper(void)
+static void start_gc(void)
 {
 	start();
 	cr_assert(control(FWD_REQUEST_START_GC, NULL) == 0);
 }
 
-TestSuite(expiry, .init = start_sweeper, .fini = check_table_at_end, .timeout = 30);
+TestSuite(expiry, .init = start_gc, .fini = check_table_at_end, .timeout = 30);
 
 /* Two rounds of the sweeper, and a bit. */
-static void let_sweep(void)
+static void wait_gc_rounds(void)
 {
 	usleep(1150 * 1000);
 }
@@ -624,7 +626,7 @@ static void udp_answer(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("UDP", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("UDP", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 /* One connection in each state; the number is the visitor. */
@@ -722,7 +724,7 @@ Test(expiry, each_state_has_its_time)
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_EXPIRED] == ESTABLISHED && c.value[FWD_COUNTER_ENDED] == ESTABLISHED &&
 		  c.value[FWD_COUNTER_EVICTED] == 0);
-	cr_expect(sweeper_read().confirmed == 0);
+	cr_expect(gc_read().confirmed == 0);
 }
 
 /* Packets of either direction keep it alive. */
@@ -738,7 +740,7 @@ Test(expiry, packets_keep_alive)
 		if (i == 0)
 			wait_for(1);
 	}
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(is_there(1, PROTO_UDP) && !is_there(2, PROTO_UDP));
 	clock_advance(125);
 	wait_for(0);
@@ -748,22 +750,22 @@ Test(expiry, packets_keep_alive)
 Test(expiry, flood)
 {
 	establish(1);
-	let_sweep();
+	wait_gc_rounds();
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(1000 + n);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == 1 + HALF_OPEN, "not at once");
 	clock_advance(6);
 	wait_for(1);
 	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == HALF_OPEN);
 	expect_state("through the flood", visitor(1).in, PROTO_TCP, "ESTABLISHED");
 	clock_advance(6);
-	let_sweep();
+	wait_gc_rounds();
 	for (int n = 0; n < HALF_OPEN / 4; n++)
 		syn(2000 + n);
-	let_sweep();
+	wait_gc_rounds();
 	clock_advance(115);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
 }
 
@@ -776,7 +778,7 @@ Test(expiry, crowd)
 		end_by_fin(n);
 	}
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == CONNECTIONS, "not at once");
 	clock_advance(6);
 	wait_for(1);
@@ -786,7 +788,7 @@ Test(expiry, crowd)
 		end_by_fin(n);
 	}
 	clock_advance(110);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == CONNECTIONS / 2, "those are no crowd");
 }
 
@@ -795,8 +797,8 @@ Test(expiry, crowd_goes_on)
 {
 	for (int n = 0; n < CONNECTIONS; n++)
 		establish(n);
-	let_sweep();
-	cr_expect(sweeper_read().nearly_full);
+	wait_gc_rounds();
+	cr_expect(gc_read().nearly_full);
 	for (int n = 1; n < CONNECTIONS; n++)
 		end_by_fin(n);
 	clock_advance(6);
@@ -821,9 +823,9 @@ Test(expiry, place_is_used_again)
 		cr_expect(entry.index != first || n == REST + 1, "after %d others", n - 2);
 		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &entry.key));
 	}
-	cr_expect(sweeper_read().high_water == REST);
+	cr_expect(gc_read().high_water == REST);
 	syn(1);
-	cr_expect(sweeper_read().high_water == REST, "places are used again");
+	cr_expect(gc_read().high_water == REST, "places are used again");
 }
 
 /* A changed timeout counts for those that are there, as soon as they are looked at. */
@@ -835,7 +837,7 @@ Test(expiry, timeouts_are_settings)
 	config_write(&c);
 	udp(1);
 	clock_advance(500);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(is_there(1, PROTO_UDP));
 	c = config_read();
 	c.timeout[FWD_TIMEOUT_UDP] = FWD_TICKS(5);
@@ -852,7 +854,7 @@ Test(expiry, removed_map)
 	establish(1);
 	syn(2);
 	udp(3);
-	rule_give_up(0);
+	rule_delete(0);
 	c = config_read();
 	c.gc_all++;
 	config_write(&c);
@@ -876,7 +878,7 @@ Test(expiry, clock_wraps)
 	udp(2);
 	establish(3);
 	clock_advance(25);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == 3);
 	from_client(3, ACK);
 	clock_advance(35);
@@ -887,7 +889,7 @@ Test(expiry, clock_wraps)
 	from_client(3, ACK);
 }
 
-Test(expiry, sweeper_starts_once)
+Test(expiry, gc_starts_once)
 {
 	cr_expect(control(FWD_REQUEST_START_GC, NULL) == 0);
 	udp(1);

@@ -38,12 +38,12 @@ static const struct rule rules[] = {
 	{PROTO_UDP, PUBLIC6 ":7011", "[fd99:1::1]:80", "fd10:172:16::1"},
 	{PROTO_UDP, PUBLIC6 ":7012", "[fd99:2::1]:80", "fd10:172:16::1"},
 };
-#define GIVEN_UP 23
+#define DELETED 23
 
 static void start(void)
 {
 	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
-	rule_give_up(GIVEN_UP);
+	rule_delete(DELETED);
 }
 
 TestSuite(packets, .init = start, .timeout = 30);
@@ -67,11 +67,11 @@ static void check_row(const struct row *row)
 		  row->what, after.value[FWD_COUNTER_CREATED] - before.value[FWD_COUNTER_CREATED]);
 	cr_expect(check_table() == opens, "%s: connections", row->what);
 	if (opens) {
-		cr_expect(conn_get(row->packet.route, row->packet.proto, &conn), "%s: key", row->what);
+		cr_expect(conn_get(row->packet.flow, row->packet.proto, &conn), "%s: key", row->what);
 		cr_expect(conn.flow.packets == (row->packet.gso_segs ? row->packet.gso_segs : 1U), "%s: packets",
 			  row->what);
-		if (row->fate.route)
-			cr_expect(conn_exists(way_back(row->fate.route), row->packet.proto), "%s: key of the answer",
+		if (row->fate.flow)
+			cr_expect(conn_exists(reverse_of(row->fate.flow), row->packet.proto), "%s: key of the answer",
 				  row->what);
 	}
 	table_flush();
@@ -191,7 +191,7 @@ Test(packets, no_connection)
 	      {"an answer by UDP", WG0, UDP("10.172.16.2:8000 > 10.172.16.1:40000", .data = 5), IS_LEFT_ALONE});
 }
 
-Test(packets, frag_copies)
+Test(packets, fragments)
 {
 	CHECK({"before the first", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2010), IS_PASSED("fragment_early")},
 	      {"a first of no map", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2000), IS_LEFT_ALONE},
@@ -236,16 +236,16 @@ static void check_cut(enum device in, struct packet p)
 
 	packet_build(&whole, &p, devices[in].link == FWD_LINK_ETHERNET ? devices[in].mac : NULL, devices[in].peer);
 	if (devices[in].link == FWD_LINK_ETHERNET)
-		least = ETHER_LEN + (p.route[0] == '[' ? 40 : 20);
+		least = ETHER_LEN + (p.flow[0] == '[' ? 40 : 20);
 	for (size_t len = least; len < whole.len; len++) {
 		const char *difference;
 
 		memcpy(r.in.data, whole.data, len);
 		r.in.len = len;
 		run_frame(in, INGRESS, 0, false, &r);
-		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.route, len, verdict_name(r.verdict));
+		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.flow, len, verdict_name(r.verdict));
 		difference = frame_difference(r.out.data, r.out.len, r.in.data, r.in.len);
-		cr_expect(!difference, "%s cut to %zu: %s", p.route, len, difference);
+		cr_expect(!difference, "%s cut to %zu: %s", p.flow, len, difference);
 	}
 	cr_expect(check_table() == 0);
 }
@@ -287,12 +287,12 @@ Test(packets, not_for_this_host)
 Test(packets, ways_that_lead_nowhere)
 {
 	CHECK({"blackhole", ETH0, TCP(TO("7010"), SYN), IS_DROPPED("blackhole")},
-	      {"unreachable", ETH0, TCP(TO("7011"), SYN), IS_ANSWERED("unreachable", 3, 1)},
-	      {"prohibited", ETH0, TCP(TO("7012"), SYN), IS_ANSWERED("prohibited", 3, 13)},
+	      {"unreachable", ETH0, TCP(TO("7011"), SYN), GETS_ICMP_ERROR("unreachable", 3, 1)},
+	      {"prohibited", ETH0, TCP(TO("7012"), SYN), GETS_ICMP_ERROR("prohibited", 3, 13)},
 	      {"no route", ETH0, TCP(TO("7013"), SYN), IS_PASSED("no_route")},
 	      {"blackhole, IPv6", ETH0, UDP(TO6("7010"), .data = 2), IS_DROPPED("blackhole")},
-	      {"unreachable, IPv6", ETH0, UDP(TO6("7011"), .data = 2), IS_ANSWERED("unreachable", 1, 0)},
-	      {"prohibited, IPv6", ETH0, UDP(TO6("7012"), .data = 2), IS_ANSWERED("prohibited", 1, 1)},
+	      {"unreachable, IPv6", ETH0, UDP(TO6("7011"), .data = 2), GETS_ICMP_ERROR("unreachable", 1, 0)},
+	      {"prohibited, IPv6", ETH0, UDP(TO6("7012"), .data = 2), GETS_ICMP_ERROR("prohibited", 1, 1)},
 	      {"a device fwdctl isn't attached to", ETH0, TCP(TO("7014"), SYN), IS_PASSED("not_attached")},
 	      {"the target is the gateway", ETH0, TCP(TO("7015"), SYN), IS_PASSED("no_route")});
 }
@@ -344,7 +344,8 @@ Test(packets, counted_by_map)
 
 	arrives("SYN", ETH0, TCP(TO("8000"), SYN), LEAVES_BY(WG0, AT_HOME("8000")));
 	arrives("three", ETH0, TCP(TO("8000"), ACK, .data = 2500, .gso_segs = 3), LEAVES_BY(WG0, AT_HOME("8000")));
-	arrives("answer", WG0, TCP(way_back(AT_HOME("8000")), ACK, .data = 10), LEAVES_BY(ETH0, way_back(TO("8000"))));
+	arrives("answer", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
+		LEAVES_BY(ETH0, reverse_of(TO("8000"))));
 	s = rule_stats_read(0);
 	cr_expect(s.created == 1 && s.ended == 0);
 	cr_expect(s.packets[FWD_DIR_FORWARD] == 4 && s.packets[FWD_DIR_REPLY] == 1);

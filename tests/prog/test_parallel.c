@@ -4,7 +4,9 @@
  * that two threads meet as two CPUs do: each is bound to one.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -84,34 +86,34 @@ static void send_packet(struct worker *w, enum device dev, enum hook hook, const
 static void send_from_client(struct worker *w, int client, __u8 proto, __u8 flags)
 {
 	struct packet p = {.proto = proto, .flags = flags, .ack = SERVER_SEQ + 1};
-	char route[100];
+	char flow[100];
 
-	snprintf(route, sizeof(route), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255, client & 255);
-	p.route = route;
+	snprintf(flow, sizeof(flow), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255, client & 255);
+	p.flow = flow;
 	send_packet(w, ETH0, INGRESS, &p);
 }
 
-static int outside_compare(const void *a, const void *b)
+static int tuple_compare(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct fwd_tuple));
 }
 
 /* No two connections look the same from the target. Returns how many there are. */
-static __u32 check_outsides(__u32 room)
+static __u32 check_translated(__u32 room)
 {
-	struct fwd_tuple *outsides = calloc(room, sizeof(*outsides));
+	struct fwd_tuple *tuples = calloc(room, sizeof(*tuples));
 	struct entry entry;
 	__u32 count = 0;
 
 	each_connection(entry)
 	{
 		cr_assert(count < room);
-		outsides[count++] = entry.outside;
+		tuples[count++] = entry.translated;
 	}
-	qsort(outsides, count, sizeof(*outsides), outside_compare);
+	qsort(tuples, count, sizeof(*tuples), tuple_compare);
 	for (__u32 i = 1; i < count; i++)
-		cr_expect(!tuple_same(&outsides[i - 1], &outsides[i]), "one port for two");
-	free(outsides);
+		cr_expect(!tuple_same(&tuples[i - 1], &tuples[i]), "one port for two");
+	free(tuples);
 	return count;
 }
 
@@ -137,7 +139,7 @@ Test(parallel, one_source_port)
 	in_parallel(open_own_clients, w);
 	for (int i = 0; i < workers; i++)
 		cr_expect(w[i].forwarded == CLIENTS, "%lu", w[i].forwarded);
-	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
+	cr_expect(check_translated(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
 	cr_expect(check_table() == (__u32)workers * CLIENTS);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_FAILED] == 0 && c.value[FWD_COUNTER_EVICTED] == 0, "%llu failed, %llu evicted",
@@ -161,7 +163,7 @@ Test(parallel, one_client)
 	in_parallel(open_same_clients, w);
 	for (int i = 0; i < workers; i++)
 		cr_expect(w[i].forwarded == CLIENTS, "%lu", w[i].forwarded);
-	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == CLIENTS);
+	cr_expect(check_translated(CPUS_MAX * CLIENTS) == CLIENTS);
 	cr_expect(check_table() == CLIENTS);
 	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == CLIENTS);
 }
@@ -184,7 +186,7 @@ Test(parallel, reopened)
 
 	start_with(1024, 4096);
 	in_parallel(open_and_reset, w);
-	cr_expect(check_outsides(4096) == REOPENED);
+	cr_expect(check_translated(4096) == REOPENED);
 	cr_expect(check_table() == REOPENED);
 }
 
@@ -205,11 +207,11 @@ Test(parallel, flood)
 
 	start_with(64, RING);
 	arrives("SYN", ETH0, TCP(in, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	in_parallel(flood, w);
 	arrives("through the flood", ETH0, TCP(in, ACK), LEAVES_BY(WG0, OUT));
-	arrives("and back", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(in)));
+	arrives("and back", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(in)));
 	cr_expect(check_table() == 1 + RING);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_EVICTED] == c.value[FWD_COUNTER_ENDED] && c.value[FWD_COUNTER_FAILED] == 0);
@@ -227,7 +229,7 @@ static void both_sides(struct worker *w)
 			snprintf(in, sizeof(in), "10.172.16.2:8000 > 10.172.16.1:%d", 20000 + i);
 		else
 			snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + i);
-		p.route = in;
+		p.flow = in;
 		for (int k = 0; k < 3; k++) {
 			turn(3 * i + k);
 			if (w->number < 2)
@@ -251,13 +253,13 @@ static void own_and_visitors(struct worker *w)
 {
 	for (int i = 0; i < CLIENTS; i++) {
 		struct packet p = UDP(NULL);
-		char route[100];
+		char flow[100];
 
 		if (w->number & 1)
-			snprintf(route, sizeof(route), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
+			snprintf(flow, sizeof(flow), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
 		else
-			snprintf(route, sizeof(route), "54.147.66.%d:%d > " PUBLIC, w->number, 20000 + i);
-		p.route = route;
+			snprintf(flow, sizeof(flow), "54.147.66.%d:%d > " PUBLIC, w->number, 20000 + i);
+		p.flow = flow;
 		turn(i);
 		send_packet(w, w->number & 1 ? WG0 : ETH0, w->number & 1 ? EGRESS : INGRESS, &p);
 	}
@@ -271,6 +273,6 @@ Test(parallel, own_packets)
 	start_with(1024, CPUS_MAX * CLIENTS);
 	program_fd(WG0, EGRESS); /* not by several threads at once */
 	in_parallel(own_and_visitors, w);
-	check_outsides(CPUS_MAX * CLIENTS);
+	check_translated(CPUS_MAX * CLIENTS);
 	check_table();
 }

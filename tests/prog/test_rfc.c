@@ -3,7 +3,9 @@
  * What the RFCs on NAT require and no other test shows; docs/rfc.md names these. Above each test is the
  * requirement.
  */
+#include <sched.h>
 #include <time.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -34,15 +36,15 @@ TestSuite(rfc, .init = start, .fini = check_table_at_end, .timeout = 60);
 static void handshake(const char *in, const char *out)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(WG0, out));
-	arrives("SYN-ACK", WG0, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, out));
 }
 
 static void stream(const char *in, const char *out)
 {
 	arrives("question", ETH0, UDP(in), LEAVES_BY(WG0, out));
-	arrives("answer", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
+	arrives("answer", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("question", ETH0, UDP(in), LEAVES_BY(WG0, out));
 }
 
@@ -79,9 +81,9 @@ Test(rfc, ports_overlap_towards_different_targets)
 
 	arrives("one", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	arrives("another, to another target", ETH0, UDP(in), LEAVES_BY(WG0, out));
-	arrives("answer to the one", WG0, UDP(way_back(OUT)), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("answer to the other", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
-	other = way_out(arrives("a third, to the same", ETH0, same_target, LEAVES_BY(WG0, NULL)), ETH0, WG0);
+	arrives("answer to the one", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("answer to the other", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
+	other = flow_out(arrives("a third, to the same", ETH0, same_target, LEAVES_BY(WG0, NULL)), ETH0, WG0);
 	cr_expect(strcmp(other, out), "%s for two", other);
 }
 
@@ -97,8 +99,8 @@ Test(rfc, ports_are_random)
 		int port;
 
 		snprintf(in, sizeof(in), "54.147.67.%d:40000 > " PUBLIC, i + 1);
-		p.route = in;
-		port = atoi(strchr(way_out(arrives("next", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0), ':') + 1);
+		p.flow = in;
+		port = atoi(strchr(flow_out(arrives("next", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0), ':') + 1);
 		below += port < 32768;
 		ascending += port > last;
 		last = port;
@@ -133,7 +135,7 @@ Test(rfc, either_direction_refreshes)
 	for (int i = 0; i < 3; i++) {
 		clock_advance(25);
 		arrives("visitor", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-		arrives("target", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(from_target)));
+		arrives("target", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(from_target)));
 		wait_for(i ? 2 : 3);
 	}
 	cr_expect(conn_exists(IN, PROTO_UDP) && conn_exists(from_target, PROTO_UDP));
@@ -147,16 +149,16 @@ Test(rfc, refused_packets_refresh_nothing)
 
 	handshake(IN, OUT);
 	cr_assert(conn_get(IN, PROTO_TCP, &before[0]));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before[1]));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before[1]));
 	clock_advance(5);
-	run(WG0, INGRESS, &TCP(way_back(OUT), ACK, .ttl = 1), &r);
+	run(WG0, INGRESS, &TCP(reverse_of(OUT), ACK, .ttl = 1), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .ttl = 1), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .data = 1500), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .data = 20, .cut = 1), &r);
 	run(WG0, INGRESS, &TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), &r);
 	run(WG0, INGRESS, &TCP("10.172.16.3:8000 > 10.172.16.1:40000", ACK), &r);
 	cr_assert(conn_get(IN, PROTO_TCP, &after[0]));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after[1]));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after[1]));
 	for (int i = 0; i < 2; i++)
 		cr_expect(after[i].flow.last_seen == before[i].flow.last_seen &&
 			  after[i].flow.packets == before[i].flow.packets);
@@ -166,11 +168,11 @@ Test(rfc, refused_packets_refresh_nothing)
 Test(rfc, simultaneous_open)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
-	arrives("the target's SYN", WG0, TCP(way_back(OUT), SYN, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the target's SYN", WG0, TCP(reverse_of(OUT), SYN, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("half open", IN, PROTO_TCP, "SYN_RECV");
 	arrives("SYN-ACK", ETH0, TCP(IN, SYN | ACK, .seq = 1, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
-	arrives("the target's SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the target's SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("data", ETH0, TCP(IN, ACK, .seq = 2, .ack = SERVER_SEQ + 1, .data = 7), LEAVES_BY(WG0, OUT));
 	expect_state("both are open", IN, PROTO_TCP, "ESTABLISHED");
 	cr_expect(check_table() == 1);
@@ -186,11 +188,11 @@ static void check_hairpin(const char *in, const char *out)
 	for (int i = 0; i < 2; i++) {
 		struct packet *p = packets[i];
 
-		p->route = in;
+		p->flow = in;
 		arrives(in, WG0, *p, LEAVES_BY(WG0, out));
-		p->route = way_back(out);
+		p->flow = reverse_of(out);
 		p->flags = p->proto == PROTO_TCP ? SYN | ACK : 0;
-		arrives(p->route, WG0, *p, LEAVES_BY(WG0, way_back(in)));
+		arrives(p->flow, WG0, *p, LEAVES_BY(WG0, reverse_of(in)));
 	}
 }
 
@@ -242,10 +244,10 @@ static void check_every_error(const char *in, const char *out, const struct pack
 	struct error heard_back = {v6 ? "[fd10:172:16::1]:0 > [fd10:172:16::2]:0" : "10.172.16.1:0 > 10.172.16.2:0",
 				   .quoted = *quoted, .ttl = 63};
 
-	to_visitor.quoted.route = out;
-	heard.quoted.route = in;
-	to_target.quoted.route = way_back(in);
-	heard_back.quoted.route = way_back(out);
+	to_visitor.quoted.flow = out;
+	heard.quoted.flow = in;
+	to_target.quoted.flow = reverse_of(in);
+	heard_back.quoted.flow = reverse_of(out);
 	for (size_t i = 0; i < count; i++) {
 		__u8 type = v6 ? errors6[i].type : errors4[i].type;
 
@@ -276,7 +278,7 @@ Test(rfc, no_error_ends_a_connection)
 	expect_state("UDP", IN, PROTO_UDP, "ASSURED");
 	expect_state("UDP, IPv6", IN6, PROTO_UDP, "ASSURED");
 	arrives("TCP goes on", ETH0, TCP(IN, ACK, .data = 1), LEAVES_BY(WG0, OUT));
-	arrives("UDP goes on", WG0, UDP(way_back(OUT6)), LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("UDP goes on", WG0, UDP(reverse_of(OUT6)), LEAVES_BY(ETH0, reverse_of(IN6)));
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 0 && check_table() == 4);
 }
@@ -357,11 +359,11 @@ static void flood_of_fragments(int count)
 {
 	struct packet p = UDP(NULL, .data = 64, .fragment = 0x2010);
 	struct result r;
-	char route[80];
+	char flow[80];
 
-	p.route = route;
+	p.flow = flow;
 	for (int i = 0; i < count; i++) {
-		snprintf(route, sizeof(route), "100.%d.%d.%d:1 > " PUBLIC, 64 + (i >> 16), i >> 8 & 255, i & 255);
+		snprintf(flow, sizeof(flow), "100.%d.%d.%d:1 > " PUBLIC, 64 + (i >> 16), i >> 8 & 255, i & 255);
 		run(ETH0, INGRESS, &p, &r);
 	}
 }

@@ -5,7 +5,15 @@
  * tenth is to be looked at again, and the file changed with it.
  */
 #include <sys/utsname.h>
-#include "gateway.h"
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "fwd/device.h"
+#include "fwd/maps.h"
+#include "control.skel.h"
+#include "tc.skel.h"
+#include "xdp.skel.h"
 #include "version.h"
 
 #define VERIFIER_LIMIT 1000000

@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC "93.184.216.34:8080"
@@ -59,15 +60,15 @@ static bool takes(enum device in, struct packet p)
 static void handshake(const char *in, const char *out, enum device dev)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(dev, out));
-	arrives("SYN-ACK", dev, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", dev, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(dev, out));
 }
 
 static void stream(const char *in, const char *out)
 {
 	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
-	arrives("answer", ETH1, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
+	arrives("answer", ETH1, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
 }
 
@@ -80,15 +81,15 @@ Test(xdp, takes_known_connections)
 	stream(IN6, OUT6);
 	for (int size = 0; size <= 1400; size += 7) {
 		cr_expect(takes(ETH0, TCP(IN, ACK | PSH, .data = size)), "%d bytes", size);
-		cr_expect(takes(ETH1, UDP(way_back(OUT6), .data = size)), "%d bytes", size);
+		cr_expect(takes(ETH1, UDP(reverse_of(OUT6), .data = size)), "%d bytes", size);
 	}
-	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK, .padding = 6)), "padding");
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT), ACK, .padding = 6)), "padding");
 	cr_expect(takes(ETH0, TCP(IN6, ACK, .ext = "h")), "an extension header");
 	cr_expect(takes(ETH0, TCP(IN, ACK, .options = 8)), "options");
 	cr_expect(takes(ETH0, UDP(IN, .no_checksum = true)), "no checksum");
 	cr_expect(takes(ETH0, TCP(IN, ACK | FIN, .seq = 2, .ack = SERVER_SEQ + 1)), "FIN");
 	expect_state("by the FIN that XDP saw", IN, PROTO_TCP, "FIN_WAIT");
-	cr_expect(takes(ETH1, TCP(way_back(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
 	expect_state("by the RST that XDP saw", IN6, PROTO_TCP, "CLOSE");
 }
 
@@ -123,7 +124,7 @@ Test(xdp, leaves_to_tc)
 	stream(IN, OUT);
 	cr_expect(takes(ETH0, TCP(IN, ACK)));
 	cr_expect(!takes(ETH0, TCP(IN, SYN)), "a repeated SYN");
-	cr_expect(!takes(ETH1, TCP(way_back(OUT), SYN | ACK, .mss = 1460)), "MSS is tc's");
+	cr_expect(!takes(ETH1, TCP(reverse_of(OUT), SYN | ACK, .mss = 1460)), "MSS is tc's");
 	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)), "to a device without Ethernet header");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .ttl = 1)), "to be answered");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .data = 1500)), "too big");
@@ -145,7 +146,7 @@ Test(xdp, leaves_to_tc)
 /* A device that isn't open to XDP gets its packets by tc. */
 Test(xdp, only_to_devices_that_have_it)
 {
-	int fd = bpf_map__fd(gw.xdp[ETH0]->maps.xdp_devices);
+	int fd = xdp_devices_fd();
 	__u32 ifindex = gw.ifindex[ETH1];
 
 	stream(IN, OUT);
@@ -153,7 +154,7 @@ Test(xdp, only_to_devices_that_have_it)
 	cr_assert(!bpf_map_delete_elem(fd, &ifindex));
 	cr_expect(!takes(ETH0, UDP(IN)));
 	arrives("by tc", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
-	cr_expect(takes(ETH1, UDP(way_back(OUT))), "and back");
+	cr_expect(takes(ETH1, UDP(reverse_of(OUT))), "and back");
 }
 
 /* The FIB is asked once a second here, too; and every half a minute by tc, for the neighbour's sake. */
@@ -197,7 +198,7 @@ Test(xdp, removed_map)
 {
 	stream(IN, OUT);
 	cr_expect(takes(ETH0, UDP(IN)));
-	rule_give_up(1);
+	rule_delete(1);
 	cr_expect(!takes(ETH0, UDP(IN)));
 	cr_expect(!conn_exists(IN, PROTO_UDP));
 }
@@ -206,7 +207,7 @@ Test(xdp, removed_map)
 static void start_exhausted(void)
 {
 	static struct result r;
-	char route[80];
+	char flow[80];
 
 	unsetenv("FWD_TEST_XDP");
 	gateway_start(16, 3 * 65536);
@@ -214,9 +215,9 @@ static void start_exhausted(void)
 		rule_put(i, &rules[i]);
 	xdp_start(FWD_MODE_XDP);
 	for (int port = 1; port < 65536; port++) {
-		snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
-		run(ETH0, INGRESS, &UDP(route), &r);
-		run(ETH0, INGRESS, &TCP(route, SYN), &r);
+		snprintf(flow, sizeof(flow), "54.200.0.1:%d > " PUBLIC, port);
+		run(ETH0, INGRESS, &UDP(flow), &r);
+		run(ETH0, INGRESS, &TCP(flow, SYN), &r);
 	}
 	cr_assert(counters_read().value[FWD_COUNTER_CREATED] == 2 * 65535);
 }
@@ -301,6 +302,6 @@ Test(xdp_generic, sends_to_any, .init = start_generic, .fini = check_table_at_en
 	handshake(IN, OUT, ETH1);
 	handshake(IN_WG, OUT_WG, WG0);
 	cr_expect(takes(ETH0, TCP(IN, ACK)));
-	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK)));
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT), ACK)));
 	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)));
 }

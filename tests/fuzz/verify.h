@@ -2,8 +2,8 @@
 /*
  * What must hold of every packet that was let through and of the table at rest, whatever came before.
  */
-#ifndef JUDGE_H
-#define JUDGE_H
+#ifndef VERIFY_H
+#define VERIFY_H
 
 #include "view.h"
 #include "world.h"
@@ -22,11 +22,11 @@ static struct fwd_tuple view_tuple(const struct view *v)
 	return t;
 }
 
-static struct fwd_tuple tuple_turned(struct fwd_tuple t)
+static struct fwd_tuple tuple_reverse(struct fwd_tuple t)
 {
-	struct fwd_tuple turned = {t.daddr, t.saddr, t.dport, t.sport, t.proto, {}};
+	struct fwd_tuple reverse = {t.daddr, t.saddr, t.dport, t.sport, t.proto, {}};
 
-	return turned;
+	return reverse;
 }
 
 static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
@@ -35,7 +35,7 @@ static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
 }
 
 /* What packets of this direction look like when they leave. */
-static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir)
+static struct fwd_tuple entry_translated(const struct fwd_conn *c, enum fwd_dir dir)
 {
 	struct translation to = translation_of(c, dir);
 
@@ -45,7 +45,7 @@ static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir
 /* ---- packets ------------------------------------------------------------------------------- */
 
 /* May this byte be another than before? */
-static bool judge_may_change(const struct view *v, size_t i)
+static bool verify_may_change(const struct view *v, size_t i)
 {
 	size_t check = view_check(v);
 
@@ -57,7 +57,7 @@ static bool judge_may_change(const struct view *v, size_t i)
 }
 
 /* An MSS is lowered, and nothing else of the options changed. */
-static bool judge_is_mss(const struct view *was, const struct view *is, size_t i)
+static bool verify_is_mss(const struct view *was, const struct view *is, size_t i)
 {
 	if (was->proto != PROTO_TCP || !(was->ip[was->l4 + 13] & SYN) || i < was->l4 + 22)
 		return false;
@@ -67,16 +67,16 @@ static bool judge_is_mss(const struct view *was, const struct view *is, size_t i
 	return false;
 }
 
-static void judge_bytes(const struct view *was, const struct view *is)
+static void verify_bytes(const struct view *was, const struct view *is)
 {
 	if (is->len != was->len)
 		fail("forwarded with %zu bytes instead of %zu", is->len, was->len);
 	for (size_t i = 0; i < was->len; i++)
-		if (was->ip[i] != is->ip[i] && !judge_may_change(was, i) && !judge_is_mss(was, is, i))
+		if (was->ip[i] != is->ip[i] && !verify_may_change(was, i) && !verify_is_mss(was, is, i))
 			fail("byte %zu became %02x from %02x", i, is->ip[i], was->ip[i]);
 }
 
-static void judge_checksum(const struct view *was, const struct view *is, bool partial)
+static void verify_checksum(const struct view *was, const struct view *is, bool partial)
 {
 	if (was->later || !view_has_check(was))
 		return;
@@ -91,10 +91,10 @@ static void judge_checksum(const struct view *was, const struct view *is, bool p
 }
 
 /* The answer to what left leads back to who sent it. */
-static void judge_way_back(const struct view *was, const struct view *is)
+static void verify_reply(const struct view *was, const struct view *is)
 {
-	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_turned(left);
-	struct fwd_tuple outside;
+	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_reverse(left);
+	struct fwd_tuple translated;
 	int reverse;
 
 	if (was->later)
@@ -102,14 +102,14 @@ static void judge_way_back(const struct view *was, const struct view *is)
 	reverse = table_find(&answer);
 	if (reverse < 0)
 		fail("no answer to what left would find its way");
-	outside = entry_outside(conn_at(entry_index(reverse)), entry_dir(reverse));
-	answer = tuple_turned(sent);
-	if (!tuple_same(&outside, &answer))
+	translated = entry_translated(conn_at(entry_index(reverse)), entry_dir(reverse));
+	answer = tuple_reverse(sent);
+	if (!tuple_same(&translated, &answer))
 		fail("the answer would go to somebody else");
 }
 
 /* An ICMP error that the gateway made out of `was`. */
-static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool partial)
+static void verify_icmp_error(const struct view *was, __u8 *ip, size_t len, bool partial)
 {
 	size_t half = view_addrs_len(was) / 2, at = was->v6 ? 40 : 20, quote, check;
 	struct fwd_addr from;
@@ -118,7 +118,7 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 
 	if (!view_read(&is, ip, len, false) || is.v6 != was->v6 || is.len != len || is.l4 != at)
 		fail("an error of the gateway's is no packet");
-	judge_header(&is, "an error of the gateway's");
+	verify_header(&is, "an error of the gateway's");
 	if (is.proto != (is.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
 		fail("an error of the gateway's is no ICMP");
 	if (memcmp(view_addrs(&is) + half, view_addrs(was), half))
@@ -146,33 +146,33 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 /* ---- the table ----------------------------------------------------------------------------- */
 
 /* Does a connection live in that place? */
-static bool place_lives(__u32 index)
+static bool slot_lives(__u32 index)
 {
 	return slot_is_live(slot_at(index)->gen_state);
 }
 
 /* One direction: the index leads to it, and the other turns its packets back. */
-static void judge_entry(__u32 entry)
+static void verify_entry(__u32 entry)
 {
 	const struct fwd_conn *conn = conn_at(entry_index(entry));
-	struct fwd_tuple key, reverse, outside = entry_outside(conn, entry_dir(entry));
+	struct fwd_tuple key, reverse, translated = entry_translated(conn, entry_dir(entry));
 
 	tuple_of_entry(&key, conn, entry_dir(entry));
 	tuple_of_entry(&reverse, conn, !entry_dir(entry));
 	if (table_find(&key) != (int)entry)
 		fail("the index leads to entry %d instead of %u", table_find(&key), entry);
-	outside = tuple_turned(outside);
-	if (!tuple_same(&outside, &reverse))
+	translated = tuple_reverse(translated);
+	if (!tuple_same(&translated, &reverse))
 		fail("the answers are somebody else's");
 }
 
-static void judge_connection(__u32 index)
+static void verify_connection(__u32 index)
 {
 	const struct fwd_flow *forward = &conn_at(index)->flow[FWD_DIR_FORWARD];
 	const struct fwd_flow *reply = &conn_at(index)->flow[FWD_DIR_REPLY];
 
-	judge_entry(entry_of(index, FWD_DIR_FORWARD));
-	judge_entry(entry_of(index, FWD_DIR_REPLY));
+	verify_entry(entry_of(index, FWD_DIR_FORWARD));
+	verify_entry(entry_of(index, FWD_DIR_REPLY));
 	if (forward->ct_state != reply->ct_state)
 		fail("track %x and %x", forward->ct_state, reply->ct_state);
 	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
@@ -180,7 +180,7 @@ static void judge_connection(__u32 index)
 }
 
 /* As many cells as directions of connections; and who says that it had no room for some is right. */
-static void judge_index(__u32 live)
+static void verify_index(__u32 live)
 {
 	__u32 cells = 0, moved = 0, second = 0;
 
@@ -207,7 +207,7 @@ static void judge_index(__u32 live)
 		fail("%u cells are in their second bucket, %u are known to be", second, moved);
 }
 
-static void judge_slots(__u32 live)
+static void verify_slots(__u32 live)
 {
 	const struct fwd_gc *s = gc_get();
 	__u32 confirmed = 0;
@@ -226,7 +226,7 @@ static void judge_slots(__u32 live)
 }
 
 /* Each connection has its place and is found; returns the number of connections. */
-static __u32 judge_table(void)
+static __u32 verify_table(void)
 {
 	const struct fwd_counters *c = counters_get();
 	__u32 live = 0, of_rule[RULES] = {};
@@ -234,9 +234,9 @@ static __u32 judge_table(void)
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *flow = &conn_at(i)->flow[FWD_DIR_FORWARD];
 
-		if (!place_lives(i))
+		if (!slot_lives(i))
 			continue;
-		judge_connection(i);
+		verify_connection(i);
 		live++;
 		if (flow->rule < RULES && !flow_is_dead(flow))
 			of_rule[flow->rule]++;
@@ -252,8 +252,8 @@ static __u32 judge_table(void)
 			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created, stats->ended,
 			     of_rule[i]);
 	}
-	judge_index(live);
-	judge_slots(live);
+	verify_index(live);
+	verify_slots(live);
 	return live;
 }
 
@@ -269,12 +269,12 @@ static struct ends ends_count(void)
 	struct ends e = {.ended = c->value[FWD_COUNTER_ENDED], .evicted = c->value[FWD_COUNTER_EVICTED]};
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++)
-		e.confirmed += place_lives(i) && conn_at(i)->flow[FWD_DIR_FORWARD].ct_state & FWD_CT_CONFIRMED;
+		e.confirmed += slot_lives(i) && conn_at(i)->flow[FWD_DIR_FORWARD].ct_state & FWD_CT_CONFIRMED;
 	return e;
 }
 
 /* Newer ones push out only who isn't confirmed. */
-static void judge_evicted(const struct ends *before)
+static void verify_evicted(const struct ends *before)
 {
 	struct ends after = ends_count();
 
@@ -283,21 +283,21 @@ static void judge_evicted(const struct ends *before)
 }
 
 /* After a round of the sweeper nothing is there that should have ended. */
-static void judge_swept(void)
+static void verify_gc(void)
 {
 	__u32 now = clock_now();
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *forward = &conn_at(i)->flow[FWD_DIR_FORWARD];
 		__u32 quiet = now - forward->last_seen;
-		__u32 twin_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
+		__u32 reverse_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
 
-		if (!place_lives(i))
+		if (!slot_lives(i))
 			continue;
 		if (flow_is_dead(forward))
 			fail("a connection outlived its map");
-		if (twin_quiet < quiet)
-			quiet = twin_quiet;
+		if (reverse_quiet < quiet)
+			quiet = reverse_quiet;
 		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->ct_state))])
 			fail("a connection outlived its time");
 	}
