@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Addresses and the tuples that are keys: equal for equal connections, byte by byte.
+ * Addresses, and tuples as keys: equal byte by byte for equal connections.
  */
 #include "native.h"
 
@@ -21,7 +21,7 @@ Test(tuple, v4_is_mapped)
 	cr_expect(addr_is_v4(&addr));
 }
 
-Test(tuple, v6_stays)
+Test(tuple, v6_unchanged)
 {
 	struct in6_addr v6;
 	struct fwd_addr addr;
@@ -33,7 +33,7 @@ Test(tuple, v6_stays)
 	cr_expect(!addr_is_v4(&addr));
 }
 
-/* One wrong bit in the prefix is another prefix. */
+/* Each bit of the prefix counts. */
 Test(tuple, only_the_whole_prefix_is_v4)
 {
 	for (int bit = 0; bit < 96; bit++) {
@@ -45,8 +45,8 @@ Test(tuple, only_the_whole_prefix_is_v4)
 	}
 }
 
-/* einat's and others' bug: a key whose padding holds what the stack held. */
-Test(tuple, keys_have_no_garbage)
+/* A bug of einat and others: a key with uninitialized padding. */
+Test(tuple, keys_have_zero_padding)
 {
 	struct fwd_tuple tuple = tuple_of(V4, PROTO_TCP), swapped;
 
@@ -70,11 +70,11 @@ Test(tuple, swap)
 		tuple_swap(&back, &there);
 		cr_expect(!memcmp(&back, &want, sizeof(want)));
 		tuple_swap(&again, &back);
-		cr_expect(!memcmp(&again, &there, sizeof(there)), "twice is not at all");
+		cr_expect(!memcmp(&again, &there, sizeof(there)), "swapped twice");
 	}
 }
 
-/* What arrives in one direction leaves with the other's addresses, turned round. */
+/* Packets of one direction leave with the addresses of the other, swapped. */
 Test(tuple, translation)
 {
 	struct fwd_tuple in = tuple_of(V4, PROTO_TCP),

@@ -4,7 +4,7 @@
 # What the other tests stand on.
 
 # The second process of a name: whoever waits for its "ready" must not find the first one's.
-test_second_of_a_name() {
+test_log_of_reused_name() {
 	local turn found
 	topology
 	# It is called between the start and whatever the caller does next. Without another process (grep), the

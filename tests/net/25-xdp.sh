@@ -104,7 +104,7 @@ test_mode_changes() {
 }
 
 # What XDP leaves to tc: errors that the gateway makes, fragments, a way that is too narrow.
-test_left_to_tc() {
+test_passed_to_tc() {
 	topology lan offload=off
 	lan_maps xdp
 	on lan ip link set eth0 mtu 1300
@@ -116,7 +116,7 @@ test_left_to_tc() {
 }
 
 # What is chosen, and said.
-test_choice() {
+test_auto_mode() {
 	local tap
 	topology lan
 	for tap in tap0 tap1; do
@@ -152,7 +152,7 @@ test_choice() {
 }
 
 # A veth whose other end doesn't take frames from XDP: they go by tc, and nothing is lost.
-test_other_end_without_xdp() {
+test_peer_without_xdp() {
 	topology lan offload=off
 	FWDCTL_MODE=
 	attach eth0 eth1 --mode xdp 2>"$TOPO_DIR/said"
@@ -168,7 +168,7 @@ test_other_end_without_xdp() {
 }
 
 # A device without XDP: `auto` goes on, and `xdp` doesn't.
-test_refused() {
+test_mode_refused() {
 	local name
 	topology
 	take_from_xdp

@@ -14,7 +14,7 @@ error() {
 }
 
 # Home says that nobody listens on the UDP port; the visitor learns it, about the packet that it sent.
-test_refused_at_home() {
+test_port_unreachable_at_home() {
 	topology offload=off
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
@@ -31,7 +31,7 @@ test_refused_at_home() {
 }
 
 # The visitor is gone when the answer comes, and says so; home learns it, about the answer that it sent.
-test_visitor_gone() {
+test_port_unreachable_at_client() {
 	topology offload=off
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
@@ -54,7 +54,7 @@ test_visitor_gone() {
 }
 
 # A router between gateway and visitor drops an answer whose TTL is used up.
-test_time_exceeded_on_the_way() {
+test_time_exceeded_in_the_path() {
 	local at
 	topology offload=off
 	attach eth0 wg0
@@ -73,7 +73,7 @@ test_time_exceeded_on_the_way() {
 }
 
 # What quotes a stranger's packet is not ours, though its outer addresses fit; pings are the gateway's.
-test_not_ours() {
+test_echo_and_unrelated_errors() {
 	topology offload=off
 	maps_and_services
 	on gateway iptables -A INPUT -p icmp --icmp-type echo-request -j ACCEPT

@@ -118,7 +118,7 @@ test_too_big_for_the_visitor() {
 }
 
 # ... or a router behind it, whose word is translated.
-test_too_big_on_the_way() {
+test_too_big_in_the_path() {
 	topology lan offload=off
 	on internet ip route replace $CLIENT dev c0 mtu lock 1300
 	on internet ip -6 route replace $CLIENT6 dev c0 mtu lock 1300
@@ -188,7 +188,7 @@ both_ways_in_pieces() { # HOST DEV ADDR MTU SIZE...
 	forward_untouched
 }
 
-test_cut_for_ethernet() {
+test_fragmented_for_ethernet() {
 	topology lan offload=off
 	attach eth0 eth1 wg0
 	on gateway ip link set eth1 mtu 1280
@@ -198,7 +198,7 @@ test_cut_for_ethernet() {
 	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 1400 --count 4 --order reverse
 }
 
-test_cut_for_the_tunnel() {
+test_fragmented_for_the_tunnel() {
 	topology offload=off
 	tunnel_mtu 1280
 	attach eth0 wg0
@@ -206,7 +206,7 @@ test_cut_for_the_tunnel() {
 }
 
 # Out of a tunnel of large packets.
-test_cut_for_the_visitor() {
+test_fragmented_for_the_visitor() {
 	topology offload=off
 	tunnel_mtu 9000
 	attach eth0 wg0
@@ -214,7 +214,7 @@ test_cut_for_the_visitor() {
 }
 
 # A checksum that is left to the NIC can't be cut: its sender is told, though it would not have to listen.
-test_cut_offloads_on() {
+test_fragmentation_offloads_on() {
 	topology lan
 	attach eth0 eth1 wg0
 	on gateway ip link set eth1 mtu 1280

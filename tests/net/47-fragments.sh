@@ -67,7 +67,7 @@ test_overlap() {
 }
 
 # Nobody's fragments: no connection is opened by them, no copy is ever sent.
-test_alone() {
+test_without_first() {
 	topology offload=off
 	maps_and_services
 	capture home home wg0 ip proto 17 or ip6 proto 44

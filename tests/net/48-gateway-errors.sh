@@ -37,7 +37,7 @@ test_traceroute() {
 }
 
 # Within a connection: a TTL that ends at the gateway is told to both ends.
-test_ttl_ends_here() {
+test_ttl_expires() {
 	topology offload=off
 	maps_and_services
 	is "$(peer client hop $MAP4 --count 2)" "$GATEWAY 11 0" "who answers the visitor"
@@ -60,7 +60,7 @@ answer_ends_here() {
 }
 
 # Nobody has the target's address: after some asking the kernel says so, and the visitor learns it.
-test_nobody_there() {
+test_no_neighbour() {
 	topology lan offload=off
 	let_lo_pass
 	attach eth0 eth1
@@ -85,7 +85,7 @@ test_nobody_there() {
 
 # An error that the gateway's stack makes about a translated packet is sent to that packet's source, which is the
 # gateway. By hand here, as the kernel would write it.
-test_own_error() {
+test_own_stack() {
 	topology offload=off
 	let_lo_pass
 	maps_and_services

@@ -95,7 +95,7 @@ test_removal_keep_connections() {
 }
 
 # Taken away and set up again: old connections stay ended (their RST is home's to send), new ones work.
-test_removal_and_back() {
+test_removal_and_add() {
 	topology
 	maps_and_services
 	local i
@@ -260,7 +260,7 @@ one_of() {
 }
 
 # Whoever reads while many maps come and go finds all of them or none.
-test_batch_while_others_read() {
+test_batch_with_readers() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
 	topology
 	attach eth0 wg0
@@ -314,7 +314,7 @@ test_batch_killed() {
 }
 
 # Two at once: one after the other, and of two that can't be both only one.
-test_batches_at_once() {
+test_concurrent_batches() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
 	topology
 	local first second failed=0

@@ -81,7 +81,7 @@ test_closed_at_home() {
 }
 
 # WireGuard itself goes on, handshakes included, when a map takes all ports but its own.
-test_wireguard_itself() {
+test_wireguard() {
 	topology
 	attach eth0 wg0
 	fwd map add udp $GATEWAY:1024-51912 $HOME_WG

@@ -29,7 +29,7 @@ test_neighbour_changes() {
 }
 
 # The gateway knows no neighbour any more: it asks, and goes on.
-test_neighbour_forgotten() {
+test_neighbour_flushed() {
 	topology
 	maps_and_services
 	pulse tcp client $MAP4 --timeout 10
@@ -50,7 +50,7 @@ test_neighbour_forgotten() {
 }
 
 # No neighbour known when the first connection comes.
-test_neighbour_unknown_at_first() {
+test_neighbour_unknown() {
 	topology lan
 	attach eth0 eth1 wg0
 	fwd map add tcp $GATEWAY:8001 $LAN:8000

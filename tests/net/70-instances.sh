@@ -75,7 +75,7 @@ test_purge_leaves_nothing_clsact() {
 }
 
 # A clsact qdisc and a filter that someone else put there stay.
-test_purge_keeps_what_is_not_ours() {
+test_purge_keeps_foreign_filters() {
 	export FWDCTL_NO_TCX=1
 	topology
 	on gateway tc qdisc add dev eth0 clsact
@@ -161,8 +161,8 @@ test_two_instances() {
 	maps_and_services
 	pulse first client $MAP4 --proto udp --interval 0.005
 	# The other one is a run of its own: prefix, bpffs, topology.
-	TOPO_PREFIX=${TOPO_PREFIX}b TOPO_DIR='' "$NET/run" "$NET/70-instances.sh" beside >"$TOPO_DIR/beside.log" 2>&1 ||
-		fail "the second instance: $(cat "$TOPO_DIR/beside.log")"
+	TOPO_PREFIX=${TOPO_PREFIX}b TOPO_DIR='' "$NET/run" "$NET/70-instances.sh" second_instance >"$TOPO_DIR/second.log" 2>&1 ||
+		fail "the second instance: $(cat "$TOPO_DIR/second.log")"
 	goes_on first
 	stop first
 	grep -q ' 0 lost' "$TOPO_DIR/first.log" || fail "the first instance lost packets while the second came and went"
@@ -171,7 +171,7 @@ test_two_instances() {
 }
 
 # What the second instance of test_two_instances does.
-test_beside() {
+test_second_instance() {
 	topology
 	json 'length == 0' map list
 	maps_and_services
@@ -196,7 +196,7 @@ test_pin_dir_option() {
 }
 
 # kill -9 at any moment of attach or map add; afterwards purge and a new start work, and leave nothing.
-test_killed_halfway() {
+test_killed() {
 	topology
 	serve service home --tcp $HOME_WG:8000
 	local i delay pid command
@@ -229,7 +229,7 @@ test_killed_halfway() {
 }
 
 # Many at once: each command does all of its work or says why not.
-test_commands_at_once() {
+test_concurrent_commands() {
 	topology
 	local port pids=() pid failed=0
 	attach eth0 wg0

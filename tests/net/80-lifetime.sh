@@ -29,7 +29,7 @@ test_udp_expires() {
 }
 
 # As long as packets come, it stays.
-test_udp_stays_while_used() {
+test_udp_refreshed() {
 	topology
 	maps_and_services
 	fwd set udp 1

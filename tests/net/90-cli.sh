@@ -261,7 +261,7 @@ attached_any() {
 }
 
 # Nothing set up yet: what prints state says that there is none, and what would take away says so.
-test_empty() {
+test_no_instance() {
 	topology
 	json '. == []' map list
 	json '. == []' conn list
@@ -382,7 +382,7 @@ test_named_tests() {
 }
 
 # The lines of docs/rfc.md that set the RFCs' timeouts.
-test_times_of_the_rfcs() {
+test_rfc_timeouts() {
 	topology
 	fwdctl() {
 		fwd "$@"

@@ -16,7 +16,7 @@ const char *verdict_name(int verdict)
 					  : "nonsense";
 }
 
-/* Where the IP packet begins in what came out. */
+/* Offset of the IP packet in the output. */
 static size_t fate_l3(enum device in, const struct fate *fate)
 {
 	if (devices[in].link == FWD_LINK_ETHERNET)
@@ -64,7 +64,7 @@ const char *reverse_of(const char *flow)
 	return back;
 }
 
-/* What must come out, made from what went in: other addresses and ports, TTL, link header. */
+/* The expected output, made from the input: new addresses and ports, TTL, link header. */
 static void fate_frame(struct frame *want, enum device in, const struct packet *p, const struct fate *fate,
 		       const struct frame *before)
 {
@@ -73,13 +73,13 @@ static void fate_frame(struct frame *want, enum device in, const struct packet *
 	bool ethernet_out = devices[fate->out].link == FWD_LINK_ETHERNET;
 
 	out.flow = fate->flow;
-	out.padding = 0; /* it is the link's */
+	out.padding = 0; /* belongs to the link */
 	if (fate->type == FATE_LEAVES)
 		out.ttl = ttl - 1;
 	if (fate->type == FATE_LEAVES && ethernet_out) {
 		packet_build(want, &out, devices[fate->out].peer, devices[fate->out].mac);
 	} else if (devices[in].link == FWD_LINK_ETHERNET) {
-		/* bpf_redirect() takes it off. */
+		/* bpf_redirect() removes the header later. */
 		packet_build(want, &out, before->data, before->data + 6);
 	} else {
 		packet_build(want, &out, NULL, NULL);
@@ -96,12 +96,12 @@ static void check_bytes(const char *what, enum device in, const struct packet *p
 
 	if (fate->type == FATE_UNTOUCHED) {
 		wrong = frame_difference(r->out.data, r->out.len, r->in.data, r->in.len);
-		cr_expect(!wrong, "%s: changed a packet that isn't its own: %s", what, wrong);
+		cr_expect(!wrong, "%s: a passed packet was changed: %s", what, wrong);
 		return;
 	}
 	if (fate->type == FATE_DROPPED)
 		return;
-	/* Any port will do: then all but that must be as the packet itself says. */
+	/* Any flow is accepted: the rest must then match the packet's own flow. */
 	if (!fate->flow)
 		known.flow = frame_flow(&r->out, l3);
 	fate_frame(&want, in, p, &known, &r->in);
@@ -132,7 +132,7 @@ void check_reasons(const char *what, const __u64 *before, const char *reason)
 	for (int i = 0; i < FWD_REASON_MAX; i++) {
 		__u64 want = reason && !strcmp(reason, reason_names[i]);
 
-		cr_expect(after[i] - before[i] == want, "%s: \"%s\" moved by %llu instead of %llu", what,
+		cr_expect(after[i] - before[i] == want, "%s: \"%s\" incremented by %llu instead of %llu", what,
 			  reason_names[i], after[i] - before[i], want);
 	}
 }
@@ -147,7 +147,7 @@ static void check_icmp_error_ip(const char *what, const struct icmp_error *a, co
 	if (v6) {
 		cr_expect(get16(ip + 4) == len - 40, "%s: length", what);
 		cr_expect(!memcmp(ip + 8, packet + 24, 16), "%s: source", what);
-		cr_expect(!memcmp(ip + 24, packet + 8, 16), "%s: to", what);
+		cr_expect(!memcmp(ip + 24, packet + 8, 16), "%s: destination", what);
 		cr_expect(sum16(sum_pseudo(ip + 8, 32, 58, len - 40), icmp, len - 40) == 0xffff, "%s: ICMPv6 checksum",
 			  what);
 		return;
@@ -159,7 +159,7 @@ static void check_icmp_error_ip(const char *what, const struct icmp_error *a, co
 	cr_expect(ip[1] == (0xc0 | (packet[1] & 0x1e)), "%s: TOS %#x", what, ip[1]);
 	cr_expect(get16(ip + 2) == len, "%s: length", what);
 	cr_expect(!memcmp(ip + 12, from, 4), "%s: source", what);
-	cr_expect(!memcmp(ip + 16, packet + 12, 4), "%s: to", what);
+	cr_expect(!memcmp(ip + 16, packet + 12, 4), "%s: destination", what);
 	cr_expect(sum16(0, ip, 20) == 0xffff, "%s: header checksum", what);
 	cr_expect(sum16(0, icmp, len - 20) == 0xffff, "%s: ICMP checksum", what);
 }
@@ -177,7 +177,7 @@ void check_icmp_error(const char *what, enum device in, const struct packet *p, 
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
 	check_reasons(what, reasons, a->reason);
 	cr_expect(!l3 || (!memcmp(r.out.data, r.in.data + 6, 6) && !memcmp(r.out.data + 6, r.in.data, 6)),
-		  "%s: back to where it came from", what);
+		  "%s: MAC addresses", what);
 	len = r.out.len - l3;
 	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - l3 + header + 8, "%s: %zu bytes", what, len);
 	check_icmp_error_ip(what, a, r.out.data + l3, r.in.data + l3, len);

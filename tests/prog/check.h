@@ -11,9 +11,9 @@
 extern const char *const reason_names[FWD_REASON_MAX];
 
 enum fate_type {
-	FATE_LEAVES,    /* translated, by another device */
-	FATE_STAYS,     /* translated, on the device where it is */
-	FATE_UNTOUCHED, /* the stack's, or the wire's: not a byte has changed */
+	FATE_LEAVES,    /* translated and redirected */
+	FATE_STAYS,     /* translated, continues on the same device */
+	FATE_UNTOUCHED, /* continues unchanged */
 	FATE_DROPPED,
 	FATE_ICMP_ERROR, /* goes back as an ICMP error */
 };
@@ -21,8 +21,8 @@ enum fate_type {
 struct fate {
 	enum fate_type type;
 	enum device out;
-	const char *flow;   /* that it goes then; NULL: some way, see frame_flow() */
-	const char *reason; /* the one counter that moves */
+	const char *flow;   /* after translation; NULL: any, see frame_flow() */
+	const char *reason; /* the only counter that is incremented */
 	__u8 icmp_type, code;
 };
 
@@ -53,7 +53,7 @@ struct icmp_error {
 	__u8 type, code;
 	__u32 info; /* the lower half of its second word: the MTU */
 	const char *reason;
-	const char *from; /* IPv4; NULL: from where the packet was going */
+	const char *from; /* IPv4; NULL: the packet's destination address */
 };
 
 /* `p`, received by `in`, is returned as that error. */

@@ -48,7 +48,7 @@ static void object_size(struct fwd_control *o)
 	bpf_map__set_max_entries(o->maps.ring, gw.half_open);
 }
 
-/* The maps that both have. */
+/* Reuses the BPF maps that both objects have. */
 static void object_share(struct bpf_object *o, struct bpf_object *with)
 {
 	struct bpf_map *map, *theirs;
@@ -74,7 +74,7 @@ static void control_load(void)
 	objects.control = o;
 }
 
-/* Of the programs only the one that is asked for, since it is the verifier that takes the time. */
+/* Loads one program only, because verification takes most of the time. */
 static struct fwd_tc *object_load(enum fwd_link link, const char *program)
 {
 	struct fwd_tc *o = fwd_tc__open();
@@ -93,7 +93,7 @@ static struct fwd_tc *object_load(enum fwd_link link, const char *program)
 	return o;
 }
 
-/* The XDP program of a device, in the driver as the kernel wants it for BPF_PROG_RUN, or made for the stack. */
+/* Attached in native mode in any case, as BPF_PROG_RUN requires; `mode` is the one that the program is compiled for. */
 static struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 {
 	struct fwd_xdp *o = fwd_xdp__open();
@@ -240,7 +240,6 @@ void gateway_start(__u32 connections, __u32 half_open)
 	objects.ingress[FWD_LINK_IP] = object_load(FWD_LINK_IP, "fwd_ingress");
 	config_start();
 	devices_register();
-	/* Each test can be run with XDP before tc: what comes out must be the same. */
 	if (getenv("FWD_TEST_XDP"))
 		xdp_start(FWD_MODE_XDP);
 }

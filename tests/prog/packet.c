@@ -37,7 +37,7 @@ void flow_parse(const char *flow, struct endpoint *src, struct endpoint *dst)
 	const char *arrow = strstr(flow, " > ");
 
 	if (!arrow)
-		packet_die("way", flow);
+		packet_die("flow", flow);
 	*src = endpoint_parse(flow, arrow - flow);
 	*dst = endpoint_parse(arrow + 3, strlen(arrow + 3));
 	if (src->family != dst->family)
@@ -86,7 +86,7 @@ static __u8 *packet_build_ext(__u8 *at, const char *ext, __u8 *next_at, __u8 pro
 
 static __u8 *packet_build_l4(__u8 *at, const struct packet *p, const struct endpoint *src, const struct endpoint *dst)
 {
-	/* A timestamp option, so that what must not change has bytes to change. */
+	/* A timestamp option: bytes that must not change. */
 	static const __u8 tcp_options[12] = {1, 1, 8, 10, 0x11, 0x22, 0x33, 0x44, 5, 6, 7, 8};
 
 	__u8 mss[8] = {1, 1, 2, 4, p->mss >> 8, p->mss, 1, 1};

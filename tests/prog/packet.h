@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets in words. TCP("54.147.66.132:40000 > 93.184.216.34:8000", SYN, .ttl = 9) is one; put into
- * bytes by packet_build(), with every checksum computed from scratch, and judged by
- * packet_wrong(). Shares no code with bpf/, on purpose: whoever tests arithmetic with the same
- * arithmetic finds nothing. Used by tests/host, too.
+ * Packets as text: TCP("54.147.66.132:40000 > 93.184.216.34:8000", SYN, .ttl = 9). packet_build() turns one into bytes
+ * and computes all checksums, packet_wrong() verifies bytes. It shares no code with bpf/, because a test with the same
+ * arithmetic would find no error in it. Used by tests/prog, tests/host and tests/fuzz.
  */
 #ifndef PACKET_H
 #define PACKET_H
 
-/* What a row doesn't say is 0 on purpose. */
+/* Fields that a row of a table omits are 0. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #include <stdbool.h>
@@ -29,7 +28,7 @@
 #define FRAME_MAX  4096
 #define TTL_NORMAL 64
 
-/* What isn't said is as in the most ordinary packet. */
+/* A field of 0 means the value of an ordinary packet. */
 struct packet {
 	const char *flow; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
 	__u8 proto;
@@ -39,18 +38,18 @@ struct packet {
 	__u8 tos;          /* IPv4; 0: 0x10 */
 	int data;          /* bytes of payload */
 	__u16 mss;         /* TCP: this MSS option */
-	bool mss_odd;      /* and that at an odd place */
+	bool mss_odd;      /* at an odd offset */
 	int options;       /* bytes of IPv4 options; a multiple of 4 */
-	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the
-			      same with 24 bytes, r routing, f fragment, a authentication */
+	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the same with 24 bytes,
+			      r routing, f fragment, a authentication */
 	__u16 fragment;    /* IPv4: the 16-bit field of flags and offset */
 	bool no_checksum;  /* UDP */
-	int l4_cut;        /* IPv4: the packet ends so much earlier, and knows it: for first fragments */
-	int padding;       /* bytes that the link adds behind */
-	int cut;           /* bytes missing at the end */
-	__u16 ether_type;  /* 0: as the addresses say */
-	const char *to;    /* destination MAC address, if not the device's */
-	int poke_at, poke; /* at last, the byte at this offset from the IP header is changed */
+	int l4_cut;        /* IPv4: so many bytes shorter, total length included: for first fragments */
+	int padding;       /* bytes that the link appends */
+	int cut;           /* so many bytes shorter, total length not included */
+	__u16 ether_type;  /* 0: of the addresses' family */
+	const char *to;    /* destination MAC address; NULL: the device's */
+	int poke_at, poke; /* the byte at this offset from the IP header is overwritten last, checksums not updated */
 	unsigned int gso_segs;
 };
 
@@ -94,7 +93,7 @@ static inline unsigned int get16(const __u8 *at)
 	return at[0] << 8 | at[1];
 }
 
-/* RFC 1071 4.1, as slow as it is plain. */
+/* The folded ones' complement sum (RFC 1071 4.1), not complemented. */
 static inline __u32 sum16(__u32 sum, const __u8 *data, size_t len)
 {
 	for (size_t i = 0; i + 1 < len; i += 2)
@@ -106,7 +105,7 @@ static inline __u32 sum16(__u32 sum, const __u8 *data, size_t len)
 	return sum;
 }
 
-/* Sum of the pseudo header; addrs: both addresses, as they stand in the IP header. */
+/* Sum of the pseudo header; `addrs`: source and destination as in the IP header. */
 static inline __u32 sum_pseudo(const __u8 *addrs, size_t len, __u8 proto, size_t l4_len)
 {
 	__u8 rest[4] = {l4_len >> 8, l4_len, 0, proto};
@@ -120,7 +119,7 @@ void packet_checksum(__u8 *l4, size_t len, __u8 proto, __u32 pseudo);
 /* `dmac`, `smac`: of the Ethernet header; NULL: the frame begins with the IP header. */
 void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac, const __u8 *smac);
 
-/* An ICMP error in words: which, from whom to whom, and about what packet. */
+/* An ICMP error as text. */
 struct error {
 	const char *flow; /* with port 0 */
 	__u8 type, code;

@@ -96,7 +96,7 @@ static void rule_pool(struct fwd_rule *r, const char *source, bool v6)
 		cr_assert(inet_pton(v6 ? AF_INET6 : AF_INET, addr, e.addr) == 1);
 		r->pool[r->snat_count++] = addr_of(&e);
 	}
-	/* One address, or none yet: as `--snat auto` is stored. */
+	/* One address, or none yet: stored as `--snat auto` is. */
 	if (r->snat_count < 2)
 		r->snat = FWD_SNAT_AUTO;
 }

@@ -21,7 +21,7 @@ struct rule {
 	__u8 proto;
 	const char *listen; /* "ADDR:PORT", "ADDR:LOW" with `last`; 0.0.0.0 and [::] are wildcards */
 	const char *target; /* "ADDR:PORT" */
-	const char *source; /* "ADDR,ADDR"; NULL: the visitor's address stays */
+	const char *source; /* "ADDR,ADDR"; NULL: --snat none */
 	__u16 last;         /* of a range */
 	enum fwd_rule_state state;
 };

@@ -13,7 +13,7 @@ bool nic_can_sum(enum device dev, const struct packet *p, bool stays)
 	       (p->flow[0] != '[' || stays);
 }
 
-/* Where the packet in a frame ends by its own words. */
+/* Offset of the packet's end in a frame, by the length in its IP header. */
 static size_t frame_end(const struct frame *f)
 {
 	const __u8 *ip = f->data + ETHER_LEN;
@@ -31,7 +31,7 @@ int run_xdp(enum device dev, struct result *r)
 		  r->in.len, strerror(errno));
 	r->out.len = opts.data_size_out;
 	if (opts.retval == XDP_REDIRECT) {
-		/* What is padding the link may keep: a frame has 60 bytes. */
+		/* XDP leaves link padding in place: a frame has at least 60 bytes. */
 		if (r->out.len == 60)
 			r->out.len = frame_end(&r->out);
 		return TC_ACT_REDIRECT;
@@ -40,7 +40,7 @@ int run_xdp(enum device dev, struct result *r)
 		return TC_ACT_SHOT;
 	cr_expect(opts.retval == XDP_PASS, "XDP returned %u", opts.retval);
 	cr_expect(r->out.len == r->in.len && !memcmp(r->out.data, r->in.data, r->in.len),
-		  "XDP changed a packet that it passed on");
+		  "XDP changed a packet that it passed");
 	return -1;
 }
 
@@ -73,7 +73,7 @@ void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum, struct r
 	if (sum && !no_sums)
 		opts.flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
 	if (bpf_prog_test_run_opts(fd, &opts)) {
-		cr_expect(errno != EBADMSG, "the NIC's sum is no longer the packet's");
+		cr_expect(errno != EBADMSG, "CHECKSUM_COMPLETE is not the packet's sum");
 		/* Older kernels don't know the flag. */
 		no_sums |= opts.flags && errno == EINVAL;
 		cr_assert((errno == EINVAL && opts.flags) || errno == EBADMSG, "BPF_PROG_RUN: %s", strerror(errno));

@@ -46,7 +46,7 @@ __u64 device_packets(enum fwd_link link)
 	return stats.packets;
 }
 
-/* The elements of an array of the table, as memory. */
+/* Maps an array of the table into memory. */
 static const void *array_view(int fd, size_t size)
 {
 	const void *view = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
@@ -147,13 +147,13 @@ static void check_connection(const struct entry *forward)
 	struct entry reply;
 
 	entry_read(forward->index, FWD_DIR_REPLY, &reply);
-	cr_expect(tuple_same(&back, &reply.key), "the answers are somebody else's");
+	cr_expect(tuple_same(&back, &reply.key), "FORWARD is not translated to the reverse of REPLY");
 	back = tuple_reverse(reply.translated);
-	cr_expect(tuple_same(&back, &forward->key), "the answers go to somebody else");
-	cr_expect(forward->flow.ct_state == reply.flow.ct_state, "track %x and %x", forward->flow.ct_state,
+	cr_expect(tuple_same(&back, &forward->key), "REPLY is not translated to the reverse of FORWARD");
+	cr_expect(forward->flow.ct_state == reply.flow.ct_state, "ct_state %x and %x", forward->flow.ct_state,
 		  reply.flow.ct_state);
 	cr_expect(forward->flow.rule == reply.flow.rule && forward->flow.rule_gen == reply.flow.rule_gen,
-		  "the directions are of two maps");
+		  "the directions belong to two maps");
 }
 
 /* Each direction of each connection has one cell, and there are no others. */
@@ -179,9 +179,9 @@ static void check_index(void)
 		bool lives = entry_read(i / 2, i % 2, &entry);
 
 		live += lives;
-		cr_expect(cells[i] == lives, "%u cells of a place that is %s", cells[i], lives ? "in use" : "free");
+		cr_expect(cells[i] == lives, "%u cells of a slot that is %s", cells[i], lives ? "in use" : "free");
 	}
-	cr_expect(live ? moved < live : !moved, "%u cells are said to be in their second bucket, of %u", moved, live);
+	cr_expect(live ? moved < live : !moved, "%u of %u cells are counted as overflowed", moved, live);
 	munmap((void *)buckets, count * sizeof(*buckets));
 	free(cells);
 }
@@ -201,12 +201,12 @@ __u32 check_table(void)
 	}
 	for (__u32 i = 0; i < gateway_records(); i++)
 		cr_expect((slot_at(i)->gen_state & FWD_SLOT_STATE_MASK) != FWD_SLOT_RESERVED,
-			  "place %u is taken, and nobody at work", i);
+			  "slot %u is still reserved", i);
 	cr_expect(c.value[FWD_COUNTER_CREATED] - c.value[FWD_COUNTER_ENDED] == live,
-		  "created %llu, ended %llu, but %u there", c.value[FWD_COUNTER_CREATED], c.value[FWD_COUNTER_ENDED],
+		  "created %llu, ended %llu, but %u live", c.value[FWD_COUNTER_CREATED], c.value[FWD_COUNTER_ENDED],
 		  live);
-	cr_expect(s.used == live, "%u places in use, %u counted", live, s.used);
-	cr_expect(confirmed == s.confirmed, "%u are confirmed, %u counted", confirmed, s.confirmed);
+	cr_expect(s.used == live, "%u slots in use, %u counted", live, s.used);
+	cr_expect(confirmed == s.confirmed, "%u confirmed, %u counted", confirmed, s.confirmed);
 	cr_expect(s.high_water <= gateway_records(), "high water %u", s.high_water);
 	check_index();
 	return live;

@@ -21,7 +21,7 @@ __u64 device_packets(enum fwd_link link);
 
 /* One direction of a connection. */
 struct entry {
-	struct fwd_tuple key;        /* what its packets look like when they arrive */
+	struct fwd_tuple key;        /* of its packets when they arrive */
 	struct fwd_tuple translated; /* and when they leave */
 	struct fwd_flow flow;
 	enum fwd_dir dir;
@@ -35,7 +35,7 @@ const struct fwd_slot *slot_at(__u32 index);
 /* False: the slot holds no connection. */
 bool entry_read(__u32 index, enum fwd_dir dir, struct entry *entry);
 
-/* Goes through all connections, FORWARD; `entry` is a struct entry. */
+/* For each connection, its direction FORWARD; `entry` is a struct entry. */
 #define each_connection(entry)                           \
 	for (__u32 i_ = 0; i_ < gateway_records(); i_++) \
 		if (entry_read(i_, FWD_DIR_FORWARD, &(entry)))

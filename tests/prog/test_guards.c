@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What fwdctl must keep its hands off, and what must not make it lose its hold: each of these was a
- * bug once.
+ * Regressions: packets that must be passed unchanged, and events that must not end or leak connections.
  */
 #include <netinet/in.h>
 #include <pthread.h>
@@ -36,8 +35,8 @@ static void handshake(const char *in, const char *out)
 	send_one(ETH0, INGRESS, (struct packet)TCP(in, ACK, .ack = SERVER_SEQ + 1));
 }
 
-/* Off the path nobody knows the sequence numbers: what they forge changes no state. */
-Test(guards, forged, .timeout = 60)
+/* An off-path attacker does not know the sequence numbers: forged segments change no state. */
+Test(guards, forged_segments, .timeout = 60)
 {
 	gateway_start(16, 16);
 	rule_put(0, &tcp_rule);
@@ -52,7 +51,7 @@ Test(guards, forged, .timeout = 60)
 	expect_state("after a true RST", IN, PROTO_TCP, "CLOSE");
 }
 
-/* A map of any address is about the gateway's own ones, and not about what else is delivered here. */
+/* A map of any address matches the gateway's own addresses, and nothing else that is delivered locally. */
 Test(guards, wildcard, .timeout = 60)
 {
 	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1",
@@ -73,7 +72,7 @@ Test(guards, wildcard, .timeout = 60)
 		LEAVES_BY(WG0, "10.172.16.1:5353 > 10.172.16.2:5353"));
 }
 
-/* UDP to a port that a socket of the gateway has is its own: an answer to its resolver, WireGuard's. */
+/* UDP to a port that a socket of the gateway is bound to belongs to the socket: a reply to its resolver, WireGuard. */
 Test(guards, own_udp_socket, .timeout = 60)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(51913)};
@@ -89,7 +88,7 @@ Test(guards, own_udp_socket, .timeout = 60)
 		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:51913"));
 }
 
-/* A packet of a living connection never goes to the stack, which would reset it. */
+/* A packet of a live connection is never passed to the stack, which would reset it. */
 Test(guards, route_lost, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -105,7 +104,7 @@ Test(guards, route_lost, .timeout = 60)
 	arrives("back", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 }
 
-/* A SYN that isn't sent on ends no connection, not even one that is over: nothing comes in its place. */
+/* A SYN that is not forwarded does not end a closed connection, because no new one replaces it. */
 Test(guards, refused_syn, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -115,11 +114,11 @@ Test(guards, refused_syn, .timeout = 60)
 	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), GETS_ICMP_ERROR("ttl_exceeded", 11, 0));
 	cr_expect(conn_exists(IN, PROTO_TCP));
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	expect_state("begun anew", IN, PROTO_TCP, "SYN_SENT");
+	expect_state("reopened", IN, PROTO_TCP, "SYN_SENT");
 	cr_expect(check_table() == 1);
 }
 
-/* The tunnel's address is gone, and with it the route: nothing leaves by the default route in clear. */
+/* The tunnel's address is gone, and with it the route: no packet leaves unencrypted by the default route. */
 Test(guards, tunnel_down, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -131,7 +130,7 @@ Test(guards, tunnel_down, .timeout = 60)
 	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
-/* That the source address was there a moment ago says nothing once the target is found by another device. */
+/* The cached check of the source address does not apply once another device leads to the target. */
 Test(guards, tunnel_down_just_now, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -144,7 +143,7 @@ Test(guards, tunnel_down_just_now, .timeout = 60)
 	arrives("a new one", ETH0, TCP("54.147.66.132:40002 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
-/* When a packet last went by the kernel's entry of home in the LAN, ticks; 0: none did. */
+/* The tick of the last packet that used the kernel's neighbour entry of the LAN target; 0: none did. */
 static __u32 neighbour_used(void)
 {
 	const struct fwd_tuple home = tuple_of(reverse_of(OUT_LAN), PROTO_TCP);
@@ -159,9 +158,8 @@ static __u32 neighbour_used(void)
 	return 0;
 }
 
-/* The kernel's neighbour entry is used once a second by all connections together, and at once where the next hop is
- * another one. */
-Test(guards, neighbour_is_kept_awake, .timeout = 60)
+/* All connections together use the kernel's neighbour entry of a next hop once a second. */
+Test(guards, neighbour_entry_is_used, .timeout = 60)
 {
 	__u32 first;
 
@@ -179,8 +177,8 @@ Test(guards, neighbour_is_kept_awake, .timeout = 60)
 	cr_expect(neighbour_used() != first);
 }
 
-/* Those that were confirmed when there was no room for them get their place as soon as there is. */
-Test(guards, ring_is_not_clogged, .timeout = 60)
+/* Connections that were confirmed while the table was full get a confirmed slot as soon as there is one. */
+Test(guards, ring_after_full_table, .timeout = 60)
 {
 	char in[100], out[100];
 	int let_in = 0;
@@ -219,7 +217,7 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 #undef VISITOR
 }
 
-/* The gateway's own connection is translated to its end, also when the map that made it necessary goes. */
+/* The gateway's own connection is translated until it ends, also when the map that caused it is removed. */
 Test(guards, own_connection_outlives_the_map, .timeout = 60)
 {
 	static struct result r;
@@ -231,7 +229,7 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 	handshake(IN, OUT);
 	run(WG0, EGRESS, &own, &r);
 	snprintf(with, sizeof(with), "%s", frame_flow(&r.out, 0));
-	cr_expect(strcmp(with, OUT), "the port is a visitor's");
+	cr_expect(strcmp(with, OUT), "two connections share a port");
 	rule_delete(0);
 	own = (struct packet)TCP(OUT, ACK);
 	run(WG0, EGRESS, &own, &r);
@@ -266,8 +264,8 @@ static void *flood(void *arg)
 	return NULL;
 }
 
-/* Each connection has its place, and each place one connection, whoever was held up in between. */
-Test(guards, ring_has_owners, .timeout = 110, .fini = check_table_at_end)
+/* Each connection has one slot, and each slot one connection, although CPUs race for them. */
+Test(guards, ring_slots_have_one_owner, .timeout = 110, .fini = check_table_at_end)
 {
 	pthread_t thread[2];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One packet at a time: what comes in, what becomes of it, which counter moves.
+ * Single packets: input, verdict and output, counter.
  */
 #include "check.h"
 
@@ -33,7 +33,7 @@ static const struct rule rules[] = {
 	{PROTO_UDP, PUBLIC6 ":8080", "[fd07::2]:80", "fd07::1"},
 	{PROTO_TCP, PUBLIC ":8081", "192.168.7.3:80", "192.168.7.1"},
 	{PROTO_TCP, PUBLIC ":7020", "10.172.16.2:7020", "10.172.16.1", .state = FWD_RULE_DRAINING},
-	{PROTO_TCP, PUBLIC ":7021", "10.172.16.2:7021", "10.172.16.1"}, /* given up below */
+	{PROTO_TCP, PUBLIC ":7021", "10.172.16.2:7021", "10.172.16.1"}, /* DELETED */
 	{PROTO_UDP, PUBLIC ":0", "10.172.16.2:0", "10.172.16.1"},
 	{PROTO_UDP, PUBLIC6 ":7011", "[fd99:1::1]:80", "fd10:172:16::1"},
 	{PROTO_UDP, PUBLIC6 ":7012", "[fd99:2::1]:80", "fd10:172:16::1"},
@@ -71,7 +71,7 @@ static void check_row(const struct row *row)
 		cr_expect(conn.flow.packets == (row->packet.gso_segs ? row->packet.gso_segs : 1U), "%s: packets",
 			  row->what);
 		if (row->fate.flow)
-			cr_expect(conn_exists(reverse_of(row->fate.flow), row->packet.proto), "%s: key of the answer",
+			cr_expect(conn_exists(reverse_of(row->fate.flow), row->packet.proto), "%s: key of the reply",
 				  row->what);
 	}
 	table_flush();
@@ -111,12 +111,13 @@ Test(packets, new_connections)
 	       LEAVES_BY(WG0, AT_HOME("8000"))},
 	      {"TTL 2 becomes 1", ETH0, TCP(TO("8000"), SYN, .ttl = 2), LEAVES_BY(WG0, AT_HOME("8000"))},
 	      {"hop limit 255", ETH0, TCP(TO6("8000"), SYN, .ttl = 255), LEAVES_BY(WG0, AT_HOME6("8000"))},
-	      {"a well-known source port is kept", ETH0, UDP("54.147.66.132:53 > " PUBLIC ":8000", .data = 2),
+	      {"well-known source port is kept", ETH0, UDP("54.147.66.132:53 > " PUBLIC ":8000", .data = 2),
 	       LEAVES_BY(WG0, "10.172.16.1:53 > 10.172.16.2:8000")},
-	      {"source port 0 isn't", ETH0, UDP("54.147.66.132:0 > " PUBLIC ":8000", .data = 2), LEAVES_BY(WG0, NULL)});
+	      {"source port 0 is replaced", ETH0, UDP("54.147.66.132:0 > " PUBLIC ":8000", .data = 2),
+	       LEAVES_BY(WG0, NULL)});
 }
 
-/* The TUN device stands for wg0: the packet begins with the IP header. */
+/* wg0 is a TUN device here: packets begin with the IP header. */
 Test(packets, devices)
 {
 	CHECK({"from wg0, to itself", WG0, TCP("10.172.16.3:40000 > " PUBLIC ":8000", SYN),
@@ -173,7 +174,7 @@ Test(packets, source_addresses)
 Test(packets, ttl)
 {
 	CHECK({"TTL 2", ETH0, TCP(TO("8000"), SYN, .ttl = 2), LEAVES_BY(WG0, NULL)},
-	      {"TTL 1 of somebody else's", ETH0, TCP(TO("22"), SYN, .ttl = 1), IS_LEFT_ALONE});
+	      {"TTL 1 of no map", ETH0, TCP(TO("22"), SYN, .ttl = 1), IS_LEFT_ALONE});
 }
 
 Test(packets, no_connection)
@@ -187,8 +188,9 @@ Test(packets, no_connection)
 	      {"all flags", ETH0, TCP(TO("8000"), 0xff), IS_PASSED("no_connection")},
 	      {"IPv6", ETH0, TCP(TO6("8000"), ACK), IS_PASSED("no_connection")},
 	      {"of no map", ETH0, TCP(TO("22"), ACK), IS_LEFT_ALONE},
-	      {"an answer nobody asked for", WG0, TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE},
-	      {"an answer by UDP", WG0, UDP("10.172.16.2:8000 > 10.172.16.1:40000", .data = 5), IS_LEFT_ALONE});
+	      {"a reply without a request", WG0, TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE},
+	      {"a UDP reply without a request", WG0, UDP("10.172.16.2:8000 > 10.172.16.1:40000", .data = 5),
+	       IS_LEFT_ALONE});
 }
 
 Test(packets, fragments)
@@ -226,12 +228,12 @@ Test(packets, malformed)
 	      {"routing header", ETH0, UDP(TO6("8000"), .ext = "r"), IS_PASSED("extension_header")});
 }
 
-/* Cut anywhere, on either kind of device: never taken for whole, never changed. */
+/* Truncated at every length, on either kind of device: passed unchanged. */
 static void check_cut(enum device in, struct packet p)
 {
 	struct frame whole;
 	struct result r;
-	/* BPF_PROG_RUN refuses less; tests/host has it. */
+	/* BPF_PROG_RUN refuses less; tests/host tests that. */
 	size_t least = ETHER_LEN + 1;
 
 	packet_build(&whole, &p, devices[in].link == FWD_LINK_ETHERNET ? devices[in].mac : NULL, devices[in].peer);
@@ -284,7 +286,7 @@ Test(packets, not_for_this_host)
 	      {"another device's", ETH0, TCP(TO("8000"), SYN, .to = "02:00:00:00:07:01"), IS_LEFT_ALONE});
 }
 
-Test(packets, ways_that_lead_nowhere)
+Test(packets, unusable_routes)
 {
 	CHECK({"blackhole", ETH0, TCP(TO("7010"), SYN), IS_DROPPED("blackhole")},
 	      {"unreachable", ETH0, TCP(TO("7011"), SYN), GETS_ICMP_ERROR("unreachable", 3, 1)},
@@ -311,14 +313,14 @@ Test(packets, forwarding_off)
 	      {"of no map", ETH0, TCP(TO("22"), SYN), IS_LEFT_ALONE});
 }
 
-Test(packets, maps_that_are_none)
+Test(packets, inactive_maps)
 {
 	CHECK({"draining", ETH0, TCP(TO("7020"), SYN), IS_LEFT_ALONE},
-	      {"given up, its ports still marked", ETH0, TCP(TO("7021"), SYN), IS_LEFT_ALONE});
+	      {"deleted, its ports still marked", ETH0, TCP(TO("7021"), SYN), IS_LEFT_ALONE});
 }
 
-/* Without a neighbour entry every packet goes by the kernel's neighbour table, MAC addresses
- * unknown: the way isn't called fresh, so the next one asks again. */
+/* Without a neighbour entry each packet leaves through the kernel's neighbour table, and the route is not cached, so that
+ * the next packet asks the FIB again. */
 Test(packets, no_neighbour_yet)
 {
 	struct packet p = TCP(TO("8081"), SYN);
@@ -344,7 +346,7 @@ Test(packets, counted_by_map)
 
 	arrives("SYN", ETH0, TCP(TO("8000"), SYN), LEAVES_BY(WG0, AT_HOME("8000")));
 	arrives("three", ETH0, TCP(TO("8000"), ACK, .data = 2500, .gso_segs = 3), LEAVES_BY(WG0, AT_HOME("8000")));
-	arrives("answer", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
+	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
 		LEAVES_BY(ETH0, reverse_of(TO("8000"))));
 	s = rule_stats_read(0);
 	cr_expect(s.created == 1 && s.ended == 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, so
- * that two threads meet as two CPUs do: each is bound to one.
+ * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, and each thread is bound
+ * to one CPU, so that two threads race as two CPUs do.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -36,7 +36,7 @@ static int workers;
 static atomic_uint turn_arrived;
 static void (*work)(struct worker *w);
 
-/* Waits until all workers have come to the same turn, so that they do collide. */
+/* Waits until all workers have reached the same turn, so that they collide. */
 static void turn(unsigned int n)
 {
 	atomic_fetch_add(&turn_arrived, 1);
@@ -98,7 +98,7 @@ static int tuple_compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct fwd_tuple));
 }
 
-/* No two connections look the same from the target. Returns how many there are. */
+/* No two connections have the same tuple towards the target. Returns their number. */
 static __u32 check_translated(__u32 room)
 {
 	struct fwd_tuple *tuples = calloc(room, sizeof(*tuples));
@@ -112,7 +112,7 @@ static __u32 check_translated(__u32 room)
 	}
 	qsort(tuples, count, sizeof(*tuples), tuple_compare);
 	for (__u32 i = 1; i < count; i++)
-		cr_expect(!tuple_same(&tuples[i - 1], &tuples[i]), "one port for two");
+		cr_expect(!tuple_same(&tuples[i - 1], &tuples[i]), "two connections share a port");
 	free(tuples);
 	return count;
 }
@@ -154,7 +154,7 @@ static void open_same_clients(struct worker *w)
 	}
 }
 
-/* The same client's first packets on all CPUs: one connection, the other claims are rolled back. */
+/* The first packets of one client on all CPUs: one connection, the other claims are rolled back. */
 Test(parallel, one_client)
 {
 	struct worker w[CPUS_MAX];
@@ -179,7 +179,7 @@ static void open_and_reset(struct worker *w)
 	}
 }
 
-/* The same connections begun and ended and begun again, everywhere at once. */
+/* The same connections opened, reset and reopened on all CPUs at once. */
 Test(parallel, reopened)
 {
 	struct worker w[CPUS_MAX];
@@ -198,7 +198,7 @@ static void flood(struct worker *w)
 		send_from_client(w, 1 << 20 | w->number << 16 | i, PROTO_TCP, SYN);
 }
 
-/* A flood on all CPUs: who is established stays, and the ring is in order. */
+/* A flood on all CPUs: established connections stay, and the ring is consistent. */
 Test(parallel, flood)
 {
 	const char *in = "54.147.66.132:40000 > " PUBLIC;
@@ -224,7 +224,7 @@ static void both_sides(struct worker *w)
 	for (int i = 0; i < CLIENTS; i++) {
 		struct packet p = UDP(NULL);
 
-		/* A port of its own for each, so that the answer's way is known. */
+		/* Each has a port of its own, so that the reply's tuple is known. */
 		if (w->number)
 			snprintf(in, sizeof(in), "10.172.16.2:8000 > 10.172.16.1:%d", 20000 + i);
 		else
@@ -271,7 +271,7 @@ Test(parallel, own_packets)
 	struct worker w[CPUS_MAX];
 
 	start_with(1024, CPUS_MAX * CLIENTS);
-	program_fd(WG0, EGRESS); /* not by several threads at once */
+	program_fd(WG0, EGRESS); /* loads it, which several threads must not do at once */
 	in_parallel(own_and_visitors, w);
 	check_translated(CPUS_MAX * CLIENTS);
 	check_table();
