@@ -31,7 +31,7 @@ enum fwd_exit fwd_usage(const char *format, ...)
 }
 
 /* The keys are the ports from first to last, each once. */
-static void verify_keys(const struct fwd_rule *rule)
+static void judge_keys(const struct fwd_rule *rule)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
 	size_t count = rule_keys(rule, keys);
@@ -56,7 +56,7 @@ static const char *mss_text(const struct fwd_rule *rule, char *text, size_t size
 	return rule->mss == FWD_MSS_OFF ? "off" : text;
 }
 
-static void verify_rule(const struct fwd_rule *rule)
+static void judge_rule(const struct fwd_rule *rule)
 {
 	char listen[FWD_ENDPOINT_TEXT], target[FWD_ENDPOINT_TEXT], snat[FWD_SNAT_TEXT], mss[16], text[FWD_RULE_TEXT];
 	const struct fwd_rule_words words = {
@@ -77,10 +77,10 @@ static void verify_rule(const struct fwd_rule *rule)
 	if (listen_parse(listen, &endpoint) || !rule_listens_on(rule, rule->proto, &endpoint) ||
 	    !rule_touches(rule, rule->proto, &endpoint) || !rule_overlap(rule, &again))
 		fail("a map isn't found by its LISTEN: %s", rule_text(rule, text));
-	verify_keys(rule);
+	judge_keys(rule);
 }
 
-static void verify_addr(const char *text)
+static void judge_addr(const char *text)
 {
 	struct fwd_addr addr, again;
 	char printed[FWD_ADDR_TEXT];
@@ -92,7 +92,7 @@ static void verify_addr(const char *text)
 		fail("a network without its own address: %s", text);
 }
 
-static void verify_setting(const char *name, const char *text)
+static void judge_setting(const char *name, const char *text)
 {
 	enum fwd_timeout setting;
 	__u32 seconds;
@@ -112,9 +112,9 @@ int LLVMFuzzerTestOneInput(const __u8 *bytes, size_t size)
 
 	words_read(&w, bytes, size);
 	for (int i = 0; i < w.count; i++)
-		verify_addr(w.word[i]);
+		judge_addr(w.word[i]);
 	if (w.count >= 2)
-		verify_setting(w.word[0], w.word[1]);
+		judge_setting(w.word[0], w.word[1]);
 	if (w.count >= 3) {
 		words = (struct fwd_rule_words){.proto = w.word[0],
 						.listen = w.word[1],
@@ -123,7 +123,7 @@ int LLVMFuzzerTestOneInput(const __u8 *bytes, size_t size)
 						.name = w.count > 4 ? w.word[4] : NULL,
 						.mss = w.count > 5 ? w.word[5] : NULL};
 		if (!rule_parse(&words, &rule))
-			verify_rule(&rule);
+			judge_rule(&rule);
 	}
 	words_free(&w);
 	return 0;

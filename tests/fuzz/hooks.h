@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey, as functions of their own: what is inlined into an uncounted function isn't counted either.
+ * The hooks (tc ingress, tc egress, XDP, the garbage collector) as functions. They are not inlined, because coverage is
+ * not counted in code that is inlined into a function without coverage (no_coverage.h).
  */
 #ifndef HOOKS_H
 #define HOOKS_H
@@ -9,7 +10,7 @@
 #include "pipeline.h"
 #include "ct/gc.h"
 
-/* As in ctx_xdp.h. */
+/* As in bpf/ctx/xdp.h. */
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
 	if (route->link != FWD_LINK_ETHERNET || route->ifindex == FWD_LOOPBACK)
@@ -19,8 +20,8 @@ static __always_inline int ctx_send(const struct fwd_route *route)
 
 #include "fastpath.h"
 
-/* As fwd_xdp in fwd_xdp.bpf.c, on a device that has it. What XDP can't see, it gets neither: GSO packets, and a
- * sum that the NIC took. Does it take the packet? */
+/* fwd_xdp in bpf/xdp.bpf.c, on a device that has it. Without GSO packets and CHECKSUM_COMPLETE, which XDP does not see.
+ * False: the packet is passed to tc. */
 static __noinline bool hook_xdp(fwd_ctx *ctx, enum fwd_reason *reason, int *action)
 {
 	if (fwd_link != FWD_LINK_ETHERNET || ctx_gso_size(ctx) || ctx->summed == NATIVE_CHECKSUM_COMPLETE)
@@ -33,7 +34,7 @@ static __noinline bool hook_xdp(fwd_ctx *ctx, enum fwd_reason *reason, int *acti
 	return true;
 }
 
-/* As fwd_ingress and fwd_egress in fwd_tc.bpf.c. */
+/* fwd_ingress and fwd_egress in bpf/tc.bpf.c. */
 static __noinline int hook_ingress(fwd_ctx *ctx, enum fwd_reason *reason, bool xdp)
 {
 	int action = ctx_pass();

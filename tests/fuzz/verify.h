@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What must hold of every packet that was let through and of the table at rest, whatever came before.
+ * Invariants of each processed packet, and of the connection table between packets.
  */
 #ifndef VERIFY_H
 #define VERIFY_H
@@ -34,7 +34,7 @@ static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-/* What packets of this direction look like when they leave. */
+/* The tuple of this direction's packets when they leave. */
 static struct fwd_tuple entry_translated(const struct fwd_conn *c, enum fwd_dir dir)
 {
 	struct translation to = translation_of(c, dir);
@@ -44,7 +44,7 @@ static struct fwd_tuple entry_translated(const struct fwd_conn *c, enum fwd_dir 
 
 /* ---- packets ------------------------------------------------------------------------------- */
 
-/* May this byte be another than before? */
+/* True if translation may change this byte. */
 static bool verify_may_change(const struct view *v, size_t i)
 {
 	size_t check = view_check(v);
@@ -56,7 +56,7 @@ static bool verify_may_change(const struct view *v, size_t i)
 	return (i >= v->l4 && i < v->l4 + 4) || i == check || i == check + 1;
 }
 
-/* An MSS is lowered, and nothing else of the options changed. */
+/* True if the byte is part of an MSS option that was lowered. */
 static bool verify_is_mss(const struct view *was, const struct view *is, size_t i)
 {
 	if (was->proto != PROTO_TCP || !(was->ip[was->l4 + 13] & SYN) || i < was->l4 + 22)
@@ -82,15 +82,15 @@ static void verify_checksum(const struct view *was, const struct view *is, bool 
 		return;
 	if (!partial) {
 		if (view_sum(was) != view_sum(is))
-			fail("the transport checksum is off by %d", (int)view_sum(is) - (int)view_sum(was));
+			fail("transport checksum off by %d", (int)view_sum(is) - (int)view_sum(was));
 		return;
 	}
 	if (get16(is->ip + view_check(is)) % 0xffff !=
 	    sum_pseudo(view_addrs(is), view_addrs_len(is), is->proto, is->len - is->l4) % 0xffff)
-		fail("the NIC finds another sum than that of the pseudo header");
+		fail("CHECKSUM_PARTIAL: not the sum of the pseudo header");
 }
 
-/* The answer to what left leads back to who sent it. */
+/* The reply to the packet that left is translated back to the reverse of the received one. */
 static void verify_reply(const struct view *was, const struct view *is)
 {
 	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_reverse(left);
@@ -101,11 +101,11 @@ static void verify_reply(const struct view *was, const struct view *is)
 		return;
 	reverse = table_find(&answer);
 	if (reverse < 0)
-		fail("no answer to what left would find its way");
+		fail("no connection for the reply");
 	translated = entry_translated(conn_at(entry_index(reverse)), entry_dir(reverse));
 	answer = tuple_reverse(sent);
 	if (!tuple_same(&translated, &answer))
-		fail("the answer would go to somebody else");
+		fail("the reply is not translated back");
 }
 
 /* An ICMP error that the gateway made out of `was`. */
@@ -117,41 +117,41 @@ static void verify_icmp_error(const struct view *was, __u8 *ip, size_t len, bool
 	__u32 pseudo;
 
 	if (!view_read(&is, ip, len, false) || is.v6 != was->v6 || is.len != len || is.l4 != at)
-		fail("an error of the gateway's is no packet");
-	verify_header(&is, "an error of the gateway's");
+		fail("the gateway's ICMP error is malformed");
+	verify_header(&is, "the gateway's ICMP error");
 	if (is.proto != (is.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
-		fail("an error of the gateway's is no ICMP");
+		fail("the gateway's ICMP error is not ICMP");
 	if (memcmp(view_addrs(&is) + half, view_addrs(was), half))
-		fail("an error of the gateway's doesn't go back");
+		fail("the gateway's ICMP error does not go to the sender");
 	from = view_tuple(&is).saddr;
 	if (memcmp(view_addrs(&is), view_addrs(was) + half, half) && !world_is_own(&from))
-		fail("an error of the gateway's is from somebody else");
+		fail("the source of the gateway's ICMP error");
 	if (len > (is.v6 ? 1280 : 576))
-		fail("an error of the gateway's has %zu bytes", len);
+		fail("the gateway's ICMP error has %zu bytes", len);
 	quote = len - at - 8;
 	if (quote > was->len || (quote < was->len && quote < 28))
-		fail("an error of the gateway's quotes %zu bytes of %zu", quote, was->len);
+		fail("the gateway's ICMP error quotes %zu bytes of %zu", quote, was->len);
 	check = at + 8 + view_check(was);
 	for (size_t i = 0; i < quote; i++)
 		if (ip[at + 8 + i] != was->ip[i] && !(partial && (at + 8 + i) / 2 == check / 2))
-			fail("byte %zu of the gateway's quote", i);
-	/* What the NIC then does. */
+			fail("the gateway's ICMP error: byte %zu of the quote", i);
+	/* As the NIC does later. */
 	if (partial)
 		put16(ip + check, ~sum16(0, ip + at + 8 + was->l4, quote - was->l4));
 	pseudo = is.v6 ? sum_pseudo(view_addrs(&is), 32, IPPROTO_ICMPV6, len - at) : 0;
 	if (sum16(pseudo, ip + at, len - at) != 0xffff)
-		fail("the checksum of an error of the gateway's");
+		fail("the gateway's ICMP error: checksum");
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-/* Does a connection live in that place? */
+/* True if the slot holds a connection. */
 static bool slot_lives(__u32 index)
 {
 	return slot_is_live(slot_at(index)->gen_state);
 }
 
-/* One direction: the index leads to it, and the other turns its packets back. */
+/* One direction: the index finds it, and the other direction is its inverse. */
 static void verify_entry(__u32 entry)
 {
 	const struct fwd_conn *conn = conn_at(entry_index(entry));
@@ -160,10 +160,10 @@ static void verify_entry(__u32 entry)
 	tuple_of_entry(&key, conn, entry_dir(entry));
 	tuple_of_entry(&reverse, conn, !entry_dir(entry));
 	if (table_find(&key) != (int)entry)
-		fail("the index leads to entry %d instead of %u", table_find(&key), entry);
+		fail("the index finds entry %d instead of %u", table_find(&key), entry);
 	translated = tuple_reverse(translated);
 	if (!tuple_same(&translated, &reverse))
-		fail("the answers are somebody else's");
+		fail("the directions are not inverse");
 }
 
 static void verify_connection(__u32 index)
@@ -174,12 +174,12 @@ static void verify_connection(__u32 index)
 	verify_entry(entry_of(index, FWD_DIR_FORWARD));
 	verify_entry(entry_of(index, FWD_DIR_REPLY));
 	if (forward->ct_state != reply->ct_state)
-		fail("track %x and %x", forward->ct_state, reply->ct_state);
+		fail("ct_state %x and %x", forward->ct_state, reply->ct_state);
 	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
-		fail("the directions are of two maps");
+		fail("the directions belong to two maps");
 }
 
-/* As many cells as directions of connections; and who says that it had no room for some is right. */
+/* The index has one cell for each direction of each connection, and the overflow counters are right. */
 static void verify_index(__u32 live)
 {
 	__u32 cells = 0, moved = 0, second = 0;
@@ -204,7 +204,7 @@ static void verify_index(__u32 live)
 	if (cells != 2 * live)
 		fail("%u cells for %u connections", cells, live);
 	if (moved != second)
-		fail("%u cells are in their second bucket, %u are known to be", second, moved);
+		fail("%u cells are in their second bucket, %u are counted", second, moved);
 }
 
 static void verify_slots(__u32 live)
@@ -214,18 +214,18 @@ static void verify_slots(__u32 live)
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		if (slot_state(slot_at(i)->gen_state) == FWD_SLOT_RESERVED)
-			fail("place %u is taken, and nobody at work", i);
+			fail("slot %u is still reserved", i);
 		confirmed += slot_state(slot_at(i)->gen_state) == FWD_SLOT_CONFIRMED;
 	}
 	if (confirmed != s->confirmed)
-		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
+		fail("%u confirmed, %u counted", confirmed, s->confirmed);
 	if (confirmed > fwd_sizes.connections || live - confirmed > fwd_sizes.half_open)
-		fail("%u are confirmed, %u are not", confirmed, live - confirmed);
+		fail("%u confirmed and %u half-open exceed the limits", confirmed, live - confirmed);
 	if (live != s->used || s->high_water > fwd_sizes.records)
-		fail("%u places in use, %u counted, high water %u", live, s->used, s->high_water);
+		fail("%u slots in use, %u counted, high water %u", live, s->used, s->high_water);
 }
 
-/* Each connection has its place and is found; returns the number of connections. */
+/* All invariants of the table; returns the number of connections. */
 static __u32 verify_table(void)
 {
 	const struct fwd_counters *c = counters_get();
@@ -242,14 +242,14 @@ static __u32 verify_table(void)
 			of_rule[flow->rule]++;
 	}
 	if (c->value[FWD_COUNTER_CREATED] - c->value[FWD_COUNTER_ENDED] != live)
-		fail("created %llu, ended %llu, but %u there", c->value[FWD_COUNTER_CREATED],
+		fail("created %llu, ended %llu, but %u live", c->value[FWD_COUNTER_CREATED],
 		     c->value[FWD_COUNTER_ENDED], live);
 	for (__u32 i = 0; i < RULES; i++) {
 		struct fwd_rule *r = bpf_map_lookup_elem(&rules, &i);
 		struct fwd_rule_stats *stats = bpf_map_lookup_elem(&rule_stats, &i);
 
 		if (r->state != FWD_RULE_FREE && stats->created - stats->ended != of_rule[i])
-			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created, stats->ended,
+			fail("map %u: created %llu, ended %llu, but %u live", i, stats->created, stats->ended,
 			     of_rule[i]);
 	}
 	verify_index(live);
@@ -257,7 +257,7 @@ static __u32 verify_table(void)
 	return live;
 }
 
-/* How many connections are confirmed, and how many ended in which way. */
+/* The number of confirmed connections, and the counters of ended and evicted ones. */
 struct ends {
 	__u32 confirmed;
 	__u64 ended, evicted;
@@ -273,16 +273,16 @@ static struct ends ends_count(void)
 	return e;
 }
 
-/* Newer ones push out only who isn't confirmed. */
+/* New connections evict only half-open ones. */
 static void verify_evicted(const struct ends *before)
 {
 	struct ends after = ends_count();
 
 	if (after.confirmed < before->confirmed && after.ended - before->ended == after.evicted - before->evicted)
-		fail("a confirmed connection was pushed out");
+		fail("a confirmed connection was evicted");
 }
 
-/* After a round of the sweeper nothing is there that should have ended. */
+/* After a round of the garbage collector no expired connection is left. */
 static void verify_gc(void)
 {
 	__u32 now = clock_now();
@@ -299,7 +299,7 @@ static void verify_gc(void)
 		if (reverse_quiet < quiet)
 			quiet = reverse_quiet;
 		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->ct_state))])
-			fail("a connection outlived its time");
+			fail("a connection outlived its timeout");
 	}
 }
 

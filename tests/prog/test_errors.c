@@ -18,7 +18,7 @@ static const struct rule rules[] = {
 };
 
 /* Errors towards home are tested on ETH1: BPF_PROG_RUN takes the first bytes of WG0's packets for an Ethernet header, so
- * that it does not know their protocol, and inserts no header. */
+ * that the kernel does not know their protocol, and inserts no header. */
 #define IN_LAN  "54.147.66.132:40000 > 93.184.216.34:8080"
 #define OUT_LAN "192.168.7.1:40000 > 192.168.7.2:80"
 
