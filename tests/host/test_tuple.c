@@ -74,6 +74,70 @@ Test(tuple, swap)
 	}
 }
 
+static enum fwd_addr_kind kind_of(const char *text)
+{
+	char copy[64];
+	struct endpoint e;
+	struct fwd_addr addr;
+
+	snprintf(copy, sizeof(copy), strchr(text, ':') ? "[%s]:0" : "%s:0", text);
+	e = endpoint_parse(copy, strlen(copy));
+	addr = addr_of(&e);
+	return addr_kind(&addr);
+}
+
+/* The kinds of addresses at the borders of each prefix (RFC 6890; 240.0.0.0/4 as the kernel treats it). */
+Test(tuple, address_kinds)
+{
+	static const struct {
+		const char *addr;
+		enum fwd_addr_kind kind;
+	} rows[] = {
+		{"0.0.0.0", FWD_ADDR_UNSPECIFIED},
+		{"0.255.255.255", FWD_ADDR_UNSPECIFIED},
+		{"1.0.0.0", FWD_ADDR_UNICAST},
+		{"126.255.255.255", FWD_ADDR_UNICAST},
+		{"127.0.0.0", FWD_ADDR_LOOPBACK},
+		{"127.255.255.255", FWD_ADDR_LOOPBACK},
+		{"128.0.0.0", FWD_ADDR_UNICAST},
+		{"223.255.255.255", FWD_ADDR_UNICAST},
+		{"224.0.0.0", FWD_ADDR_MULTICAST},
+		{"239.255.255.255", FWD_ADDR_MULTICAST},
+		{"240.0.0.0", FWD_ADDR_UNICAST},
+		{"240.1.2.3", FWD_ADDR_UNICAST},
+		{"255.255.255.254", FWD_ADDR_UNICAST},
+		{"255.255.255.255", FWD_ADDR_BROADCAST},
+		{"::", FWD_ADDR_UNSPECIFIED},
+		{"::1", FWD_ADDR_LOOPBACK},
+		{"::2", FWD_ADDR_UNICAST},
+		{"2001:db8::1", FWD_ADDR_UNICAST},
+		{"fe80::1", FWD_ADDR_UNICAST},
+		{"feff::1", FWD_ADDR_UNICAST},
+		{"ff00::", FWD_ADDR_MULTICAST},
+		{"ff02::1", FWD_ADDR_MULTICAST},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", FWD_ADDR_MULTICAST},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(kind_of(rows[i].addr) == rows[i].kind, "%s: kind %d", rows[i].addr, kind_of(rows[i].addr));
+}
+
+/* A mapped IPv4 address and the IPv4 address are of one kind. */
+Test(tuple, kind_of_mapped_addresses)
+{
+	struct fwd_addr addr;
+
+	for (unsigned int first = 0; first < 256; first++) {
+		const __u8 bytes[4] = {first, 1, 2, 3};
+		__be32 v4;
+
+		memcpy(&v4, bytes, sizeof(v4));
+		addr_from_v4(&addr, v4);
+		cr_expect(addr_kind(&addr) == addr_v4_kind(v4), "%u.1.2.3", first);
+		cr_expect(addr_is_unicast(&addr) == (addr_v4_kind(v4) == FWD_ADDR_UNICAST), "%u.1.2.3", first);
+	}
+}
+
 /* Packets of one direction leave with the addresses of the other, swapped. */
 Test(tuple, translation)
 {

@@ -178,7 +178,7 @@ static bool options_not_recorded(const struct sequence *s, const struct step *st
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
-/* Sources that fwdctl does not forward for: reserved, link-local, broadcast, mapped and its own. */
+/* Sources that fwdctl does not forward for: unspecified, loopback, multicast, broadcast, IPv6 link-local, mapped, own. */
 static bool source_not_forwardable(const struct sequence *s, const struct step *step)
 {
 	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, none[15] = {0};
@@ -199,7 +199,7 @@ static bool source_not_forwardable(const struct sequence *s, const struct step *
 		return true;
 	/* The broadcast addresses of the two networks, too; 240.0.0.0/4 is unicast. */
 	if (src.family == 4)
-		return src.byte[0] == 0 || src.byte[0] >= 224 || src.byte[3] == 255;
+		return src.byte[0] == 0 || (src.byte[0] & 0xf0) == 224 || src.byte[3] == 255;
 	return (src.byte[0] == 0xfe && src.byte[1] >> 6 == 2) || !memcmp(src.byte, mapped, 12) ||
 	       !memcmp(src.byte, none, 15);
 }

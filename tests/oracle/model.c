@@ -16,6 +16,7 @@ const struct addr gateway_addrs[GATEWAY_ADDRS] = {
 	{6, {0x20, 1, 0xd, 0xb8, 0, 0x93, [15] = 0x35}},
 	{4, {10, 172, 16, 1}},
 	{6, {0xfd, 0x10, 1, 0x72, 0, 0x16, [15] = 1}},
+	{4, {240, 1, 2, 3}},
 };
 
 const struct addr *model_inner(int family)

@@ -104,8 +104,9 @@ typedef bool (*take_step)(struct sequence *s, struct step *step);
 extern struct map maps[MAPS_MAX];
 extern unsigned map_count;
 
-/* Two public IPv4 addresses, two public IPv6 addresses, and the address on the inside for each family. */
-#define GATEWAY_ADDRS 6
+/* Two public IPv4 addresses, two public IPv6 addresses, the address on the inside for each family, and one of
+ * 240.0.0.0/4. */
+#define GATEWAY_ADDRS 7
 extern const struct addr gateway_addrs[GATEWAY_ADDRS];
 
 /* The maps of tests/oracle/maps. */

@@ -37,6 +37,7 @@ static const struct rule rules[] = {
 	{PROTO_UDP, PUBLIC ":0", "10.172.16.2:0", "10.172.16.1"},
 	{PROTO_UDP, PUBLIC6 ":7011", "[fd99:1::1]:80", "fd10:172:16::1"},
 	{PROTO_UDP, PUBLIC6 ":7012", "[fd99:2::1]:80", "fd10:172:16::1"},
+	{PROTO_TCP, "240.1.2.3:80", "10.172.16.2:8000", "10.172.16.1"},
 };
 #define DELETED 23
 
@@ -149,6 +150,16 @@ Test(packets, listen_addresses)
 	      {"WireGuard's own", ETH0, UDP(TO("51913"), .data = 148), IS_LEFT_ALONE},
 	      {"transit to the target's port", ETH0, TCP(CLIENT " > 10.172.16.2:8000", SYN), IS_LEFT_ALONE},
 	      {"port 0", ETH0, UDP(TO("1"), .data = 4), IS_LEFT_ALONE});
+}
+
+/* 240.0.0.0/4 is unicast, as in the kernel: as LISTEN, and as the client's address. */
+Test(packets, class_e)
+{
+	CHECK({"class E", ETH0, TCP("241.4.5.6:40000 > 240.1.2.3:80", SYN), LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"class E client", ETH0, TCP("255.255.255.254:40000 > " PUBLIC ":8000", SYN),
+	       LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"broadcast source", ETH0, TCP("255.255.255.255:40000 > " PUBLIC ":8000", SYN), IS_PASSED("martian")},
+	      {"multicast source", ETH0, TCP("239.255.255.255:40000 > " PUBLIC ":8000", SYN), IS_PASSED("martian")});
 }
 
 Test(packets, ranges)
