@@ -156,7 +156,8 @@ $(B)/prog/%: tests/prog/%.c $(PROG_OBJS) | $(BPF_SKELS) $(B)/version.h
 # libFuzzer is a part of clang. `scripts/fuzz --lines` builds them with other instrumentation, into another directory.
 # A target is one translation unit; packet.o is built without coverage, because libFuzzer must not be guided by it.
 FUZZ_SANITIZE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_HEADERS)
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) \
+	$(USER_HEADERS)
 $(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/tests/prog/packet.o $(FUZZ_HEADERS) $(USER_SOURCES) \
 		| $(BPF_SKELS) $(B)/version.h
 	$(call say,FUZZ,$@)

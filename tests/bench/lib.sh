@@ -133,10 +133,10 @@ all_down() {
 	for name in "${!SETS[@]}"; do hosts_down "$name"; done
 }
 
-# Each device gets a NAPI thread with a real-time priority, on the last CPU for the gateway's devices, on the first for the
-# others. With `moderation` a thread that has received packets waits 200 µs for more, as NICs do before they interrupt:
-# otherwise wakeups would dominate where packets arrive one by one. TSO is off, because veth passes all packets through
-# NAPI only then.
+# Each device gets a NAPI thread with a real-time priority, on the last CPU for the gateway's devices, on the first
+# for the others. With `moderation` a thread that has received packets waits 200 µs for more, as NICs do before they
+# interrupt: otherwise wakeups would dominate where packets arrive one by one. TSO is off, because veth passes all
+# packets through NAPI only then.
 hosts_threads() {
 	# The gateway would wake a sleeping sink at its own cost.
 	local wait=0 sinks_wait=20000
@@ -227,7 +227,8 @@ on_client() {
 	topo_in client taskset -c 0 "$@"
 }
 
-# table_fits COUNT: room for so many connections; for conntrack, one bucket for two entries, as its documentation advises.
+# table_fits COUNT: room for so many connections; for conntrack, one bucket for two entries, as its documentation
+# advises.
 table_fits() {
 	CONNECTIONS=131072
 	[ "$1" -gt 100000 ] || return 0

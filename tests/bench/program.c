@@ -5,8 +5,8 @@
  *   program tc|xdp OUTER INNER LISTEN SOURCE TARGET     prints a JSON line for each path
  *   program load                                        prints the latency of a load from memory
  *
- * A run changes its packet, so each run gets a new one (repeat 1): each figure includes the kernel's clock readings, the
- * reference program's too. Medians, because an interrupt makes a run many times as long.
+ * A run changes its packet, so each run gets a new one (repeat 1): each figure includes the kernel's clock readings,
+ * the reference program's too. Medians, because an interrupt makes a run many times as long.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -369,7 +369,7 @@ def set_gate(data, ratios, commit):
     if missing:
         sys.exit(f"scripts/bench: {RATIOS} is left as it is: not measured: {'; '.join(missing)}. A figure that is "
                  "gone for good is to be deleted there first")
-    lines = [f"# {LICENCE}", "# Ratio of the CPU time of this code to that of an earlier commit, in one run, on one machine.",
+    lines = [f"# {LICENCE}", "# Ratio of the CPU time of this code to that of an earlier commit, in one run.",
              "# scripts/bench --gate compares with it, scripts/bench --set-gate writes it.", f"# {run_line(data)}",
              "[before]", f"commit = {commit}", "", "[ratios]"]
     with open(RATIOS, "w") as f:

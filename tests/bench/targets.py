@@ -5,8 +5,8 @@ import statistics
 
 
 def paired(ours, theirs):
-    """The mean of the middle half of the rounds' ratios: the median of up to four rounds, and steadier than the median of
-    many. Rounds are dictionaries; a round is short, so that the machine is in the same state for both."""
+    """The mean of the middle half of the rounds' ratios: the median of up to four rounds, and steadier than the median
+    of many. Rounds are dictionaries; a round is short, so that the machine is in the same state for both."""
     ratios = sorted(value / theirs[r] for r, value in ours.items() if theirs.get(r))
     aside = (len(ratios) + 1) // 4
     return statistics.mean(ratios[aside:len(ratios) - aside]) if ratios else None
@@ -57,8 +57,8 @@ def evaluate(results):
                             (f"udp to eth, 1000 connections, {direction}", ours)) for direction in ("in", "back"))
 
     def over_plain_growth(ours):
-        """Relative to plain forwarding, because sockets, caches and neighbours cost more with more ports, too. Both have
-        the same rounds for each number of maps; the rounds of different numbers are far apart in time."""
+        """Relative to plain forwarding, because sockets, caches and neighbours cost more with more ports, too. Both
+        have the same rounds for each number of maps; the rounds of different numbers are far apart in time."""
         few, many = (m.ratio("conns", "cpu", (f"{n} maps", ours), (f"{n} maps", "plain")) for n in (1, 10000))
         return many / few if few and many else None
 

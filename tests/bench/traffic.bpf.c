@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The generator (run by BPF_PROG_RUN with live frames), the sink that checks received packets, and a bare redirect as the
- * lower bound of forwarding. traffic.c runs them.
+ * The generator (run by BPF_PROG_RUN with live frames), the sink that checks received packets, and a bare redirect as
+ * the lower bound of forwarding. traffic.c runs them.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

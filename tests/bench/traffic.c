@@ -28,9 +28,9 @@
 
 /* A packet that has not arrived after this time is lost. Long enough for a machine that runs other processes, too. */
 #define PATIENCE_US 200000
-/* Packets that are to be refused never arrive. They are sent 192 at a time, at about the rate of others: with fewer, the
- * search for a port that fwdctl does once in 4 ms would dominate the result. Packets that find a slower gateway's ring full
- * are neither received nor counted. */
+/* Packets that are to be refused never arrive. They are sent 192 at a time, at about the rate of others: with fewer,
+ * the search for a port that fwdctl does once in 4 ms would dominate the result. Packets that find a slower gateway's
+ * ring full are neither received nor counted. */
 #define REFUSED_US 100
 /* veth's ring holds 256 frames, the TUN's queue 500. */
 #define WINDOW 192
@@ -252,8 +252,8 @@ static bool too_many_lost(const struct flow_order *order)
 	return order->patience_us == PATIENCE_US && sent()->lost > order->count / 20 + WINDOW;
 }
 
-/* Runs of the generator for the remaining packets: most runs find the window closed. Each call costs 20 ms for the kernel's
- * page pool, a run that sends nothing 40 ns. */
+/* Runs of the generator for the remaining packets: most runs find the window closed. Each call costs 20 ms for the
+ * kernel's page pool, a run that sends nothing 40 ns. */
 static __u32 turns_for(__u64 packets)
 {
 	return 20000 + (packets < 30000 ? packets : 30000) * 32;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Mutations that respect the steps of a script: one is changed, duplicated, removed, or inserted from packets.h. Without
- * them, an inserted byte would change all steps that follow.
+ * Mutations that respect the steps of a script: one is changed, duplicated, removed, or inserted from packets.h.
+ * Without them, an inserted byte would change all steps that follow.
  */
 #ifndef MUTATE_H
 #define MUTATE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * BPF maps in a process: hash, LRU hash, array and queue, for one CPU. Each element is allocated separately and freed
- * when it is deleted, so that the address sanitizer finds accesses behind a value and uses after deletion (in the kernel
- * that memory may belong to another element then).
+ * when it is deleted, so that the address sanitizer finds accesses behind a value and uses after deletion (in the
+ * kernel that memory may belong to another element then).
  */
 #ifndef NATIVE_MAPS_H
 #define NATIVE_MAPS_H

@@ -258,8 +258,8 @@ static void words(void)
 /* ---- the tables of tests/prog -------------------------------------------------------------- */
 
 /*
- * The parts of gateway.h and check.h, which run the programs, that test_packets.c needs: arrives() writes each packet as a
- * seed and expects nothing.
+ * The parts of gateway.h and check.h, which run the programs, that test_packets.c needs: arrives() writes each packet
+ * as a seed and expects nothing.
  */
 #define GATEWAY_H
 #define CHECK_H

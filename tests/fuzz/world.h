@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A model of the gateway of tests/prog/netns.h and of its kernel (clock, random numbers, FIB, neighbours, MTUs, sockets)
- * for the natively compiled pipeline. Steps change it at any time.
+ * A model of the gateway of tests/prog/netns.h and of its kernel (clock, random numbers, FIB, neighbours, MTUs,
+ * sockets) for the natively compiled pipeline. Steps change it at any time.
  *
  * This file and the other headers here stay headers: the pipeline is static functions of the target's translation unit,
  * whose helpers and BPF maps they define.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The part of the pipeline that uses no BPF maps, compiled natively (ctx_native.h), and packets to run it on. Each packet
- * is in an allocation of exactly its length, so that the address sanitizer finds accesses behind it.
+ * The part of the pipeline that uses no BPF maps, compiled natively (ctx_native.h), and packets to run it on. Each
+ * packet is in an allocation of exactly its length, so that the address sanitizer finds accesses behind it.
  */
 #ifndef NATIVE_H
 #define NATIVE_H

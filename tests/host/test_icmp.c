@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors: the quoted packet is translated back to the one that its sender sent, its checksum and that of the message
- * included, wherever the quote is truncated.
+ * ICMP errors: the quoted packet is translated back to the one that its sender sent, its checksum and that of the
+ * message included, wherever the quote is truncated.
  */
 #include "native.h"
 #include "pkt/translate_icmp.h"

@@ -7,8 +7,8 @@
 test_log_of_reused_name() {
 	local turn found
 	topology
-	# Called between the start of the process and the return to the test. It starts no process (grep), which would give
-	# the new one time to write.
+	# Called between the start of the process and the return to the test. It starts no process (grep), which would
+	# give the new one time to write.
 	topo_remember() {
 		found=
 		read -r found <"$TOPO_DIR/twice.log" || true

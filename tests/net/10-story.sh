@@ -21,8 +21,8 @@ story() {
 	is "$(on client curl -s -m 5 $GATEWAY:8000/)" hello "what curl got"
 	capture_end client_out eth0 wg0 home
 
-	# The SYNs at three points: same port, sequence number and timestamps, new addresses, TTL decremented by each hop.
-	# fwdctl lowers the MSS to 1380, which fits the tunnel, and changes nothing else.
+	# The SYNs at three points: same port, sequence number and timestamps, new addresses, TTL decremented by each
+	# hop. fwdctl lowers the MSS to 1380, which fits the tunnel, and changes nothing else.
 	local lowered='.options |= sub("^020405b4"; "02040564")'
 	[ -z "${FWDCTL_STANDIN:-}" ] || lowered=.
 	local syn='.flags == "S"' same='[.sport, .dport, .seq, .tsval, .options, .len, .id]'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# A server on a LAN behind the gateway's eth1, by tc, native XDP and generic XDP. All other tests of this layer can be run
-# with XDP, too: FWDCTL_MODE=xdp scripts/test net
+# A server on a LAN behind the gateway's eth1, by tc, native XDP and generic XDP. All other tests of this layer can be
+# run with XDP, too: FWDCTL_MODE=xdp scripts/test net
 
 lan_maps() {
 	FWDCTL_MODE=$1
@@ -60,7 +60,8 @@ offloads_off() {
 	if [ "$mode" = tc ]; then
 		is "$(by_xdp)" 0 "packets that XDP forwarded"
 	else
-		# All but the first packets of connections and one every 30 seconds, which use the kernel's neighbour table.
+		# All but the first packets of connections and one every 30 seconds, which use the kernel's neighbour
+		# table.
 		json '([.devices[].xdp_packets] | add) > 0.95 * ([.devices[].packets] | add)' stats
 	fi
 }

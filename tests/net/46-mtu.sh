@@ -63,8 +63,8 @@ test_mss_by_map() {
 	rejects 1 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
 }
 
-# The visitor's datagrams are too large for the tunnel and have DF: the gateway sends an ICMP error from the address that
-# the visitor sent to.
+# The visitor's datagrams are too large for the tunnel and have DF: the gateway sends an ICMP error from the address
+# that the visitor sent to.
 too_big_for_the_tunnel() {
 	topology offload="$1"
 	on gateway ip link set wg0 mtu 1280

@@ -77,8 +77,8 @@ test_without_first() {
 	json '.connections.created == 0' stats
 }
 
-# Large datagrams through a tunnel with a small MTU. IPv6 routers do not fragment: the client gets an ICMP error and sends
-# smaller fragments.
+# Large datagrams through a tunnel with a small MTU. IPv6 routers do not fragment: the client gets an ICMP error and
+# sends smaller fragments.
 test_narrow_tunnel() {
 	topology offload=off
 	on gateway ip link set wg0 mtu 1280

@@ -83,8 +83,8 @@ test_no_neighbour() {
 	forward_untouched
 }
 
-# An error of the gateway's stack about a translated packet is sent to that packet's source, which is the gateway itself.
-# peer.py sends it here.
+# An error of the gateway's stack about a translated packet is sent to that packet's source, which is the gateway
+# itself. peer.py sends it here.
 test_own_stack() {
 	topology offload=off
 	let_lo_pass
@@ -101,7 +101,8 @@ test_own_stack() {
 	forward_untouched
 }
 
-# own_error LISTEN CLIENT SOURCE TARGET: opens a connection of the client, and sends an error about its translated packet.
+# own_error LISTEN CLIENT SOURCE TARGET: opens a connection of the client, and sends an error about its translated
+# packet.
 own_error() {
 	peer client udp-burst "$1" --count 1 --size 100 --bind "$2"
 	peer gateway icmp-unreachable "$4" --bind "$3" --size 100

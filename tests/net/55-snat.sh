@@ -3,8 +3,8 @@
 #
 # The source address that home sees.
 
-# home_by_docs [EDIT]: creates home's tunnel again with wg-quick, from the lines of docs/real-client-address.md, edited by
-# a sed command.
+# home_by_docs [EDIT]: creates home's tunnel again with wg-quick, from the lines of docs/real-client-address.md,
+# edited by a sed command.
 home_by_docs() {
 	HOME_TUNNELS=$((${HOME_TUNNELS:-0} + 1))
 	HOME_DEV=${TOPO_PREFIX}q$HOME_TUNNELS

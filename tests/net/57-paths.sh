@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Other paths than from the internet by Ethernet: through the tunnel, from the LAN, from the gateway itself, by a VLAN, and
-# by a link without Ethernet header.
+# Other paths than from the internet by Ethernet: through the tunnel, from the LAN, from the gateway itself, by a
+# VLAN, and by a link without Ethernet header.
 
 # reaches HOST ADDR:PORT...: transfers by TCP and UDP in both directions, from HOST.
 BULK=$((2 << 20))
@@ -62,7 +62,8 @@ test_hairpin_peer_snat_none() {
 	forward_untouched
 }
 
-# The server reaches itself at the public address, which is not the tunnel's endpoint: that one is outside of the tunnel.
+# The server reaches itself at the public address, which is not the tunnel's endpoint: that one is outside of the
+# tunnel.
 test_hairpin_server() {
 	local public=93.184.216.35 public6=2001:db8:93::35
 	topology offload=off

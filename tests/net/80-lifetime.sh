@@ -110,8 +110,8 @@ test_counters() {
 		and .listen == "'$MAP4'" and .target == "'$HOME_WG':8000" and .state == "ASSURED"
 		and .packets_in == 50 and .packets_out == 50
 		and .bytes_in == '"$bytes_in"' and .bytes_out == '"$bytes_out"')' conn list
-	# A bulk transfer: at least the bytes sent, and packets counted as segments, not as GRO merged them. Retransmissions
-	# are counted, too.
+	# A bulk transfer: at least the bytes sent, and packets counted as segments, not as GRO merged them.
+	# Retransmissions are counted, too.
 	peer client put $MAP4 --size $((4 << 20))
 	json '.[] | select(.proto == "tcp" and .listen == "'$MAP4'")
 		| .bytes_in > 4194304

@@ -225,8 +225,8 @@ attach() {
 	fwd attach "$@" ${FWDCTL_MODE:+--mode "$FWDCTL_MODE"}
 }
 
-# A veth accepts frames from XDP only while its peer has an XDP program (or GRO, which would merge the segments that tests
-# look at). fwd_xdp passes all packets where there are no connections.
+# A veth accepts frames from XDP only while its peer has an XDP program (or GRO, which would merge the segments that
+# tests look at). fwd_xdp passes all packets where there are no connections.
 accept_from_xdp() {
 	xdp_program internet g0
 	! topo_option lan || xdp_program lan eth0

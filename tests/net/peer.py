@@ -10,11 +10,11 @@
     GET SIZE SEED  sends SIZE bytes that follow from SEED, then closes
     HALF SIZE SEED reads up to the end of file, then sends the sha256, and the data of GET
 
-It prints a line for each accepted connection, `tcp ADDR PORT` (the address that it sees), and for each new UDP client,
-`udp ADDR PORT`. It replies to a datagram with "ADDR PORT " and the datagram.
+It prints a line for each accepted connection, `tcp ADDR PORT` (the address that it sees), and for each new UDP
+client, `udp ADDR PORT`. It replies to a datagram with "ADDR PORT " and the datagram.
 
-All other commands are clients, unless their description says otherwise. They exit with 0 if all replies arrived and were
-right.
+All other commands are clients, unless their description says otherwise. They exit with 0 if all replies arrived and
+were right.
 """
 import argparse
 import contextlib
@@ -277,8 +277,8 @@ def rst(args):
 
 
 def pulse(args):
-    """A short request and its reply every INTERVAL seconds, on one connection, until SIGTERM or COUNT requests. Prints a
-    line for each reply. A request without a reply within the timeout is an error; with --lossy it is only counted."""
+    """A short request and its reply every INTERVAL seconds, on one connection, until SIGTERM or COUNT requests. Prints
+    a line for each reply. A request without a reply within the timeout is an error; with --lossy it is only counted."""
     ending = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     udp = args.proto == "udp"
@@ -378,8 +378,8 @@ def silent(args):
 
 
 def too_big(sock, size, timeout):
-    """Sends datagrams of `size` with DF until the kernel refuses them, because it has learnt that they are too large for
-    the path. Returns the path MTU that it has learnt."""
+    """Sends datagrams of `size` with DF until the kernel refuses them, because it has learnt that they are too large
+    for the path. Returns the path MTU that it has learnt."""
     ipv6 = sock.family == socket.AF_INET6
     level = socket.IPPROTO_IPV6 if ipv6 else socket.IPPROTO_IP
     discover, mtu = (23, 24) if ipv6 else (10, 14)  # IPV6_MTU_DISCOVER, IPV6_MTU; IP_MTU_DISCOVER, IP_MTU
@@ -413,7 +413,7 @@ def reply_big(args):
 
 
 def reply_short(args):
-    """A server at TO that replies to one datagram with TTL or hop limit COUNT, once its sender has closed the socket."""
+    """A server at TO: one reply with TTL or hop limit COUNT, once the client has closed its socket."""
     sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
     sock.settimeout(args.timeout)
     sock.bind(endpoint(args.to))

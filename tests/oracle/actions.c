@@ -366,7 +366,8 @@ static bool act_martian(struct sequence *s, take_step take)
 
 	spec_conn(&spec, s, c, CLIENT);
 	spec.src = c->family == 4 ? PICK(v4) : PICK(v6);
-	/* Not a connection of the model, and not the tuple of the previous one: a taken port is replaced by a random one. */
+	/* Not a connection of the model, and not the tuple of the previous one: a taken port is replaced by a random
+	 * one. */
 	spec.sport = 10000 + s->slot % 150 * 300 + 250 + s->odd_sources++ % 50;
 	spec.flags = TCP_SYN;
 	spec.payload_len = c->proto == PROTO_UDP ? 20 : 0;

@@ -130,8 +130,8 @@ static const struct conn *shares_port(const struct sequence *s, const struct con
 
 /* ---- reassembly ---- */
 
-/* Fragments are reassembled before they are compared, because the sizes of fragments are the gateway's choice. Incomplete
- * datagrams are not compared. */
+/* Fragments are reassembled before they are compared, because the sizes of fragments are the gateway's choice.
+ * Incomplete datagrams are not compared. */
 #define WHOLES_MAX 64
 
 struct whole {

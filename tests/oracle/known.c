@@ -318,8 +318,8 @@ static bool came_in_pieces(const struct sequence *s, const struct conn *c)
 	return false;
 }
 
-/* The first datagram came in fragments, of which one is missing: netfilter could not reassemble it. fwdctl forwarded the
- * fragments and opened the connection with the first one, or refused one. */
+/* The first datagram came in fragments, of which one is missing: netfilter could not reassemble it. fwdctl forwarded
+ * the fragments and opened the connection with the first one, or refused one. */
 static bool incomplete_datagram(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;

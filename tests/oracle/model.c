@@ -195,8 +195,8 @@ uint16_t model_real_port(const struct sequence *s, uint16_t port)
 	return port >= VIRTUAL_PORT && port < VIRTUAL_PORT + s->conn_count ? s->conn[port - VIRTUAL_PORT].cport : port;
 }
 
-/* True if the connection's target sends this packet to the connection's source port. by_chance: or to the source port of
- * another connection that has the same number, because both kept their client's port. */
+/* True if the connection's target sends this packet to the connection's source port. by_chance: or to the source port
+ * of another connection that has the same number, because both kept their client's port. */
 static bool is_reply_of(const struct sequence *s, const struct conn *c, const struct packet *p, const struct layout *l,
 			bool by_chance)
 {

@@ -100,8 +100,8 @@ static void make_fragment(const struct packet *whole, const struct layout *l, st
 static bool send_fragments(struct sequence *s, struct step *step, take_step take)
 {
 	struct packet whole = step->packet;
-	/* Unique, so that fragments are not reassembled with those that are left of another datagram, or of this one when it
-	 * is repeated. */
+	/* Unique, so that fragments are not reassembled with those that are left of another datagram, or of this one
+	 * when it is repeated. */
 	static uint32_t id;
 	struct piece pieces[8], swap;
 	unsigned count = 0, at = 0, total, i, j;

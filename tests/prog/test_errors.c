@@ -17,8 +17,8 @@ static const struct rule rules[] = {
 	{PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
 };
 
-/* Errors towards home are tested on ETH1: BPF_PROG_RUN takes the first bytes of WG0's packets for an Ethernet header, so
- * that the kernel does not know their protocol, and inserts no header. */
+/* Errors towards home are tested on ETH1: BPF_PROG_RUN takes the first bytes of WG0's packets for an Ethernet header,
+ * so that the kernel does not know their protocol, and inserts no header. */
 #define IN_LAN  "54.147.66.132:40000 > 93.184.216.34:8080"
 #define OUT_LAN "192.168.7.1:40000 > 192.168.7.2:80"
 
@@ -108,8 +108,8 @@ Test(errors, from_the_client_side)
 	check_error("echo", ETH0, &before, 0, NULL);
 }
 
-/* An `ip rule` that matches the connection's packets but not the error: the error has its own route and does not replace
- * the connection's. */
+/* An `ip rule` that matches the connection's packets but not the error: the error has its own route and does not
+ * replace the connection's. */
 Test(errors, route_by_a_rule)
 {
 	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,

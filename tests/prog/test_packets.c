@@ -330,8 +330,8 @@ Test(packets, inactive_maps)
 	      {"deleted, its ports still marked", ETH0, TCP(TO("7021"), SYN), IS_LEFT_ALONE});
 }
 
-/* Without a neighbour entry each packet leaves through the kernel's neighbour table, and the route is not cached, so that
- * the next packet asks the FIB again. */
+/* Without a neighbour entry each packet leaves through the kernel's neighbour table, and the route is not cached, so
+ * that the next packet asks the FIB again. */
 Test(packets, no_neighbour_yet)
 {
 	struct packet p = TCP(TO("8081"), SYN);

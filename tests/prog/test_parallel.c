@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, and each thread is bound
- * to one CPU, so that two threads race as two CPUs do.
+ * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, and each thread is
+ * bound to one CPU, so that two threads race as two CPUs do.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -282,12 +282,12 @@ Test(rfc, no_error_ends_a_connection)
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 0 && check_table() == 4);
 }
 
-/* RFC 5508 REQ-3 c, d: a quote with a wrong transport checksum is forwarded; the extensions behind a quote (RFC 4884) are
- * not changed. */
+/* RFC 5508 REQ-3 c, d: a quote with a wrong transport checksum is forwarded; the extensions behind a quote (RFC 4884)
+ * are not changed. */
 Test(rfc, quotes_are_not_verified)
 {
-	/* 172 bytes of quoted packet, of which the length field (in 32-bit words) declares 128 as the quote; the rest stands
-	 * for the extensions. */
+	/* 172 bytes of quoted packet, of which the length field (in 32-bit words) declares 128 as the quote; the rest
+	 * stands for the extensions. */
 	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 11, 0, 32 << 16, .quoted = UDP(OUT, .data = 144)};
 	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 11,       0, 32 << 16,
 			      .quoted = UDP(IN, .data = 144),      .ttl = 63};

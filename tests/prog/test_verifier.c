@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The verifier's budget. It refuses programs above 1,000,000 processed instructions or 512 bytes of stack; other kernels
- * count differently, so there must be a margin. tests/prog/verifier has the figures of each program: growth by more than
- * a tenth fails, and needs a change of that file.
+ * The verifier's budget. It refuses programs above 1,000,000 processed instructions or 512 bytes of stack; other
+ * kernels count differently, so there must be a margin. tests/prog/verifier has the figures of each program: growth
+ * by more than a tenth fails, and needs a change of that file.
  */
 #include <sys/utsname.h>
 #include <criterion/criterion.h>

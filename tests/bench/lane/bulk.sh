@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Bulk transfer by iperf3 with default offloads, over veth and over real WireGuard: rate, and CPU time of the gateway for
-# each gigabyte.
+# Bulk transfer by iperf3 with default offloads, over veth and over real WireGuard: rate, and CPU time of the gateway
+# for each gigabyte.
 #
 # With TSO veth has no NAPI. So packets are steered by RPS: the gateway's to the last CPU, the others' to the first. The
 # result is the time that softirqs take from a busy process there (soak), and the CPU time of processes that forward.
@@ -90,8 +90,8 @@ bulk_measure() {
 	record "$case" cpu s/GB "$(calc "$cpu / $bytes")"
 }
 
-# The topology of the demo. The figure includes wireguard-go's CPU time, which is most of it; the kernel's WireGuard has no
-# process and runs on any CPU, so that the figure is too small there.
+# The topology of the demo. The figure includes wireguard-go's CPU time, which is most of it; the kernel's WireGuard
+# has no process and runs on any CPU, so that the figure is too small there.
 bulk_wireguard() {
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in iptables-nft | fwdctl-tc | haproxy) ;; *) continue ;; esac

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# New TCP connections by real sockets: connect, request, reply, close. CPU time of the gateway for each: both devices, and
-# a proxy's process. Plain forwarding has as many ports, without maps, and shows the cost of more ports for the hosts. Each
-# round uses every map, so that the result is for many maps in use, not for the first use of each.
+# New TCP connections by real sockets: connect, request, reply, close. CPU time of the gateway for each: both devices,
+# and a proxy's process. Plain forwarding has as many ports, without maps, and shows the cost of more ports for the
+# hosts. Each round uses every map, so that the result is for many maps in use, not for the first use of each.
 
 lane_conns() {
 	local maps

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Adding and removing maps, and the effect on a client of another map: it sends requests all the time, and the longest wait
-# for a reply counts.
+# Adding and removing maps, and the effect on a client of another map: it sends requests all the time, and the longest
+# wait for a reply counts.
 
 lane_control() {
 	local many

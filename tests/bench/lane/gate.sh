@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# This code compared with an earlier commit ("before"), which tests/bench/ratios names. Their hosts exist at the same time
-# and are measured in turn for less than a second each, so that disturbances affect both; there are many rounds. The hosts
-# are created again several times, because the placement in memory matters, too.
+# This code compared with an earlier commit ("before"), which tests/bench/ratios names. Their hosts exist at the same
+# time and are measured in turn for less than a second each, so that disturbances affect both; there are many rounds.
+# The hosts are created again several times, because the placement in memory matters, too.
 
 . tests/bench/lane/program.sh
 
@@ -93,7 +93,8 @@ gate_record() {
 	fi
 }
 
-# Its connections have other clients with the same ports as those of `traffic`, so the two must not run at the same time.
+# Its connections have other clients with the same ports as those of `traffic`, so the two must not run at the same
+# time.
 gate_program() {
 	local path ns
 	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null

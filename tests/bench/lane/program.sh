@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The program alone, by BPF_PROG_RUN: run time and instructions for each path, compared with a program of one lookup; and
-# the latency of a load from memory, which is the price of a large table.
+# The program alone, by BPF_PROG_RUN: run time and instructions for each path, compared with a program of one lookup;
+# and the latency of a load from memory, which is the price of a large table.
 
 lane_program() {
 	for ROUND in $(seq "$ROUNDS"); do

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# All source ports towards a target are taken, and another client connects: CPU time for each of its packets, all of which
-# are refused.
+# All source ports towards a target are taken, and another client connects: CPU time for each of its packets, all of
+# which are refused.
 
 lane_refused() {
 	local proto=${REFUSED_PROTO:-udp}
