@@ -367,9 +367,10 @@ def gate_results(command, seconds, commit):
 def set_gate(data, ratios, commit):
     missing = [figure for figure in committed()[1] if figure not in ratios]
     if missing:
-        sys.exit(f"scripts/bench: {RATIOS} is left as it is: not measured: {'; '.join(missing)}. A figure that is "
-                 "gone for good is to be deleted there first")
-    lines = [f"# {LICENCE}", "# Ratio of the CPU time of this code to that of an earlier commit, in one run.",
+        sys.exit(f"scripts/bench: {RATIOS} is unchanged, because these were not measured: {'; '.join(missing)}. "
+                 "Delete from it what no longer exists")
+    lines = [f"# {LICENCE}",
+             "# Ratio of the CPU time of this code to that of an earlier commit, in one run, on one machine.",
              "# scripts/bench --gate compares with it, scripts/bench --set-gate writes it.", f"# {run_line(data)}",
              "[before]", f"commit = {commit}", "", "[ratios]"]
     with open(RATIOS, "w") as f:

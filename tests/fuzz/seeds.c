@@ -281,7 +281,7 @@ static void words(void)
 #define IS_PASSED(...)          ((struct fate){})
 #define IS_DROPPED(...)         ((struct fate){})
 #define GETS_ICMP_ERROR(...)    ((struct fate){})
-#define IS_LEFT_ALONE           ((struct fate){})
+#define IS_UNTOUCHED            ((struct fate){})
 #define reverse_of(flow)        "10.172.16.2:8000 > 10.172.16.1:40000"
 #define counters_read()         ((struct fwd_counters){})
 #define rule_stats_read(index)  ((struct fwd_rule_stats){})

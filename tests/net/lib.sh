@@ -234,7 +234,7 @@ accept_from_xdp() {
 
 # xdp_program HOST DEV: attaches an XDP program that does not belong to the gateway's fwdctl.
 xdp_program() {
-	on "$1" ip -force link set "$2" xdpdrv object "$ROOT/build/fwd_xdp.bpf.o" section xdp
+	on "$1" ip -force link set "$2" xdpdrv object "$ROOT/build/xdp.bpf.o" section xdp
 }
 
 # maps_and_services [OPTION...]: the setup of most tests: eth0 and wg0 attached, maps of port 8000 for both families and

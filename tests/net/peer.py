@@ -352,7 +352,7 @@ def refused(args):
     try:
         sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
         if args.proto == "udp":
-            sock.send(b"anybody?")
+            sock.send(b"request")
             sock.recv(100)
     except ConnectionRefusedError:
         say("refused")
@@ -367,7 +367,7 @@ def silent(args):
     try:
         sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
         if args.proto == "udp":
-            sock.send(b"anybody?")
+            sock.send(b"request")
             sock.recv(100)
     except TimeoutError:
         say("silent")
@@ -456,7 +456,7 @@ def error_received(sock, timeout):
 def hop(args):
     """Sends a datagram with TTL COUNT on a connection, and prints sender, type and code of the ICMP error."""
     sock = call(args, kind=socket.SOCK_DGRAM)
-    sock.send(b"anybody?")
+    sock.send(b"request")
     sock.recv(100)
     enable_errors(sock, args.count)
     sock.send(b"short-lived")
@@ -482,7 +482,7 @@ def unreachable(args):
         sock = call(args, kind=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
         if udp:
             enable_errors(sock, 64)
-            sock.send(b"anybody?")
+            sock.send(b"request")
             sock.recv(100)
     except TimeoutError:
         fail("no reply")
@@ -578,7 +578,7 @@ def icmp_unreachable(args):
 
 def shout(args):
     """Sends one datagram, and closes the socket before the reply."""
-    call(args, kind=socket.SOCK_DGRAM).send(b"anybody?")
+    call(args, kind=socket.SOCK_DGRAM).send(b"request")
 
 
 def syns(args):

@@ -15,7 +15,7 @@ enum fate_type {
 	FATE_STAYS,     /* translated, continues on the same device */
 	FATE_UNTOUCHED, /* continues unchanged */
 	FATE_DROPPED,
-	FATE_ICMP_ERROR, /* goes back as an ICMP error */
+	FATE_ICMP_ERROR, /* returned as an ICMP error */
 };
 
 struct fate {
@@ -28,8 +28,8 @@ struct fate {
 
 /* "The packet ..." */
 #define LEAVES_BY(out_, flow_)                 ((struct fate){FATE_LEAVES, out_, flow_, NULL})
-#define GOES_ON_AS(flow_)                      ((struct fate){FATE_STAYS, 0, flow_, NULL})
-#define IS_LEFT_ALONE                          ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
+#define CONTINUES_AS(flow_)                    ((struct fate){FATE_STAYS, 0, flow_, NULL})
+#define IS_UNTOUCHED                           ((struct fate){FATE_UNTOUCHED, 0, NULL, NULL})
 #define IS_PASSED(reason_)                     ((struct fate){FATE_UNTOUCHED, 0, NULL, reason_})
 #define IS_DROPPED(reason_)                    ((struct fate){FATE_DROPPED, 0, NULL, reason_})
 #define GETS_ICMP_ERROR(reason_, type_, code_) ((struct fate){FATE_ICMP_ERROR, 0, NULL, reason_, type_, code_})

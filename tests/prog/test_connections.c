@@ -103,11 +103,11 @@ Test(connections, passed_to_the_stack)
 {
 	handshake(IN, OUT);
 	arrives("odd fragment", ETH0, TCP(IN, ACK, .data = 1, .fragment = 0x2000), IS_PASSED("malformed"));
-	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_LEFT_ALONE);
-	arrives("VLAN", ETH0, TCP(IN, ACK, .ether_type = 0x8100), IS_LEFT_ALONE);
+	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_UNTOUCHED);
+	arrives("VLAN", ETH0, TCP(IN, ACK, .ether_type = 0x8100), IS_UNTOUCHED);
 	arrives("cut short", ETH0, TCP(IN, ACK, .data = 20, .cut = 1), IS_PASSED("malformed"));
-	arrives("reply from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE);
-	arrives("reply to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK), IS_LEFT_ALONE);
+	arrives("reply from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), IS_UNTOUCHED);
+	arrives("reply to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK), IS_UNTOUCHED);
 	arrives("from another port", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK), IS_PASSED("no_connection"));
 }
 
@@ -425,17 +425,17 @@ static void check_local(const char *in, const char *out, struct packet first)
 	/* Then the gateway's own connection, from the same port. */
 	p.flow = out;
 	p.ttl = 64;
-	strcpy(moved, flow_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
+	strcpy(moved, flow_out(departs("own", WG0, p, CONTINUES_AS(NULL)), WG0, WG0));
 	cr_expect(port_of_source(moved) != 40000 && port_of_source(moved) >= 1024, "%s", moved);
 	cr_assert(conn_get(out, p.proto, &conn));
 	cr_expect(conn.flow.rule == FWD_RULE_NONE);
-	departs("own, again", WG0, p, GOES_ON_AS(moved));
+	departs("own, again", WG0, p, CONTINUES_AS(moved));
 	/* Its reply reaches the stack with the original port. */
 	p.flow = reverse_of(moved);
 	p.flags = SYN | ACK;
-	arrives("reply to the own", WG0, p, GOES_ON_AS(reverse_of(out)));
+	arrives("reply to the own", WG0, p, CONTINUES_AS(reverse_of(out)));
 	p.ttl = 1;
-	arrives("TTL 1, which is not decremented", WG0, p, GOES_ON_AS(reverse_of(out)));
+	arrives("TTL 1, which is not decremented", WG0, p, CONTINUES_AS(reverse_of(out)));
 	/* The visitor's reply is forwarded to the visitor. */
 	p.flow = reverse_of(out);
 	p.ttl = 64;
@@ -460,7 +460,7 @@ Test(connections, own_packets_on_ethernet)
 	const struct result *r;
 
 	arrives("visitor", ETH0, TCP(CLIENT " > 93.184.216.34:8080", SYN), LEAVES_BY(ETH1, own));
-	r = departs("own", ETH1, TCP(own, SYN), GOES_ON_AS(NULL));
+	r = departs("own", ETH1, TCP(own, SYN), CONTINUES_AS(NULL));
 	cr_expect(port_of_source(flow_out(r, ETH1, ETH1)) != 40000);
 	check_table();
 }
@@ -468,15 +468,15 @@ Test(connections, own_packets_on_ethernet)
 Test(connections, other_packets_leave_unchanged)
 {
 	handshake(IN, OUT);
-	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_LEFT_ALONE);
-	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN), IS_LEFT_ALONE);
-	departs("in mid-stream", WG0, TCP(OUT, ACK), IS_LEFT_ALONE);
-	departs("ICMP", WG0, (struct packet){OUT, 1, .data = 9}, IS_LEFT_ALONE);
-	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_LEFT_ALONE);
-	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_LEFT_ALONE);
-	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_LEFT_ALONE);
-	departs("the gateway's reply to the client", ETH0, TCP(reverse_of(IN), ACK), IS_LEFT_ALONE);
-	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_LEFT_ALONE);
+	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_UNTOUCHED);
+	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN), IS_UNTOUCHED);
+	departs("in mid-stream", WG0, TCP(OUT, ACK), IS_UNTOUCHED);
+	departs("ICMP", WG0, (struct packet){OUT, 1, .data = 9}, IS_UNTOUCHED);
+	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_UNTOUCHED);
+	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_UNTOUCHED);
+	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_UNTOUCHED);
+	departs("the gateway's reply to the client", ETH0, TCP(reverse_of(IN), ACK), IS_UNTOUCHED);
+	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_UNTOUCHED);
 	cr_expect(check_table() == 1);
 }
 
@@ -490,12 +490,12 @@ Test(connections, map_removed)
 	handshake(IN, OUT);
 	arrives("another map's", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	rule_delete(RULE);
-	arrives("from the client", ETH0, TCP(IN, ACK), IS_LEFT_ALONE);
+	arrives("from the client", ETH0, TCP(IN, ACK), IS_UNTOUCHED);
 	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(reverse_of(OUT), PROTO_TCP), "an entry is left");
-	arrives("from the target", WG0, TCP(reverse_of(OUT), ACK), IS_LEFT_ALONE);
+	arrives("from the target", WG0, TCP(reverse_of(OUT), ACK), IS_UNTOUCHED);
 	arrives("another map's, again", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	rule_delete(RULE_UDP);
-	arrives("UDP, from the target", WG0, UDP(reverse_of(OUT)), IS_LEFT_ALONE);
+	arrives("UDP, from the target", WG0, UDP(reverse_of(OUT)), IS_UNTOUCHED);
 	cr_expect(check_table() == 0);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 2 && c.value[FWD_COUNTER_EXPIRED] == 0 &&
@@ -513,7 +513,7 @@ Test(connections, map_replaced)
 	r.target_low = 9999;
 	rule_write(RULE_UDP, &r);
 	arrives("to the new target", ETH0, UDP(IN), LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
-	arrives("the old target's reply", WG0, UDP(reverse_of(OUT)), IS_LEFT_ALONE);
+	arrives("the old target's reply", WG0, UDP(reverse_of(OUT)), IS_UNTOUCHED);
 	cr_expect(check_table() == 1);
 }
 
@@ -527,7 +527,7 @@ Test(connections, map_draining)
 	rule_write(RULE, &r);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	arrives("reply", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
-	arrives("no new ones", ETH0, TCP("54.147.66.133:40000 > " PUBLIC, SYN), IS_LEFT_ALONE);
+	arrives("no new ones", ETH0, TCP("54.147.66.133:40000 > " PUBLIC, SYN), IS_UNTOUCHED);
 }
 
 /* The gateway's own connection stays translated when the map that caused the translation is removed. */
@@ -536,10 +536,10 @@ Test(connections, map_removed_own_connection_stays)
 	char moved[200];
 
 	arrives("visitor", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), GOES_ON_AS(NULL)), WG0, WG0));
+	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), CONTINUES_AS(NULL)), WG0, WG0));
 	rule_delete(RULE);
-	departs("own", WG0, TCP(OUT, ACK), GOES_ON_AS(moved));
-	arrives("reply", WG0, TCP(reverse_of(moved), ACK), GOES_ON_AS(reverse_of(OUT)));
+	departs("own", WG0, TCP(OUT, ACK), CONTINUES_AS(moved));
+	arrives("reply", WG0, TCP(reverse_of(moved), ACK), CONTINUES_AS(reverse_of(OUT)));
 }
 
 Test(connections, ended_by_command)

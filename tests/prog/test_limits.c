@@ -204,7 +204,7 @@ Test(limits, evicted_and_back)
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(1000 + n);
 	cr_expect(!is_there(1, PROTO_TCP));
-	arrives("late reply", WG0, TCP(reverse_of(visitor(1).out), SYN | ACK), IS_LEFT_ALONE);
+	arrives("late reply", WG0, TCP(reverse_of(visitor(1).out), SYN | ACK), IS_UNTOUCHED);
 	arrives("ACK", ETH0, TCP(visitor(1).in, ACK), IS_PASSED("no_connection"));
 	establish(1);
 	expect_state("again", visitor(1).in, PROTO_TCP, "ESTABLISHED");

@@ -130,7 +130,7 @@ Test(rfc, either_direction_refreshes)
 
 	arrives("of the visitor alone", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	arrives("of the target alone", ETH0, UDP(from_target), LEAVES_BY(WG0, out));
-	arrives("of nobody", ETH0, UDP(quiet), LEAVES_BY(WG0, NULL));
+	arrives("without further packets", ETH0, UDP(quiet), LEAVES_BY(WG0, NULL));
 	for (int i = 0; i < 3; i++) {
 		clock_advance(25);
 		arrives("visitor", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));

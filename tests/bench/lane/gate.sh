@@ -14,7 +14,7 @@ before_build() {
 	local commit=$1
 	[ -n "$commit" ] || commit=$(python3 tests/bench/report.py before) || return
 	if ! BEFORE_COMMIT=$(git rev-parse --quiet --verify "$commit^{commit}"); then
-		echo "scripts/bench: commit $commit is not in this repository, and the gate measures its code beside this:" \
+		echo "scripts/bench: commit $commit is not in this repository, but the gate compares with its code:" \
 			"git fetch --unshallow, or scripts/bench --set-gate=COMMIT" >&2
 		return 1
 	fi
@@ -87,7 +87,7 @@ gate_record() {
 	fi
 	[ "$1" != refused ] || right=$((sent - right))
 	if [ $((right * 1000)) -lt $((sent * 999)) ] || [ "$received" = 0 ]; then
-		note "$CONTENDER: $2: of $sent packets $right were dealt with rightly"
+		note "$CONTENDER: $2: $right of $sent packets had the expected result"
 	else
 		record "$2" cpu ns/packet "$(calc "$cpu / $received")"
 	fi

@@ -40,15 +40,15 @@ program_paths() {
 
 # Records the reference program's figure for each path, so that there is a ratio.
 program_record() {
-	local hook=$1 reference path ns who xlated verified
+	local hook=$1 reference path ns name xlated verified
 	reference=$(jq 'select(.path == "reference") | .ns' "$TOPO_DIR/program")
 	while IFS=: read -r path ns; do
 		record "$hook, $path" run ns/packet "$ns"
 		CONTENDER=reference record "$hook, $path" run ns/packet "$reference"
 	done < <(program_paths)
-	while read -r who xlated verified; do
-		[ "$who" = program ] && who=$CONTENDER
-		CONTENDER=$who record "$hook, size" instructions "" "$xlated"
-		CONTENDER=$who record "$hook, size" "instructions verified" "" "$verified"
+	while read -r name xlated verified; do
+		[ "$name" = program ] && name=$CONTENDER
+		CONTENDER=$name record "$hook, size" instructions "" "$xlated"
+		CONTENDER=$name record "$hook, size" "instructions verified" "" "$verified"
 	done < <(jq -r 'select(.size) | "\(.size) \(.xlated) \(.verified)"' "$TOPO_DIR/program")
 }
