@@ -57,8 +57,6 @@ BPF_SKELS := $(patsubst bpf/%.bpf.c,$(B)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SOURCES := $(wildcard user/*.c user/*/*.c)
 USER_HEADERS := $(wildcard user/*/*.h include/fwd/*.h)
 USER_OBJS := $(patsubst %.c,$(B)/%.o,$(USER_SOURCES))
-# All but main(): what the tests link.
-USER_LIB_OBJS := $(filter-out $(B)/user/main.o,$(USER_OBJS))
 
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
 # user/ tests link the layers that hold no state.
@@ -71,6 +69,7 @@ HOST_SOURCES_test_rule := $(USER_PURE)
 HOST_SOURCES_test_settings := $(USER_PURE)
 HOST_SOURCES_test_word := $(USER_PURE)
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
+PROG_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
 BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 comma := ,
@@ -139,32 +138,49 @@ $(B)/fwdctl: $(USER_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $(USER_OBJS) -o $@ $(USER_LIBS)
 
-# Each file of tests/host is a program of its own, built with everything it includes.
-$(B)/host/%: tests/host/%.c $(wildcard tests/*.h tests/host/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_SOURCES) \
-		$(USER_HEADERS) | $(BPF_SKELS) $(B)/version.h
+# Each test_*.c of tests/host and of tests/prog is a program of its own. What they share is compiled once: for
+# tests/host with the sanitizers. HOST_SOURCES_TEST: what a test links; else the packets of tests/prog.
+.SECONDEXPANSION:
+$(B)/host/obj/%.o: %.c | $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -iquote tests -Itests/host $< $(HOST_SOURCES_$*) -o $@ -lcriterion $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -MMD -MP -c $< -o $@
 
-$(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS) | $(B)/version.h
+$(B)/host/%: tests/host/%.c \
+		$$(addprefix $(B)/host/obj/,$$(subst .c,.o,$$(or $$(HOST_SOURCES_$$*),tests/prog/packet.c))) \
+		| $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -Itests/prog $< $(USER_LIB_OBJS) -o $@ -lcriterion $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -iquote tests -Itests/host -MMD -MP -MF $@.d -MT $@ \
+		$(filter %.c %.o,$^) -o $@ -lcriterion $(USER_LIBS)
 
-# libFuzzer is clang's. For scripts/fuzz --lines they are built with other instruments, elsewhere.
+$(B)/tests/%.o: tests/%.c | $(BPF_SKELS) $(B)/version.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/prog/%: tests/prog/%.c $(PROG_OBJS) | $(BPF_SKELS) $(B)/version.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d -MT $@ $(filter %.c %.o,$^) -o $@ -lcriterion $(USER_LIBS)
+
+# libFuzzer is a part of clang. `scripts/fuzz --lines` builds them with other instrumentation, into another directory.
+# A target is one translation unit; packet.o is built without coverage, because libFuzzer must not be guided by it.
 FUZZ_SANITIZE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_HEADERS)
-$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(USER_SOURCES) | $(BPF_SKELS) $(B)/version.h
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) \
+	$(USER_HEADERS)
+$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/tests/prog/packet.o $(FUZZ_HEADERS) $(USER_SOURCES) \
+		| $(BPF_SKELS) $(B)/version.h
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS_fuzz_$*) $(USER_CFLAGS) -O1 -iquote tests -Itests/fuzz $(FUZZ_SANITIZE) \
-		$< $(FUZZ_SOURCES_fuzz_$*) -o $@ $(USER_LIBS)
+		$< $(or $(FUZZ_SOURCES_fuzz_$*),$(B)/tests/prog/packet.o) -o $@ $(USER_LIBS)
 
-# Those of test_packets.c's functions that only judge have nothing to do there.
-$(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
+# It includes test_packets.c for its tables; the functions there that only check results are unused.
+$(B)/fuzz/seeds: tests/fuzz/seeds.c $(B)/tests/prog/packet.o $(FUZZ_HEADERS) tests/prog/test_packets.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -iquote tests -Wno-unused $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) -iquote tests -Wno-unused $< $(B)/tests/prog/packet.o -o $@
 
 fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
 
@@ -209,4 +225,5 @@ uninstall:
 clean:
 	rm -rf $(B) compile_commands.json
 
--include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/user/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/user/*/*.d $(B)/prog/*.d $(B)/tests/*/*.d $(B)/host/*.d \
+	$(B)/host/obj/*/*/*.d)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Bad input: exit status 2 for a usage that can't be, 1 for what was not done; one line that names the thing
-# and the reason; and nothing has changed.
+# Invalid input: exit status 2 for an invalid command line, 1 for a command that failed; one line that names the object
+# and the reason; no change of state. And help, version, manual.
 
 test_bad_arguments() {
 	topology
@@ -89,7 +89,7 @@ test_conflicts() {
 	rejects 1 "8000" fwd map del udp $GATEWAY:8000
 	rejects 1 "5000" fwd map del tcp $GATEWAY:5000
 	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps"
-	# Not conflicts: another protocol, another address, a port beside.
+	# No conflicts: another protocol, another address, an adjacent port.
 	fwd map add udp $GATEWAY:8000 $HOME_WG:8000
 	fwd map add tcp 93.184.216.35:8000 $HOME_WG:8000
 	fwd map add tcp $GATEWAY:5010 $HOME_WG:5010
@@ -97,9 +97,9 @@ test_conflicts() {
 	fwd map add tcp $GATEWAY:5000 $HOME_WG:5000
 }
 
-# Many in one command: all or none, and the one line of an error says where.
+# Many maps in one command: all or none, and an error names the line.
 test_lines() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	local name before
 	fwd map add - <<-END
@@ -170,7 +170,7 @@ test_unknown_device() {
 	topology
 	attach eth0
 	rejects 1 "nodev7" fwd attach nodev7
-	# All or nothing: wg0 must not be attached either.
+	# Atomic: wg0 must not be attached either.
 	rejects 1 "nodev7" fwd attach wg0 nodev7
 	json '[.devices[].name] == ["eth0"]' stats
 	rejects 1 "nodev7" fwd detach nodev7
@@ -178,7 +178,7 @@ test_unknown_device() {
 	json '[.devices[].name] == ["eth0"]' stats
 }
 
-# Named twice it is still one, by whichever of its names.
+# A device named twice, also by an altname.
 test_device_twice() {
 	topology
 	on gateway ip link property add dev eth0 altname wan0
@@ -193,7 +193,7 @@ test_device_twice() {
 	json '[.devices[].name] == ["wg0"]' stats
 }
 
-# One that was renamed is known by its new name; who has its old one now is another.
+# A renamed device is known by its new name; a device that has its old name now is another one.
 test_device_renamed() {
 	topology
 	attach eth0 wg0
@@ -210,7 +210,7 @@ test_device_renamed() {
 	json '.devices | length == 3' stats
 	fwd detach veth9
 	json '[.devices[].name] == ["eth0", "wg0"]' stats
-	# Of one that is gone there is only the old name.
+	# A device that was deleted is known by its last name only.
 	fwd attach veth7
 	on gateway ip link del veth9
 	on gateway ip link add veth7 type veth peer name veth8
@@ -218,7 +218,7 @@ test_device_renamed() {
 	json '[.devices[].name] == ["eth0", "wg0"]' stats
 }
 
-# A list that could not be read is none, not an empty one.
+# A list that could not be read prints nothing, not an empty list.
 test_no_list() {
 	topology
 	attach eth0
@@ -230,7 +230,7 @@ test_no_list() {
 test_not_root() {
 	topology
 	command -v setpriv >/dev/null || skip "no setpriv here"
-	# Where nobody can read it.
+	# Readable for the user nobody.
 	local tool=$TOPO_DIR/../fwdctl-$TOPO_PREFIX
 	install -m 755 "$FWDCTL" "$tool"
 	chmod 755 "${TOPO_DIR%/*}"
@@ -247,7 +247,7 @@ test_not_root() {
 	rejects 1 'CAP_PERFMON' able 0 "" attach eth0
 	able 0 ,+perfmon attach eth0
 	json '[.devices[].name] == ["eth0"]' stats
-	# Who may do everything, but not look into the instance, isn't told to purge it.
+	# A user with all capabilities, but without access to the instance, gets no advice to purge it.
 	local few=-all,+bpf,+net_admin,+perfmon
 	chmod 755 "$TOPO_DIR" "$TOPO_DIR/bpf"
 	rejects 1 'belongs to the user with the ID 0$' on gateway setpriv --reuid=65534 --regid=65534 --clear-groups \
@@ -271,8 +271,8 @@ attached_any() {
 	on gateway "$PYTHON" "$NET/attached.py" eth0 wg0
 }
 
-# Nothing set up yet: what prints state says that there is none, and what would take away says so.
-test_empty() {
+# No instance yet: commands print an empty state, and those that remove something fail.
+test_no_instance() {
 	topology
 	json '. == []' map list
 	json '. == []' conn list
@@ -285,7 +285,7 @@ test_empty() {
 	fwd detach
 	fwd purge
 	rejects 1 "8000" fwd map del tcp $MAP4
-	[ -z "$(find "$FWDCTL_PIN_DIR" -type f 2>/dev/null)" ] || fail "looking at it left something: $(find "$FWDCTL_PIN_DIR")"
+	[ -z "$(find "$FWDCTL_PIN_DIR" -type f 2>/dev/null)" ] || fail "a query created files: $(find "$FWDCTL_PIN_DIR")"
 }
 
 test_help_and_version() {
@@ -302,8 +302,8 @@ test_help_and_version() {
 	is "$status" 2 "the exit status without a command"
 	is "$(cat "$TOPO_DIR/out")" "" "standard output without a command"
 	grep -q attach "$TOPO_DIR/usage" || fail "no usage without a command"
-	# What a script would do with the output: a full disk is an error.
-	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk goes unnoticed"
+	# A write error is an error.
+	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk is not an error"
 }
 
 # The short options, and what is suggested for a mistyped word.
@@ -347,7 +347,7 @@ test_names() {
 	json 'length == 1' map list
 }
 
-# The commands' usage as the manual has it: "map del PROTO LISTEN [--keep-connections]".
+# The usage of the commands in the manual: "map del PROTO LISTEN [--keep-connections]".
 manual_usage() {
 	sed -n '/^\.Sh COMMANDS/,/^\.Sh OPTIONS/p' "$ROOT/docs/fwdctl.8" | awk '
 		/^\.It Xo Ic/ { sub(/^\.It Xo Ic /, ""); sub(/ Ar /, " "); usage = $0; next }
@@ -356,12 +356,12 @@ manual_usage() {
 		usage && !/^\.Op/ { print "strange: " $0 }' | sort
 }
 
-# manual_items SECTION MACRO: the items of a section's list, behind the macro that they begin with.
+# manual_items SECTION MACRO: the items of a section's list, without the macro that they begin with.
 manual_items() {
 	sed -n "/^\.Sh $1/,/^\.Sh/ { s/^\.It $2//p }" "$ROOT/docs/fwdctl.8"
 }
 
-# The tables that the command line is parsed with, what help says of them, and the manual: the same words.
+# The tables of commands and options, the output of help, and the manual agree.
 test_manual() {
 	topology
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no manual"
@@ -386,7 +386,7 @@ test_manual() {
 		fail "get (<) and the manual (>) differ in the settings"
 }
 
-# Every key of the JSON that is printed, reasons apart, is in the manual.
+# All keys of the JSON output, except the reasons, are in the manual.
 test_manual_json() {
 	topology
 	maps_and_services
@@ -404,7 +404,7 @@ test_manual_json() {
 	done
 }
 
-# Every test that the documents name is there: LAYER/FILE, or LAYER/FILE/TEST.
+# All tests that the documents name exist: LAYER/FILE, or LAYER/FILE/TEST.
 test_named_tests() {
 	local layer file test source names
 	names=$({
@@ -422,8 +422,8 @@ test_named_tests() {
 	done <<<"$names"
 }
 
-# The lines of docs/rfc.md that set the RFCs' timeouts.
-test_times_of_the_rfcs() {
+# The commands of docs/rfc.md that set the RFCs' timeouts.
+test_rfc_timeouts() {
 	topology
 	fwdctl() {
 		fwd "$@"
@@ -432,7 +432,7 @@ test_times_of_the_rfcs() {
 	json 'del(.flood) | all(.[]; . >= 300)' get
 }
 
-# What `make install` puts where, and that the licence is in each file of the repository.
+# `make install`, and the SPDX line in each file of the repository.
 test_installed() {
 	local name
 	make -s -C "$ROOT" install PREFIX=/usr DESTDIR="$TOPO_DIR/root" >&2
@@ -441,7 +441,7 @@ test_installed() {
 	"$TOPO_DIR/root/usr/sbin/fwdctl" version
 	git -C "$ROOT" -c safe.directory=* ls-files >"$TOPO_DIR/files" || skip "not a git checkout"
 	while read -r name; do
-		# The inputs of the fuzz targets are bytes, and no text.
+		# The inputs of the fuzz targets are binary.
 		case $name in tests/fuzz/regressions/*) continue ;; esac
 		grep -q "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause" "$ROOT/$name" ||
 			fail "$name has no SPDX line"
