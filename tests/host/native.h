@@ -59,7 +59,7 @@ static inline struct fwd_addr addr_of(const struct endpoint *e)
 
 static inline __be16 port_of(const struct endpoint *e)
 {
-	return __builtin_bswap16(e->port);
+	return bpf_htons(e->port);
 }
 
 static inline struct fwd_tuple tuple_of(const char *flow, __u8 proto)

@@ -277,9 +277,9 @@ Test(translate, checksum_complete)
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);
 		ctx.summed = NATIVE_CHECKSUM_COMPLETE;
-		ctx.csum = __builtin_bswap16(sum16(0, ctx.data, ctx.len));
+		ctx.csum = bpf_htons(sum16(0, ctx.data, ctx.len));
 		translate_to(&ctx, there, FWD_TTL_KEEP);
-		sum = __builtin_bswap16(sum16(0, ctx.data, ctx.len));
+		sum = bpf_htons(sum16(0, ctx.data, ctx.len));
 		cr_assert(native_fold((__u64)sum + 0xffff) == native_fold((__u64)ctx.csum + 0xffff),
 			  "%s -> %s: %x instead of %x", back, there, ctx.csum, sum);
 		native_free(&ctx);
