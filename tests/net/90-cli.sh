@@ -376,7 +376,7 @@ test_named_tests() {
 		source=$ROOT/tests/$layer/$file.c
 		[ "$layer" != net ] || source=$NET/$file.sh
 		[ -f "$source" ] || fail "$layer/$file is named, but does not exist"
-		[ -z "$test" ] || grep -qE "^(Test\([a-z]*, $test[,)]|test_$test\(\) )" "$source" ||
+		[ -z "$test" ] || grep -qE "^(Test\([a-z_]*, $test[,)]|test_$test\(\) )" "$source" ||
 			fail "$layer/$file/$test is named, but does not exist"
 	done <<<"$names"
 }
