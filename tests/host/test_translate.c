@@ -15,7 +15,7 @@ static void translate_to(fwd_ctx *ctx, const char *flow, enum fwd_ttl ttl)
 	struct translation to = translation_to(flow);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(ctx, &pkt) == FWD_OK);
 	cr_assert(translate(ctx, &pkt, &to, ttl));
 }
 
@@ -211,7 +211,7 @@ static int l4_at(const fwd_ctx *ctx)
 {
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse((fwd_ctx *)ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet((fwd_ctx *)ctx, &pkt) == FWD_OK);
 	return pkt.l4_off;
 }
 
@@ -293,7 +293,7 @@ Test(translate, not_writable)
 	fwd_ctx ctx = native_packet(&TCP(V4, SYN), FWD_LINK_IP);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	for (__u32 len = 0; len < 20 + 18; len++) {
 		fwd_ctx cut = ctx;
 
