@@ -20,7 +20,7 @@ static bool is_option(const char *text, const char *name)
 	return !strncmp(text, name, length) && (!text[length] || text[length] == '=');
 }
 
-/* "--name=VALUE" is the same as "--name VALUE"; *value is NULL without "=". OPT_MAX: there is no such option. */
+/* "--name=VALUE" is the same as "--name VALUE"; *value is NULL without "=". OPT_MAX: an unknown option. */
 static enum fwd_option find_option(const char *text, const char **value)
 {
 	const char *equals = strchr(text, '=');
