@@ -69,7 +69,7 @@ static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 
 	if (action == ctx_pass() || !route_fits(route, pkt->bytes))
 		return ctx_pass();
-	if (route_is_fresh(route, pkt->now))
+	if (route_is_fresh(conn_flow(conn, pkt), pkt->now))
 		return action;
 	route_follow_ingress(ctx, pkt, conn);
 	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
@@ -95,7 +95,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	conn = conn_lookup(pkt);
 	if (!conn)
 		return fastpath_refuse(ctx, pkt);
-	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) ||
+	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) || !conn_expects(pkt, conn) ||
 	    !fastpath_csum_is_complete(ctx, pkt))
 		return FWD_NOT_OURS;
 	*action = fastpath_send(ctx, pkt, conn);

@@ -117,6 +117,8 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	conn = pkt->is_error ? conn_lookup_quote(pkt) : conn_lookup(pkt);
 	if (conn && pkt->is_error && !csum_icmp_is_valid(ctx, pkt))
 		return FWD_MALFORMED;
+	if (conn && !pkt->is_error && !conn_expects(pkt, conn))
+		return FWD_NO_CONNECTION;
 	if (!conn) {
 		reason = find_rule(ctx, pkt, &rule);
 		if (reason != FWD_OK)
@@ -135,7 +137,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	}
 	*known = conn;
 	route = &conn_flow(conn, pkt)->route;
-	if (!route_is_fresh(route, pkt->now)) {
+	if (!route_is_fresh(conn_flow(conn, pkt), pkt->now)) {
 		route_follow_ingress(ctx, pkt, conn);
 		reason = route_refresh(ctx, pkt, conn);
 		/* Not left to the stack, which knows no such connection and would reset it. */

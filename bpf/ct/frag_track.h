@@ -274,9 +274,10 @@ static __always_inline void frag_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, st
 	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
 	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
 		return;
-	if (mtu && len > mtu && (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, flow->route.ifindex)))
+	if (mtu && len > mtu &&
+	    (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, route_ifindex(&flow->route))))
 		return;
-	if (ctx_send_clone(ctx, flow->route.ifindex))
+	if (ctx_send_clone(ctx, route_ifindex(&flow->route)))
 		return;
 	flow->packets++;
 	flow->bytes += len;

@@ -137,7 +137,7 @@ static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, co
 	if (route_fits(route, mtu_packet_len(ctx, pkt)))
 		return false;
 	pkt->to_fragment = ip_fragment_is_possible(ctx, pkt, route->mtu);
-	return pkt->dont_fragment || (!pkt->to_fragment && route->link == FWD_LINK_ETHERNET);
+	return pkt->dont_fragment || (!pkt->to_fragment && route_link(route) == FWD_LINK_ETHERNET);
 }
 
 /* The checks before a packet is forwarded, in the kernel's order (net/ipv4/ip_forward.c). FWD_TTL_EXCEEDED,

@@ -34,12 +34,13 @@ static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struc
 
 	reply->last_seen = forward->last_seen;
 	reply->ct_state = forward->ct_state;
+	reply->ack = forward->ack;
 	reply->rule = forward->rule;
 	reply->rule_gen = forward->rule_gen;
 	reply->sport = forward->to_dport;
 	reply->to_sport = forward->dport;
 	reply->to_dport = forward->sport;
-	reply->route.ifindex = ctx_ifindex(ctx);
+	reply->route.out = route_out(ctx_ifindex(ctx), FWD_LINK_IP);
 	*conn = open->conn;
 }
 
@@ -87,6 +88,7 @@ __noinline enum fwd_reason open_insert_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 		return FWD_TABLE_FULL;
 	open_fill(ctx, open, conn);
 	slot->mss = open->mss;
+	slot->reopen = 0;
 	slot->check_at = pkt->now + conn_timeout(conn->flow[FWD_DIR_FORWARD].ct_state);
 	reason = port_claim(ctx, open);
 	if (reason == FWD_OK) {
@@ -136,9 +138,10 @@ static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pk
 	forward->dport = pkt->tuple.dport;
 	forward->last_seen = pkt->now;
 	forward->rule = FWD_RULE_NONE;
-	forward->ct_state = pkt->tuple.proto == IPPROTO_TCP
-				    ? ct_tcp_next(ct_state, FWD_DIR_FORWARD, pkt->tcp_flags, false)
-				    : ct_udp_next(ct_state, FWD_DIR_FORWARD);
+	/* apply() takes the packet's flags and numbers, as of any other packet. */
+	forward->ct_state = ct_state | FWD_CT_SEEN(FWD_DIR_FORWARD);
+	if (pkt->tuple.proto != IPPROTO_TCP)
+		forward->ack = pkt->now;
 }
 
 /* The target, port in network order, and a first source address. */

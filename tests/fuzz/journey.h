@@ -12,9 +12,9 @@
 /* As in ctx_xdp.h. */
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
-	if (route->link != FWD_LINK_ETHERNET || route->ifindex == FWD_LOOPBACK)
+	if (route_link(route) != FWD_LINK_ETHERNET || route_ifindex(route) == FWD_LOOPBACK)
 		return ctx_pass();
-	return bpf_redirect(route->ifindex, 0);
+	return bpf_redirect(route_ifindex(route), 0);
 }
 
 #include "fastpath.h"

@@ -16,6 +16,7 @@ struct life {
 	__u8 proto;
 	__u32 ct_state;
 	__u32 proof;
+	bool stream;
 };
 
 #define SERVER_SEQ 5000
@@ -31,10 +32,12 @@ static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 	bool proves = dir == FWD_DIR_FORWARD && ct_tcp_confirms(l->ct_state, flags, ack, l->proof);
 
 	if (l->proto == PROTO_UDP) {
-		l->ct_state = ct_udp_next(l->ct_state, dir);
+		l->ct_state = ct_udp_next(l->ct_state, dir, l->stream);
 		return;
 	}
-	l->ct_state = ct_tcp_next(l->ct_state, dir, flags, proves);
+	/* Data, and a FIN that is no retransmission, are beyond all before; an ACK acknowledges all. */
+	l->ct_state = ct_tcp_next(l->ct_state, dir, flags,
+				  (flags & PSH) || ((flags & FIN) && !(l->ct_state & FWD_CT_FIN(dir))), flags & ACK, proves);
 	if (dir == FWD_DIR_REPLY && (flags & SYN))
 		l->proof = SERVER_SEQ + 1;
 }

@@ -372,9 +372,9 @@ static inline void check_way(const char *what, const struct packet *p, const str
 		cr_expect_fail("%s: no connection", what);
 		return;
 	}
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
-		  conn.flow.route.ifindex);
-	cr_expect(conn.flow.route.link == devices[fate->out].link, "%s: kind of link", what);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
+		  route_ifindex(&conn.flow.route));
+	cr_expect(route_link(&conn.flow.route) == devices[fate->out].link, "%s: kind of link", what);
 }
 
 static inline void check_reasons(const char *what, const __u64 *before, const char *reason)

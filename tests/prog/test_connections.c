@@ -580,7 +580,7 @@ Test(connections, way_follows_the_routes)
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "by another device");
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1]);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
@@ -629,9 +629,9 @@ Test(connections, way_of_a_namesake)
 	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
 	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
 	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
-	cr_expect(after.flow.route.ifindex == before.flow.route.ifindex &&
+	cr_expect(route_ifindex(&after.flow.route) == route_ifindex(&before.flow.route) &&
 			  after.flow.route.refreshed == before.flow.route.refreshed,
-		  "device %u instead of %u", after.flow.route.ifindex, before.flow.route.ifindex);
+		  "device %u instead of %u", route_ifindex(&after.flow.route), route_ifindex(&before.flow.route));
 }
 
 /* Within that second the FIB isn't asked. */

@@ -328,7 +328,7 @@ Test(packets, no_neighbour_yet)
 	run(ETH0, INGRESS, &p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT);
 	cr_assert(conn_get(TO("8081"), PROTO_TCP, &conn));
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1] && !conn.flow.route.refreshed);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1] && !conn.flow.route.refreshed);
 
 	ip_batch("neigh add 192.168.7.3 lladdr 02:00:00:00:07:03 nud permanent dev eth1\n");
 	run(ETH0, INGRESS, &p, &r);
