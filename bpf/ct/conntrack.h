@@ -3,7 +3,8 @@
  * Connections: lookup, state, counters and end. step/open.h opens them.
  *
  * The larger functions, here and in other files, are not static: the verifier then checks each of them once, by itself
- * and for any arguments (hence their tests for NULL), instead of at each call and in each iteration of a loop.
+ * and for any arguments (hence their tests for NULL), instead of at each call and in each iteration of a loop. Those
+ * without a result return 0, because older verifiers refuse global functions that return void.
  */
 #ifndef FWD_BPF_CT_CONNTRACK_H
 #define FWD_BPF_CT_CONNTRACK_H
@@ -19,7 +20,7 @@
 enum fwd_end {
 	FWD_END_EXPIRED, /* by its timeout */
 	FWD_END_EVICTED, /* from the half-open ring */
-	FWD_END_OTHER,   /* its map was removed, a SYN reused its ports, or a command ended it */
+	FWD_END_OTHER,   /* its rule was removed, a SYN reused its ports, or a command ended it */
 };
 
 static __always_inline enum fwd_dir pkt_dir(const struct fwd_pkt *pkt)
@@ -34,7 +35,7 @@ static __always_inline struct fwd_flow *conn_flow(struct fwd_conn *conn, const s
 }
 
 /* A connection of the gateway's own. Asked of the packet's direction, whose cache line is loaded anyway. */
-static __always_inline bool flow_is_local(const struct fwd_flow *flow)
+static __always_inline bool flow_is_own(const struct fwd_flow *flow)
 {
 	return flow->rule == FWD_RULE_NONE;
 }
@@ -43,16 +44,16 @@ static __always_inline struct fwd_rule_stats *flow_rule_stats(const struct fwd_f
 {
 	__u32 index = flow->rule;
 
-	return flow_is_local(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
+	return flow_is_own(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
-/* Its map was removed, or another map has the same index now. */
+/* Its rule was removed, or another rule has the same index now. */
 static __always_inline bool flow_is_dead(const struct fwd_flow *flow)
 {
 	__u32 index = flow->rule;
 	const struct fwd_rule *rule;
 
-	if (flow_is_local(flow))
+	if (flow_is_own(flow))
 		return false;
 	rule = bpf_map_lookup_elem(&rules, &index);
 	return !rule || (__u16)rule->gen != flow->rule_gen;
@@ -86,7 +87,7 @@ __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 	flow = &conn->flow[FWD_DIR_FORWARD];
 	table_remove(entry_of(index, FWD_DIR_FORWARD));
 	table_remove(entry_of(index, FWD_DIR_REPLY));
-	/* Another map may have the index of a removed one. */
+	/* Another rule may have the index of a removed one. */
 	conn_count_end(flow_is_dead(flow) ? NULL : flow_rule_stats(flow), how);
 	slot_free(index);
 	return 1;
@@ -116,7 +117,8 @@ static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const str
 }
 
 /*
- * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection.
+ * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection. It may end
+ * the connection that it finds, and then resets the backoff of its target, because a port is free again:
  *
  * A SYN in place of a closed connection ends it, so that the new connection can have the same source port; but not if
  * the SYN's TTL is used up, because then no new connection follows.
@@ -178,12 +180,13 @@ static __always_inline __u32 conn_timeout(__u32 ct_state)
 	return c->timeout[which];
 }
 
-/* Changes the state in both directions. */
+/* Changes the state from `now`, as it was read once, to `next`, in both directions. Bits that another CPU has set since
+ * stay, because only those that this packet changes are written. */
 static __always_inline void conn_set_state(const struct fwd_pkt *pkt, struct fwd_conn *conn, struct fwd_slot *slot,
-					   __u32 next)
+					   __u32 now, __u32 next)
 {
 	struct fwd_flow *flow = conn_flow(conn, pkt), *reverse = &conn->flow[dir_reverse(pkt_dir(pkt))];
-	__u32 set = next & ~flow->ct_state, clear = flow->ct_state & ~next;
+	__u32 set = next & ~now, clear = now & ~next;
 
 	if (clear) {
 		__sync_fetch_and_and(&flow->ct_state, ~clear);
@@ -198,7 +201,7 @@ static __always_inline void conn_set_state(const struct fwd_pkt *pkt, struct fwd
 }
 
 /* conn_update() for UDP packets that change the state. */
-__noinline int conn_update_udp(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 next)
+__noinline int conn_update_udp(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 now, __u32 next)
 {
 	struct fwd_slot *slot;
 
@@ -206,7 +209,7 @@ __noinline int conn_update_udp(const struct fwd_pkt *pkt, struct fwd_conn *conn,
 		return 0;
 	slot = slot_at(entry_index(pkt->entry));
 	if (slot)
-		conn_set_state(pkt, conn, slot, next);
+		conn_set_state(pkt, conn, slot, now, next);
 	return 0;
 }
 
@@ -275,7 +278,7 @@ __noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 	dir = pkt_dir(pkt);
 	flow = &conn->flow[dir];
 	reverse = &conn->flow[dir_reverse(dir)];
-	now = flow->ct_state;
+	now = READ_ONCE(flow->ct_state);
 	g = conn_segment(pkt);
 	own = (struct ct_seen){flow->ack, flow->end};
 	other = (struct ct_seen){reverse->ack, reverse->end};
@@ -301,7 +304,7 @@ __noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 			flow->ack = g.ack;
 	}
 	if (next != now || (g.flags & FWD_TCP_SYN))
-		conn_set_state(pkt, conn, slot, next);
+		conn_set_state(pkt, conn, slot, now, next);
 	return 0;
 }
 
@@ -313,17 +316,17 @@ __noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 static __always_inline void conn_update(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_flow *flow = conn_flow(conn, pkt);
-	__u32 next;
+	__u32 now = READ_ONCE(flow->ct_state), next;
 
 	if (pkt->tuple.proto != IPPROTO_TCP) {
-		next = ct_udp_next(flow->ct_state, pkt_dir(pkt), pkt->now - flow->ack >= CT_UDP_STREAM_AGE);
-		if (next != flow->ct_state)
-			conn_update_udp(pkt, conn, next);
+		next = ct_udp_next(now, pkt_dir(pkt), pkt->now - flow->ack >= CT_UDP_STREAM_AGE);
+		if (next != now)
+			conn_update_udp(pkt, conn, now, next);
 		return;
 	}
 	if (pkt->seq != flow->end ||
 	    (pkt->tcp_flags & (FWD_TCP_SYN | FWD_TCP_RST | FWD_TCP_FIN | FWD_TCP_ACK)) != FWD_TCP_ACK ||
-	    !ct_tcp_is_steady(flow->ct_state, pkt_dir(pkt))) {
+	    !ct_tcp_is_steady(now, pkt_dir(pkt))) {
 		conn_update_tcp(pkt, conn);
 		return;
 	}

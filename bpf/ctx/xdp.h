@@ -45,7 +45,8 @@ static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 	return ctx_data_end(ctx) - ctx_data(ctx);
 }
 
-/* A driver runs XDP before GRO: each packet is as it was received. */
+/* A driver runs XDP before GRO: each packet is as it was received. Generic XDP runs after GRO, whose packets have a
+ * partial checksum and are passed to tc. */
 static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
 {
 	return 0;

@@ -37,15 +37,15 @@ static __always_inline void next_hop_set(struct fwd_pkt *pkt, const struct bpf_f
 		hop->how = FWD_HOP_KNOWN;
 }
 
-/* The last time that the source address of a map was verified, and the device that then led to its target. */
+/* The last time that the source address of a rule was verified, and the device that then led to its target. */
 struct fwd_source_check {
 	__u32 ifindex;
 	__u32 when; /* ticks */
 };
 
-/* The source address that fwdctl chose for the map still is an address of the gateway. When WireGuard is down its
+/* The source address that fwdctl chose for the rule still is an address of the gateway. When WireGuard is down its
  * address is gone, the default route leads to the target, and data meant for the tunnel would leave in clear. For
- * packets of the FORWARD direction. One answer holds for all connections of the map, for a second and one device. */
+ * packets of the FORWARD direction. One answer holds for all connections of the rule, for a second and one device. */
 __noinline bool route_source_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 				      __u32 ifindex)
 {

@@ -69,7 +69,8 @@ FWD_ABI_OFFSET(struct fwd_addrs, daddr, 16);
  * target uses its source port, so the port, and only that, is translated. */
 #define FWD_RULE_NONE 0xffffU
 
-/* The rest of one direction: a cache line that only packets of this direction write to, but for rare state changes. */
+/* The rest of one direction: a cache line that only packets of this direction write to, except that packets of the
+ * reverse direction change ct_state, the numbers of a handshake, and the route that replies take. */
 struct fwd_flow {
 	__u64 packets;   /* a GSO packet counts as its segments */
 	__u64 bytes;     /* from the IP header on */

@@ -39,7 +39,7 @@ FWD_ABI_OFFSET(struct fwd_slot, mss, 8);
 FWD_ABI_OFFSET(struct fwd_slot, reopen, 12);
 
 /* A freed record is quarantined until this many others have been freed, because a packet on another CPU may still be
- * reading it. */
+ * reading it. A CPU that stalls for longer than that reads the record of another connection. */
 #define FWD_QUARANTINE(half_open) ((half_open) > 1024 ? (half_open) : 1024)
 
 /* Records: as many as there may be connections of both classes, and the quarantine. */

@@ -41,13 +41,13 @@ static __noinline int journey_ingress(fwd_ctx *ctx, enum fwd_reason *reason, boo
 	if (xdp && journey_express(ctx, reason, &action))
 		return action;
 	count_device(ctx, false);
-	*reason = ingress(ctx, scratch_get(), &action);
+	*reason = ingress(ctx, scratch_get(FWD_SCRATCH_INGRESS), &action);
 	return verdict(*reason, action);
 }
 
 static __noinline int journey_egress(fwd_ctx *ctx, enum fwd_reason *reason)
 {
-	*reason = egress(ctx, scratch_get());
+	*reason = egress(ctx, scratch_get(FWD_SCRATCH_EGRESS));
 	return verdict(*reason, ctx_pass());
 }
 
