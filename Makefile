@@ -21,7 +21,6 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 
-CC         ?= gcc
 CLANG      ?= clang
 BPFTOOL    ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 LLVM_STRIP ?= llvm-strip
@@ -38,15 +37,18 @@ WARN := -Wall -Wextra -Wno-unused-parameter $(if $(filter 1,$(WERROR)),-Werror)
 MAP_PREFIX := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
 INC := -Iinclude -iquote bpf -iquote user -I$(B)
 CFLAGS ?= -O2 -g
-HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+# glibc's checks need an optimizer, and a packager may have chosen their level.
+FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+HARDEN := -fstack-protector-strong -fPIE $(FORTIFY)
 HARDEN_LD := -pie -Wl,-z,relro,-z,now
 LIBS := libbpf libxdp libmnl jansson
 USER_CFLAGS := -std=gnu11 $(WARN) $(INC) -D_GNU_SOURCE $(MAP_PREFIX) $(shell $(PKGCONFIG) --cflags $(LIBS)) \
 	$(CPPFLAGS) $(CFLAGS)
 USER_LIBS := $(shell $(PKGCONFIG) --libs $(LIBS))
 
-# Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look.
-TRIPLET := $(shell $(CC) -print-multiarch)
+# Debian keeps asm/types.h under the architecture's triplet, where `-target bpf` doesn't look. Not every clang has the
+# option.
+TRIPLET := $(firstword $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null))
 BPF_CFLAGS := -O2 -g -std=gnu11 -target bpf -mcpu=v3 $(WARN) $(MAP_PREFIX) -Iinclude -iquote bpf \
 	$(if $(TRIPLET),-idirafter /usr/include/$(TRIPLET)) $(shell $(PKGCONFIG) --cflags libbpf)
 
@@ -55,21 +57,26 @@ BPF_SKELS := $(patsubst bpf/%.bpf.c,$(B)/%.skel.h,$(wildcard bpf/*.bpf.c))
 USER_SOURCES := $(wildcard user/*.c user/*/*.c)
 USER_HEADERS := $(wildcard user/*/*.h include/fwd/*.h)
 USER_OBJS := $(patsubst %.c,$(B)/%.o,$(USER_SOURCES))
-# All but main(): what the tests link.
-USER_LIB_OBJS := $(filter-out $(B)/user/main.o,$(USER_OBJS))
 
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c))
-HOST_SOURCES_test_addr := user/model/addr.c
-HOST_SOURCES_test_rule := user/model/rule.c user/model/addr.c user/base/err.c
-HOST_SOURCES_test_settings := user/model/settings.c user/base/err.c
+# user/ tests link the layers that hold no state.
+USER_PURE := $(wildcard user/base/*.c user/model/*.c)
+HOST_SOURCES_test_addr := $(USER_PURE)
+HOST_SOURCES_test_bpf_log := $(USER_PURE) user/state/bpf_log.c
+HOST_SOURCES_test_conn_filter := $(USER_PURE)
+HOST_SOURCES_test_err := $(USER_PURE)
+HOST_SOURCES_test_rule := $(USER_PURE)
+HOST_SOURCES_test_settings := $(USER_PURE)
+HOST_SOURCES_test_word := $(USER_PURE)
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
+PROG_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c)))
 BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 comma := ,
 space := $() $()
 FUZZ_DIR ?= $(B)/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES_fuzz_rule := user/model/rule.c user/model/addr.c user/model/settings.c
+FUZZ_SOURCES_fuzz_rule := $(USER_PURE)
 FUZZ_SOURCES_fuzz_cli := $(filter-out user/main.c,$(USER_SOURCES))
 # The pipeline, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
 FUZZ_FLAGS_fuzz_pipeline := -Itests/fuzz/shim
@@ -91,22 +98,25 @@ endif
 
 all: $(B)/fwdctl
 
-# What `fwdctl version` prints: the version, and the commit if this directory itself is a git checkout. Written
-# anew only when it changes.
-define VERSION_HEADER
-#define FWD_VERSION "$(VERSION)$(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
+# What `fwdctl version` prints: the version, and the commit if this directory itself is a git checkout.
+VERSION_COMMIT = $(shell [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ] && \
 	git ls-files --error-unmatch Makefile >/dev/null 2>&1 && \
-	git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/ (/; s/$$/)/')"
-#define FWD_BPF_COMPILER "clang $(CLANG_VERSION)"
-#define FWD_CLANG_MAJOR $(or $(CLANG_MAJOR),0)
-endef
+	git describe --always --abbrev=12 --dirty --exclude '*' 2>/dev/null | sed 's/.*/ (&)/')
 
-$(B)/version.h: FORCE
+# The files of this rule are written anew only when they change. What depends on one of them is then built again: by
+# another compiler, with other flags, for another commit. -Werror changes no object.
+CONTENT_version.h = '\#define FWD_VERSION "$(VERSION)$(VERSION_COMMIT)"' \
+	'\#define FWD_BPF_COMPILER "clang $(CLANG_VERSION)"' '\#define FWD_CLANG_MAJOR $(or $(CLANG_MAJOR),0)'
+CONTENT_bpf.flags = '$(subst ','\'',$(CLANG_VERSION) $(filter-out -Werror,$(BPF_CFLAGS)))'
+CONTENT_user.flags = '$(subst ','\'',$(shell $(CC) --version 2>/dev/null | sed 1q) \
+	$(filter-out -Werror,$(USER_CFLAGS)) $(LDFLAGS))'
+
+$(B)/version.h $(B)/bpf.flags $(B)/user.flags: FORCE
 	$(Q)mkdir -p $(@D)
-	$(file >$@.new,$(VERSION_HEADER))
+	$(Q)printf '%s\n' $(CONTENT_$(@F)) >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/%.bpf.o: bpf/%.bpf.c
+$(B)/%.bpf.o: bpf/%.bpf.c $(B)/bpf.flags
 	$(call say,BPF,$@)
 	$(Q)[ "$(or $(CLANG_MAJOR),0)" -ge $(CLANG_OLDEST) ] || { \
 		echo "fwdctl needs clang $(CLANG_OLDEST) or newer; $(CLANG) is $(or $(CLANG_VERSION),not there):" \
@@ -119,41 +129,58 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name fwd_$* > $@
 
-$(B)/user/%.o: user/%.c $(BPF_SKELS) | $(B)/version.h
+$(B)/user/%.o: user/%.c $(B)/user.flags | $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(HARDEN) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(HARDEN) $(USER_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/fwdctl: $(USER_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $^ -o $@ $(USER_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) $(USER_OBJS) -o $@ $(USER_LIBS)
 
-# Each file of tests/host is a program of its own, built with everything it includes.
-$(B)/host/%: tests/host/%.c $(wildcard tests/*.h tests/host/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_SOURCES) \
-		$(USER_HEADERS) | $(BPF_SKELS) $(B)/version.h
+# Each test_*.c of tests/host and of tests/prog is a program of its own. What they share is compiled once: for
+# tests/host with the sanitizers. HOST_SOURCES_TEST: what a test links; else the packets of tests/prog.
+.SECONDEXPANSION:
+$(B)/host/obj/%.o: %.c | $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -iquote tests -Itests/host $< $(HOST_SOURCES_$*) -o $@ -lcriterion $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -MMD -MP -c $< -o $@
 
-$(B)/prog/%: tests/prog/%.c $(wildcard tests/prog/*.h) $(USER_LIB_OBJS) | $(B)/version.h
+$(B)/host/%: tests/host/%.c \
+		$$(addprefix $(B)/host/obj/,$$(subst .c,.o,$$(or $$(HOST_SOURCES_$$*),tests/prog/packet.c))) \
+		| $(BPF_SKELS) $(B)/version.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -Itests/prog $< $(USER_LIB_OBJS) -o $@ -lcriterion $(USER_LIBS)
+	$(Q)$(CC) $(USER_CFLAGS) $(SANITIZE) -iquote tests -Itests/host -MMD -MP -MF $@.d -MT $@ \
+		$(filter %.c %.o,$^) -o $@ -lcriterion $(USER_LIBS)
 
-# libFuzzer is clang's. For scripts/fuzz --lines they are built with other instruments, elsewhere.
+$(B)/tests/%.o: tests/%.c | $(BPF_SKELS) $(B)/version.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/prog/%: tests/prog/%.c $(PROG_OBJS) | $(BPF_SKELS) $(B)/version.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d -MT $@ $(filter %.c %.o,$^) -o $@ -lcriterion $(USER_LIBS)
+
+# libFuzzer is a part of clang. `scripts/fuzz --lines` builds them with other instrumentation, into another directory.
+# A target is one translation unit; packet.o is built without coverage, because libFuzzer must not be guided by it.
 FUZZ_SANITIZE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) $(USER_HEADERS)
-$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(USER_SOURCES) | $(BPF_SKELS) $(B)/version.h
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h tests/fuzz/shim/bpf/*.h tests/prog/*.h) $(BPF_HEADERS) \
+	$(USER_HEADERS)
+$(FUZZ_DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/tests/prog/packet.o $(FUZZ_HEADERS) $(USER_SOURCES) \
+		| $(BPF_SKELS) $(B)/version.h
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS_fuzz_$*) $(USER_CFLAGS) -O1 -iquote tests -Itests/fuzz $(FUZZ_SANITIZE) \
-		$< $(FUZZ_SOURCES_fuzz_$*) -o $@ $(USER_LIBS)
+		$< $(or $(FUZZ_SOURCES_fuzz_$*),$(B)/tests/prog/packet.o) -o $@ $(USER_LIBS)
 
-# Those of test_packets.c's functions that only judge have nothing to do there.
-$(B)/fuzz/seeds: tests/fuzz/seeds.c $(FUZZ_HEADERS) tests/prog/test_packets.c
+# It includes test_packets.c for its tables; the functions there that only check results are unused.
+$(B)/fuzz/seeds: tests/fuzz/seeds.c $(B)/tests/prog/packet.o $(FUZZ_HEADERS) tests/prog/test_packets.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -iquote tests -Wno-unused $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) -iquote tests -Wno-unused $< $(B)/tests/prog/packet.o -o $@
 
 fuzz: $(FUZZ_TARGETS) $(B)/fuzz/seeds
 
@@ -198,4 +225,5 @@ uninstall:
 clean:
 	rm -rf $(B) compile_commands.json
 
--include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/user/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/user/*.d $(B)/user/*/*.d $(B)/prog/*.d $(B)/tests/*/*.d $(B)/host/*.d \
+	$(B)/host/obj/*/*/*.d)

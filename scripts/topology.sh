@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The topology of the story, in network namespaces. scripts/demo and tests/net source this file.
+# The topology of the README's example, in network namespaces. scripts/demo, scripts/oracle, scripts/bench and tests/net
+# source this file.
 #
 #   client                internet                        gateway
 #   eth0 ───────────────▸ c0   g0 ◂─────────────────────▸ eth0 93.184.216.34
@@ -13,20 +14,20 @@
 #                              wan 203.0.113.7           ┌─▸ enp3s0 192.168.178.20   ║
 #                              lan 192.168.178.1 ◂───────┘   wg0    10.172.16.2 ◂════╝
 #
-# and, where asked for, `lan`: a server that hangs on the gateway's eth1 by plain Ethernet; and `phone`: another
-# WireGuard peer, 10.172.16.3, that sends all it has to say through the tunnel.
+# and as options `lan`: a server on the gateway's eth1, by Ethernet; and `phone`: another WireGuard peer, 10.172.16.3,
+# that sends all its traffic through the tunnel.
 #
-# A run has a prefix; each of its namespaces is called PREFIX-HOST, so any number of runs live side by
-# side. All else it needs is under TOPO_DIR: keys, logs, the pids of what it started, and a bpffs.
+# Each run has a prefix, and its namespaces are called PREFIX-HOST, so that any number of runs can exist at the same
+# time. All its files are in TOPO_DIR: keys, logs, the pids of its processes, and a bpffs.
 #
-#   topo_up              makes it, by TOPO_OPTIONS:
+#   topo_up              creates it; TOPO_OPTIONS:
 #                          client2       a second client
 #                          lan           a server behind the gateway's eth1
 #                          phone         a second WireGuard peer
 #                          offload=off   checksum and segmentation offloads off on every device
 #   topo_in HOST CMD...  runs a command on a host
-#   topo_spawn HOST NAME CMD...  same in the background; output in TOPO_DIR/NAME.log
-#   topo_down            removes it all; also what a topo_up that was cut short left, also twice
+#   topo_spawn HOST NAME CMD...  the same in the background; output in TOPO_DIR/NAME.log and NAME.err
+#   topo_down            removes everything; may be called after an interrupted topo_up, and repeatedly
 #
 # Callers: trap topo_down EXIT; trap 'exit 130' INT TERM
 
@@ -50,10 +51,10 @@ LAN=10.99.0.2
 LAN6=fd10:99::2
 WG_PORT=51913
 
-# Nothing ever comes from it: `read -t` waits, and starts no process for that.
+# A pipe without data: `read -t` on it sleeps without starting a process.
 exec {TOPO_SILENT}<> <(:)
 
-# The objects of fwdctl, pinned in this run's own bpffs.
+# fwdctl pins its objects in this run's own bpffs.
 export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
 
 # `ip netns exec` would remount /sys; nsenter changes the network namespace and nothing else.
@@ -63,7 +64,7 @@ topo_in() {
 	nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@"
 }
 
-# topo_ip HOST: ip(8)'s commands, from standard input. One process for all of them; making one is what a topology costs.
+# topo_ip HOST: runs ip(8) commands from standard input, in one process, because processes dominate the time of topo_up.
 topo_ip() {
 	ip -n "$TOPO_PREFIX-$1" -batch -
 }
@@ -72,7 +73,7 @@ topo_option() {
 	[[ " $TOPO_OPTIONS " == *" $1 "* ]]
 }
 
-# A process may only be ended while it is still the one that was started: pid and start time.
+# A process is identified by pid and start time, because pids are reused.
 topo_started_at() {
 	local stat
 	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
@@ -89,17 +90,17 @@ topo_remember() {
 topo_spawn() {
 	local host=$1 name=$2
 	shift 2
-	# Emptied here, not by the new process: who waits for its "ready" might get there first, and find that of an
-	# earlier one of the same name.
+	# Truncated here, not by the new process: a caller that waits for its "ready" could otherwise read that of an
+	# earlier process with the same name.
 	: >"$TOPO_DIR/$name.log" >"$TOPO_DIR/$name.err"
-	# Away from the terminal: a Ctrl-C there is for the caller, which ends this one in its turn.
+	# In a session of its own: the caller handles Ctrl-C, and ends this process.
 	setsid nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@" \
 		</dev/null >>"$TOPO_DIR/$name.log" 2>>"$TOPO_DIR/$name.err" &
 	TOPO_PID=$!
 	topo_remember "$TOPO_PID"
 }
 
-# Ends the processes listed in a file of "pid start-time".
+# Ends the processes in a file with lines "PID START-TIME".
 topo_kill() {
 	local pid started signal _
 	[ -f "$1" ] || return 0
@@ -110,7 +111,7 @@ topo_kill() {
 		done <"$1"
 		for _ in {1..50}; do
 			while read -r pid started; do
-				# A zombie has ended; whoever started it will collect it.
+				# A zombie has ended; its parent will wait for it.
 				[ -n "$started" ] && [ "$(topo_started_at "$pid")" = "$started" ] &&
 					! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null &&
 					sleep 0.02 && continue 2
@@ -121,8 +122,8 @@ topo_kill() {
 	rm -f "$1"
 }
 
-# topo_wait SECONDS CMD...: until CMD succeeds. Not asked more often than this: each time costs processes, and of
-# tests that wait there are several.
+# topo_wait SECONDS CMD...: waits until CMD succeeds. The interval is a compromise: each attempt costs processes, and
+# several tests wait at the same time.
 topo_wait() {
 	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
 	shift
@@ -132,14 +133,14 @@ topo_wait() {
 	done
 }
 
-# topo_host HOST: a new one, without any cable.
+# topo_host HOST: creates a host without links.
 topo_host() {
 	ip netns add "$TOPO_PREFIX-$1"
 	topo_settings "$1"
 	topo_ip "$1" <<<"link set lo up"
 }
 
-# topo_settings HOST [SETTING...]. No wait for duplicate addresses: there are none.
+# topo_settings HOST [SETTING...]: sysctls. Duplicate address detection is off.
 topo_settings() {
 	local host=$1
 	shift
@@ -147,18 +148,18 @@ topo_settings() {
 		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0 "$@"
 }
 
-# As `ip -batch` takes it: a cable HOST DEV HOST DEV.
+# For `ip -batch`: a link HOST DEV HOST DEV.
 topo_cable() {
 	echo "link add $2 netns $TOPO_PREFIX-$1 type veth peer name $4 netns $TOPO_PREFIX-$3"
 }
 
-# topo_cable_plain HOST DEV HOST DEV: no offloads at its ends any more.
+# topo_cable_plain HOST DEV HOST DEV: turns off the offloads of both ends.
 topo_cable_plain() {
 	topo_offload "$1" "$2" off
 	topo_offload "$3" "$4" off
 }
 
-# topo_link HOST DEV HOST DEV: a cable whose ends are up.
+# topo_link HOST DEV HOST DEV: creates a link, both ends up.
 topo_link() {
 	topo_cable "$@" | topo_ip "$1"
 	! topo_option offload=off || topo_cable_plain "$@"
@@ -170,7 +171,7 @@ topo_offload() {
 	topo_in "$1" ethtool -K "$2" tx "$3" rx "$3" gro "$3" gso "$3" tso "$3" >/dev/null 2>&1 || true
 }
 
-# topo_addresses DEV ADDRESS/LEN...: for `ip -batch`, like the next two.
+# topo_addresses DEV ADDRESS/LEN...: lines for `ip -batch`, as are those of the next two functions.
 topo_addresses() {
 	local address dev=$1
 	shift
@@ -209,9 +210,9 @@ topo_default_route() {
 
 TOPO_FORWARDING='net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1'
 
-# topo_wireguard HOST: wg0. By the kernel's module where it is; else by wireguard-go, one process for
-# each device. Those share one folder of control sockets, named by device: so the device is made under a
-# name that is unique on this machine, and called wg0 within its namespace. `topo_wg` knows the name.
+# topo_wireguard HOST: creates wg0, with the kernel's module if there is one, else with wireguard-go, one process for
+# each device. All wireguard-go processes share a directory of control sockets named by device: so the device is
+# created with a unique name, and renamed to wg0 in its namespace. `topo_wg` uses the unique name.
 topo_wireguard() {
 	local host=$1 name=wg0
 	if ! topo_in "$host" ip link add wg0 type wireguard 2>/dev/null; then
@@ -221,7 +222,7 @@ topo_wireguard() {
 		[ -c /dev/net/tun ] ||
 			{ echo "no WireGuard: wireguard-go needs /dev/net/tun" >&2; return 1; }
 		topo_spawn "$host" "wireguard-$host" wireguard-go -f "$name"
-		# Not by asking `wg`: that removes a socket that is bound and does not listen yet.
+		# Not with `wg`, which removes a socket that is bound but does not listen yet.
 		topo_wait 10 topo_in "$host" grep -q " 00010000 .*/$name.sock" /proc/net/unix ||
 			{ echo "wireguard-go did not start:" >&2; cat "$TOPO_DIR/wireguard-$host.err" >&2; return 1; }
 		topo_in "$host" ip link set "$name" name wg0
@@ -255,8 +256,8 @@ topo_tunnel() {
 	done
 }
 
-# The phone's AllowedIPs are 0.0.0.0/0 and ::/0, which takes the rules that wg-quick makes of that: all goes
-# through the tunnel but the tunnel itself, whose packets bear a mark.
+# The phone's AllowedIPs are 0.0.0.0/0 and ::/0, which needs the rules of wg-quick: all packets are routed through the
+# tunnel, except WireGuard's own, which have a mark.
 topo_phone() {
 	local family
 	topo_host phone
@@ -282,8 +283,8 @@ topo_phone() {
 	topo_wait 10 topo_in phone ping -c1 -W1 $GATEWAY_WG
 }
 
-# The firewall of product.md: nothing passes but ssh, WireGuard and what is said on wg0. No rule in
-# FORWARD at all. IPv6 can't do without neighbour discovery.
+# The gateway's firewall accepts ssh, WireGuard and packets of wg0. FORWARD has policy DROP and no rule. IPv6 needs
+# neighbour discovery.
 topo_firewall() {
 	local neighbours
 	neighbours=$(printf -- '-A %s -p icmpv6 --icmpv6-type %s -j ACCEPT\n' \
@@ -311,7 +312,7 @@ topo_filter() {
 	END
 }
 
-# A line for each: HOST DEV HOST DEV.
+# The links, one a line: HOST DEV HOST DEV.
 topo_cables() {
 	echo client eth0 internet c0
 	echo gateway eth0 internet g0
@@ -321,7 +322,7 @@ topo_cables() {
 	! topo_option lan || echo gateway eth1 lan eth0
 }
 
-# each_cable FUNCTION: calls it with the words of each line.
+# each_cable FUNCTION: calls it with the words of each of these lines.
 each_cable() {
 	local cable
 	while read -ra cable; do
@@ -356,7 +357,7 @@ topo_make_gateway() {
 	! topo_option lan || topo_device eth1 10.99.0.1/24 fd10:99::1/64
 }
 
-# It has one public address, and home none.
+# The home router has one public address, and home has none.
 topo_make_router() {
 	topo_device lo
 	topo_device wan 203.0.113.7/24
@@ -376,7 +377,7 @@ topo_make_lan() {
 	topo_routes 10.99.0.1 fd10:99::1
 }
 
-# All steps. Any that fails ends it.
+# All steps; the first failure ends it.
 topo_make() {
 	local host hosts=(internet client gateway router home)
 	! topo_option client2 || hosts+=(client2)
@@ -385,9 +386,9 @@ topo_make() {
 	chmod 700 "$TOPO_DIR"
 	mount -t bpf bpf "$TOPO_DIR/bpf"
 
-	# In few processes, for making one is what a topology costs.
+	# In few processes, because processes dominate the time.
 	printf "netns add $TOPO_PREFIX-%s\n" "${hosts[@]}" | ip -batch -
-	# Before there are devices, which take their settings from them.
+	# Before the devices are created, because they inherit settings.
 	for host in "${hosts[@]}"; do
 		case $host in
 		# shellcheck disable=SC2086
@@ -396,7 +397,7 @@ topo_make() {
 		*) topo_settings "$host" ;;
 		esac
 	done
-	# Made there, since kernels before 6.15 want a device's first name to be free where they are asked.
+	# Created in its namespace, because kernels before 6.15 require the device's name to be free in the caller's.
 	each_cable topo_cable | topo_ip internet
 	for host in "${hosts[@]}"; do
 		"topo_make_$host" | topo_ip "$host"
@@ -406,7 +407,7 @@ topo_make() {
 
 	topo_tunnel
 	topo_firewall
-	# PersistentKeepalive makes home call at once; without a handshake nothing goes inwards.
+	# PersistentKeepalive makes home start the handshake at once; before that the gateway has no endpoint of home.
 	topo_wait 10 topo_in home ping -c1 -W1 $GATEWAY_WG
 	if topo_option phone; then
 		topo_phone
@@ -418,7 +419,7 @@ topo_up() {
 		echo "network namespaces need root" >&2
 		return 1
 	fi
-	# A bash of its own, since `set -e` is off in all that is called from within an if or a ||.
+	# In a separate bash, because `set -e` is disabled within an `if` or a `||`.
 	TOPO_PREFIX=$TOPO_PREFIX TOPO_DIR=$TOPO_DIR TOPO_OPTIONS=$TOPO_OPTIONS \
 		bash -eu "${BASH_SOURCE[0]}" make
 }
@@ -432,7 +433,7 @@ topo_down() {
 	while mountpoint -q "$TOPO_DIR/bpf" 2>/dev/null; do
 		umount "$TOPO_DIR/bpf" || break
 	done
-	# A mount that is still there must not be deleted through.
+	# Never delete through a mount that still exists.
 	if ! mountpoint -q "$TOPO_DIR/bpf" 2>/dev/null; then
 		rm -rf "$TOPO_DIR"
 		rmdir "${TOPO_DIR%/*}" 2>/dev/null

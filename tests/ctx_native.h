@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The third context: the journey compiled for the machine at hand, so that tests can run it under
- * sanitizers. Include it in place of ctx_tc.h, before anything else of bpf/. tests/host takes the part
- * that needs no maps (parse.h, tuple.h, csum.h, translate.h, track.h), tests/fuzz all of it.
+ * The third context, beside bpf/ctx/tc.h and bpf/ctx/xdp.h: the pipeline compiled natively, so that tests can run it
+ * under sanitizers. It is included in place of these, before any other header of bpf/. tests/host uses the part without
+ * BPF maps (parse, csum, translate, ct_state), tests/fuzz all of it.
  *
- * A packet is one run of bytes, in an allocation of exactly its length but for up to three bytes in
- * front that align its IP header. What the kernel keeps beside them that matters to a program is
- * modelled: the offloaded checksum, and the sum that a NIC took.
+ * A packet is contiguous, in an allocation of exactly its length but for up to three bytes in front that align the IP
+ * header. Of the skb's metadata the checksum state is modelled: CHECKSUM_PARTIAL and CHECKSUM_COMPLETE.
  */
 #ifndef FWD_CTX_NATIVE_H
 #define FWD_CTX_NATIVE_H
@@ -26,11 +25,11 @@
 #include <linux/pkt_cls.h>
 #include <linux/types.h>
 
-/* One object with the maps of all. */
+/* One object that has the BPF maps of both programs. */
 #define FWD_OBJECT_TC  1
 #define FWD_OBJECT_XDP 1
 
-/* In programs constants in .rodata; here variables that each test sets. */
+/* Constants in .rodata of the programs; here variables that each test sets. */
 #define FWD_RODATA static __attribute__((unused))
 
 #include "base/config.h"
@@ -38,7 +37,7 @@
 #include "fwd/device.h"
 #include "fwd/table.h"
 
-/* As bpf_helpers.h has it. */
+/* As in bpf_helpers.h. */
 #ifndef barrier_var
 #define barrier_var(var) asm volatile("" : "+r"(var))
 #endif
@@ -50,23 +49,23 @@
 enum native_summed {
 	NATIVE_CHECKSUM_NONE,
 	NATIVE_CHECKSUM_PARTIAL,  /* the field holds the pseudo header's sum, not complemented */
-	NATIVE_CHECKSUM_COMPLETE, /* the NIC summed up the packet from the IP header on: `csum` */
+	NATIVE_CHECKSUM_COMPLETE, /* `csum` is the sum of the packet from the IP header on */
 };
 
 typedef struct native_ctx {
 	__u8 *data;
 	__u32 len;
-	__u32 segments; /* as in gso_segs; 0: no GSO packet */
+	__u32 segments; /* gso_segs; 0: not a GSO packet */
 	__u32 gso_size;
 	enum native_summed summed;
 	__u32 csum;
-	__u32 csum_at;  /* NATIVE_CHECKSUM_PARTIAL: where the NIC is to put the sum; 0: not modelled */
+	__u32 csum_at;  /* NATIVE_CHECKSUM_PARTIAL: offset of the checksum that the NIC fills in; 0: not modelled */
 	bool csum_ipv6; /* the kernel knows BPF_F_IPV6 */
 	__u32 ifindex;
-	bool from_host;                                            /* made by a process of this host */
-	bool not_for_us;                                           /* to another MAC address, or of a VLAN */
+	bool from_host;                                            /* sent by a process of this host */
+	bool not_for_us;                                           /* to another MAC address, or with a VLAN tag */
 	__u32 returned_to;                                         /* ctx_send_back(): the device */
-	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: nobody is there to take it */
+	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: fails */
 } fwd_ctx;
 
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
@@ -123,8 +122,8 @@ static __always_inline __u16 native_fold(__u64 sum)
 	return (__u16)sum;
 }
 
-/* bpf_l4_csum_replace() with `from` 0 (net/core/filter.c), and in it
- * inet_proto_csum_replace_by_diff() (net/core/utils.c). */
+/* bpf_l4_csum_replace() with `from` 0 (net/core/filter.c), which calls inet_proto_csum_replace_by_diff()
+ * (net/core/utils.c). */
 static __always_inline bool native_l4_csum_replace(fwd_ctx *ctx, __u32 off, __u32 diff, bool pseudo,
 						   bool mark_mangled_0, bool ipv6)
 {
@@ -184,13 +183,13 @@ static __always_inline bool ctx_csum_is_partial(fwd_ctx *ctx, __u32 off)
 	return ctx->summed == NATIVE_CHECKSUM_PARTIAL;
 }
 
-/* The allocation that the packet lies in. */
+/* The start of the packet's allocation. */
 static inline void *native_room(const fwd_ctx *ctx)
 {
 	return (void *)((uintptr_t)ctx->data & ~(uintptr_t)3);
 }
 
-/* Puts `len` bytes of the value `fill` in at `off`; what is behind stays aligned as it was. */
+/* Inserts `len` bytes of the value `fill` at `off`; the bytes behind keep their alignment. */
 static inline void native_insert(fwd_ctx *ctx, __u32 off, __u32 len, __u8 fill)
 {
 	__u32 pad = ((uintptr_t)ctx->data - (off < ctx->len ? len : 0)) & 3;
@@ -204,21 +203,21 @@ static inline void native_insert(fwd_ctx *ctx, __u32 off, __u32 len, __u8 fill)
 	ctx->len += len;
 }
 
-/* As bpf_skb_change_tail() (net/core/filter.c): not shorter than to where a NIC puts the checksum. */
+/* bpf_skb_change_tail() (net/core/filter.c) refuses to remove the checksum field that a NIC is to fill in. */
 static __always_inline bool ctx_set_len(fwd_ctx *ctx, __u32 len)
 {
 	if (ctx->summed == NATIVE_CHECKSUM_PARTIAL && len < ctx->csum_at + sizeof(__u16))
 		return false;
 	if (len < ctx->len)
 		ctx->len = len;
-	/* An allocation of exactly that length, also of a shorter one. */
+	/* A new allocation of exactly that length. */
 	native_insert(ctx, ctx->len, len - ctx->len, 0);
 	ctx->gso_size = 0;
 	ctx->segments = 0;
 	return true;
 }
 
-/* The kernel clears nothing there: whatever isn't written then would be told to others. */
+/* The kernel does not clear the new bytes: any that the program does not write would leak memory. */
 static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
 {
 	native_insert(ctx, fwd_link == FWD_LINK_ETHERNET ? ETH_HLEN : 0, len, 0xa5);

@@ -5,6 +5,7 @@
 #ifndef FWD_BPF_PKT_CSUM_PACKET_H
 #define FWD_BPF_PKT_CSUM_PACKET_H
 
+#include <linux/in6.h>
 #include "base/bound.h"
 #include "base/csum.h"
 #include "pkt/pkt.h"

@@ -7,6 +7,7 @@
 
 #include <bpf/bpf_endian.h>
 #include "fwd/reason.h"
+#include "base/bound.h"
 #include "base/maps.h"
 #include "host/fib.h"
 #include "pkt/pkt.h"
@@ -16,7 +17,7 @@ static __always_inline bool port_is_known(enum fwd_ports kind, __u8 proto, __be1
 {
 	__u32 key = kind + (proto == IPPROTO_UDP);
 	struct fwd_port_set *set = bpf_map_lookup_elem(&ports, &key);
-	__u16 p = bpf_ntohs(port);
+	__u32 p = bound_mask(bpf_ntohs(port), 0xffff); /* before 6.13 a verifier knows nothing of a swapped value */
 
 	return set && (set->bits[p / 64] >> (p % 64) & 1);
 }

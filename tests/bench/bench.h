@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the benchmark's programs have in common.
+ * Shared by the benchmark's programs.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* For a line, with the program's name before it. */
+/* Prints a line with the program's name, and exits. */
 static inline void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
 {
-	int reason = errno; /* of a %m */
+	int reason = errno; /* for %m */
 	va_list args;
 
 	va_start(args, format);
@@ -46,7 +46,7 @@ static inline uint32_t address(const char *text)
 	struct in_addr addr;
 
 	if (inet_pton(AF_INET, text, &addr) != 1)
-		die("\"%s\" is no IPv4 address", text);
+		die("\"%s\" is not an IPv4 address", text);
 	return ntohl(addr.s_addr);
 }
 

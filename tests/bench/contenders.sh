@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The contenders. Each gets maps from standard input, lines of "PROTO LOW HIGH", and sends what arrives at these
-# ports of $GATEWAY to the same ports of $TARGET. No rule is in FORWARD, its policy is ACCEPT: netfilter never
-# has less to do than here.
+# The contenders. Each reads maps from standard input, lines of "PROTO LOW HIGH", and forwards packets to these ports of
+# $GATEWAY to the same ports of $TARGET. The FORWARD chain is empty with policy ACCEPT: the minimum for netfilter.
 
 CONTENDERS=(plain iptables-nft iptables-legacy nftables fwdctl-tc fwdctl-xdp xdp-redirect haproxy socat)
 
-# contender_up NAME [MAPS]: on the hosts at hand.
+# contender_up NAME [MAPS]: on the current hosts.
 contender_up() {
 	local name=$1
 	case $name in
@@ -25,11 +24,11 @@ contender_maps() {
 	nftables) nftables_rules | topo_in gateway nft -f - ;;
 	fwdctl-* | before-*) fwdctl_maps | topo_in gateway "$(contender_fwdctl)" map add - ;;
 	haproxy) haproxy_start ;;
-	socat) socat_start ;; # UDP; what there is of TCP goes by haproxy
+	socat) socat_start ;; # UDP; TCP by haproxy
 	esac
 }
 
-# Says on standard error why it can't be had here.
+# contender_try NAME: prints on standard error why a contender is not available.
 contender_try() {
 	local ret
 	hosts_up try
@@ -51,8 +50,7 @@ iptables_rules() {
 	END { print "COMMIT" }'
 }
 
-# As its users write many maps: one rule, and a map that says what goes where; ranges have rules of their own.
-# nftables_rules [TABLE]
+# nftables_rules [TABLE]: as users write many maps: one rule with an nftables map; ranges have rules of their own.
 nftables_rules() {
 	awk -v table="${1:-nat}" -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
 	function dnat(what) { pre[++rules] = "ip daddr " listen " " what }
@@ -84,7 +82,7 @@ nftables_rules() {
 	}'
 }
 
-# before-tc and before-xdp are an earlier commit's, in its own build directory $BEFORE.
+# before-tc and before-xdp are those of an earlier commit, built in $BEFORE.
 contender_fwdctl() {
 	case $CONTENDER in before-*) echo "$BEFORE/build/fwdctl" ;; *) echo build/fwdctl ;; esac
 }
@@ -100,8 +98,7 @@ fwdctl_maps() {
 	}'
 }
 
-# What people use instead of NAT. A connection ends in it, and another begins, from a port of the gateway's: who runs a
-# proxy has to see to those.
+# A proxy instead of NAT: it terminates connections and opens others from the gateway's ports, which must suffice.
 haproxy_start() {
 	command -v haproxy >/dev/null || { echo "haproxy: not installed: scripts/deps bench" >&2; return 1; }
 	reuse_ports gateway
@@ -115,7 +112,7 @@ haproxy_start() {
 		{ echo "haproxy does not listen: $(tail -n 1 "$TOPO_DIR/haproxy.err" "$TOPO_DIR/haproxy.log")" >&2; return 1; }
 }
 
-# One process for each map, and one for each visitor.
+# One process for each map and for each client.
 socat_start() {
 	command -v socat >/dev/null || { echo "socat: not installed: scripts/deps bench" >&2; return 1; }
 	local proto low _

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The packets of the benchmark: how they are made, and what must have become of them. Read by the
- * BPF programs (traffic.bpf.c) and by traffic.c alike, which meet in these structs.
+ * The packets of the benchmark: how they are built and checked, and the structs that the BPF programs (traffic.bpf.c)
+ * share with traffic.c.
  *
- * Flow i is that of a visitor with an address of its own, to service i % services, from port
- * FLOW_FIRST_PORT + i / services. So ports alone tell the flow of a packet, and no two flows have
- * the same port towards the same service: source ports can stay as they are, translated or not.
+ * Flow i has a client address of its own, service i % services, and client port FLOW_FIRST_PORT + i / services. So the
+ * ports identify the flow of a packet, and no two flows have the same port towards the same service: source ports are
+ * kept, with or without translation.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -17,7 +17,7 @@
 #define FLOW_FIRST_SERVICE 8000
 #define FLOW_PORTS         (65536 - FLOW_FIRST_PORT)
 #define FLOW_TTL           64
-/* 64 bytes on the wire, of which the last four are the NIC's. */
+/* 64 bytes on the wire with the frame check sequence. */
 #define FLOW_FRAME_LEN 60
 #define FLOW_ETHER_LEN 14
 #define FLOW_IP_LEN    (FLOW_FRAME_LEN - FLOW_ETHER_LEN)
@@ -30,7 +30,7 @@
 #define FLOW_PSH 0x08
 #define FLOW_ACK 0x10
 
-/* One side of the gateway: whom a packet there is between. Addresses in host order. */
+/* The two addresses of packets on one side of the gateway, in host order. */
 struct flow_view {
 	__u32 client; /* 0: each flow has its own */
 	__u32 service;
@@ -40,7 +40,7 @@ struct flow_kind {
 	struct flow_view view;
 	__u32 services;
 	__u8 proto;
-	__u8 to_service; /* or back to the client */
+	__u8 to_service; /* 0: to the client */
 	__u8 ttl;
 	__u8 tcp_flags;
 	__u32 seq, ack;
@@ -48,8 +48,8 @@ struct flow_kind {
 
 enum flow_verdict {
 	FLOW_RIGHT,
-	FLOW_WRONG,   /* of ours, but not what it should be */
-	FLOW_FOREIGN, /* neighbour discovery and such */
+	FLOW_WRONG,   /* a packet of the benchmark with unexpected content */
+	FLOW_FOREIGN, /* neighbour discovery and the like */
 };
 
 static inline __u32 flow_client(const struct flow_view *view, __u32 flow)
@@ -85,7 +85,7 @@ static inline __u16 flow_fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Sums in the machine's order, as RFC 1071 allows: that is the quickest. */
+/* Sums in host byte order, as RFC 1071 allows, which is fastest. */
 static inline __u32 flow_sum(const __u8 *at, __u32 len)
 {
 	__u32 sum = 0;
@@ -119,7 +119,7 @@ static inline void flow_make_l4(__u8 *l4, const struct flow_kind *kind)
 	flow_put32(l4 + 16, 0);
 }
 
-/* The whole header, since frames are used again with what the gateway made of them. */
+/* Writes the whole header, because frames are reused after the gateway has changed them. */
 static inline void flow_make(__u8 *ip, const struct flow_kind *kind, __u32 flow)
 {
 	__u32 client = flow_client(&kind->view, flow);
@@ -139,7 +139,7 @@ static inline void flow_make(__u8 *ip, const struct flow_kind *kind, __u32 flow)
 	flow_make_l4(l4, kind);
 	sum = ~flow_sum_l4(ip);
 	if (kind->proto == FLOW_UDP)
-		*(__u16 *)(l4 + 6) = sum ? sum : 0xffff; /* 0 would mean none */
+		*(__u16 *)(l4 + 6) = sum ? sum : 0xffff; /* 0 means no checksum */
 	else
 		*(__u16 *)(l4 + 16) = sum;
 }
@@ -161,13 +161,13 @@ static inline enum flow_verdict flow_check(const __u8 *ip, const struct flow_kin
 	return FLOW_RIGHT;
 }
 
-/* What the generator is told. */
+/* Parameters of the generator. */
 struct flow_order {
 	struct flow_kind kind;
 	__u32 first, flows, step; /* flows first ... first + flows - 1, in steps */
 	__u64 count;              /* of packets */
-	__u32 window;             /* as many may be under way */
-	__u32 patience_us;        /* what hasn't come after this long is lost */
+	__u32 window;             /* packets in flight, at most */
+	__u32 patience_us;        /* a packet that has not arrived after this time is lost */
 	__u32 ifindex;
 	__u8 ether[FLOW_ETHER_LEN];
 };
@@ -175,7 +175,7 @@ struct flow_order {
 /* Each written by one CPU at a time. */
 struct flow_sent {
 	__u64 packets, lost;
-	__u64 seen, since; /* arrivals, and when it was as many */
+	__u64 seen, since; /* arrivals, and the time of the last change */
 	__u32 at;
 } __attribute__((aligned(64)));
 
@@ -183,7 +183,7 @@ struct flow_arrived {
 	__u64 right, wrong;
 } __attribute__((aligned(64)));
 
-/* The limit: what a program costs that does nothing but send a frame on. */
+/* The lower bound: a program that only redirects. */
 struct flow_detour {
 	__u32 ifindex;
 	__u8 ether[12];

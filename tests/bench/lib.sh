@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash disable=SC2034
 #
-# What the lanes of scripts/bench are written with: hosts, CPU time, results. scripts/bench sources it.
+# The functions that the lanes of scripts/bench use: hosts, CPU time, results.
 #
 #   client g0 ─── eth0 gateway eth1 ─── h0 home          and with `tun`  gateway wg0, a TUN
 #   93.184.216.1  93.184.216.34 10.99.0.1   10.99.0.2                    10.172.16.1 ─ 10.172.16.2
 #
-# Each contender has such hosts of its own. GRO is on, as on real NICs; so each device has a NAPI thread, and
-# what runs on it is charged to it alone.
+# Each contender has its own hosts. GRO is on, as on real NICs; so each device has a NAPI thread, whose run time is that
+# of the packets it receives.
 
 BENCH=build/bench
 RAW=$BENCH/raw.jsonl
@@ -19,15 +19,15 @@ COMMAND=''
 
 . scripts/topology.sh
 
-# hosts_use NAME: the functions of the topology are about these hosts from now on.
+# hosts_use NAME: selects the hosts that the functions of the topology act on.
 hosts_use() {
 	TOPO_PREFIX=bench$$$1
 	TOPO_DIR=/run/fwdctl-topology/$TOPO_PREFIX
 	export FWDCTL_PIN_DIR=$TOPO_DIR/bpf/fwdctl
 }
 
-# hosts_up NAME [tun] [threads=off] [moderation]. In few commands: it is done a hundred times in a run, and each
-# command takes as long as some ten thousand packets.
+# hosts_up NAME [tun] [threads=off] [moderation]: creates hosts. With few commands, because it runs a hundred times, and
+# each command takes as long as ten thousand packets.
 hosts_up() {
 	hosts_use "$1"
 	SETS[$1]=up
@@ -61,7 +61,7 @@ hosts_make() {
 	}
 }
 
-# All cables, and the TUN; each end knows the other's address.
+# The links and the TUN; each end has a neighbour entry of the other.
 hosts_link() {
 	ip -batch - <<-END
 		link add g0 netns $TOPO_PREFIX-client type veth peer name eth0 netns $TOPO_PREFIX-gateway
@@ -97,14 +97,14 @@ hosts_link() {
 hosts_down() {
 	hosts_use "$1"
 	unset "SETS[$1]"
-	# Else the kernel takes them apart later, and beside what is measured next.
+	# Otherwise the kernel frees the entries during the next measurement.
 	topo_in gateway conntrack -F >/dev/null 2>&1
 	forked_end
 	topo_down
 }
 
-# in_turn ROUNDS FUNCTION ARG...: for all that are $READY, round after round, on hosts $LANE-$CONTENDER of each. ROUNDS: how
-# many, or "FIRST LAST".
+# in_turn ROUNDS FUNCTION ARG...: calls the function for all contenders in $READY, round after round, on the hosts
+# $LANE-$CONTENDER. ROUNDS: their number, or "FIRST LAST".
 in_turn() {
 	local rounds=$1
 	shift
@@ -120,7 +120,7 @@ in_turn() {
 	READY=()
 }
 
-# What a proxy has forked for its visitors; its parent is known to the topology, these are not.
+# Ends the processes that a proxy has forked, which the topology does not know.
 forked_end() {
 	local pid
 	for pid in $(ip netns pids "$TOPO_PREFIX-gateway" 2>/dev/null); do
@@ -133,15 +133,15 @@ all_down() {
 	for name in "${!SETS[@]}"; do hosts_down "$name"; done
 }
 
-# Their receive paths get a thread each, on the last CPU for the gateway's devices, on the first for the
-# others; ahead of whatever else this machine is doing. With `moderation` a thread that has had packets waits
-# 200 µs for more, as NICs do before they interrupt: else waking it would be most of what is measured where
-# packets come one by one. And only with TSO off does veth pass all packets by NAPI.
+# Each device gets a NAPI thread with a real-time priority, on the last CPU for the gateway's devices, on the first
+# for the others. With `moderation` a thread that has received packets waits 200 µs for more, as NICs do before they
+# interrupt: otherwise wakeups would dominate where packets arrive one by one. TSO is off, because veth passes all
+# packets through NAPI only then.
 hosts_threads() {
-	# A sink that sleeps would be woken by the gateway, at the cost of the gateway.
+	# The gateway would wake a sleeping sink at its own cost.
 	local wait=0 sinks_wait=20000
 	topo_option moderation && wait=200000 sinks_wait=200000
-	# Without threads of their own, those found by their devices' names would be another's.
+	# Without these threads, threads found by the devices' names would belong to other hosts.
 	if ! { device_poll client $sinks_wait g0 && device_poll home $sinks_wait h0 && device_poll gateway $wait eth0 eth1; }; then
 		note "no NAPI threads (/sys/class/net/*/threaded, kernel 5.12)"
 		return 1
@@ -166,7 +166,7 @@ device_poll() {
 		done' sh "$wait" "$@"
 }
 
-# thread_place CPU DEV: sets $NAPI, the thread of the youngest device of that name.
+# thread_place CPU DEV: places the thread of the youngest device of that name, and sets $NAPI to it.
 thread_place() {
 	NAPI=$(pgrep -n "^napi/$2-") ||
 		{ note "$2 has no NAPI thread (/sys/class/net/$2/threaded, kernel 5.12)"; return 1; }
@@ -174,7 +174,7 @@ thread_place() {
 	chrt -f -p 1 "$NAPI"
 }
 
-# The gateway's CPU time so far, ns: receiving, and the processes that forward.
+# The gateway's CPU time so far in ns: of the receiving threads, and of processes that forward.
 gateway_cpu() {
 	local pid
 	{
@@ -183,7 +183,7 @@ gateway_cpu() {
 	} | awk '{ ns += $1 } END { printf "%.0f\n", ns }'
 }
 
-# record CASE METRIC UNIT VALUE: of $LANE, $CONTENDER, $ROUND; how it was measured is in $COMMAND.
+# record CASE METRIC UNIT VALUE: a result of $LANE, $CONTENDER, $ROUND, measured with $COMMAND.
 record() {
 	jq -nc --arg lane "$LANE" --arg contender "$CONTENDER" --argjson round "$ROUND" --arg case "$1" \
 		--arg metric "$2" --arg unit "$3" --argjson value "$4" --arg command "$COMMAND" \
@@ -204,14 +204,14 @@ calc() {
 	awk "BEGIN { printf \"%.6g\", $1 }"
 }
 
-# seconds CMD...: prints how long it took.
+# seconds CMD...: prints the run time.
 seconds() {
 	local start=${EPOCHREALTIME/[.,]/}
 	"$@" >/dev/null || return
 	calc "(${EPOCHREALTIME/[.,]/} - $start) / 1e6"
 }
 
-# reuse_ports HOST: it calls from as many ports as there can be, and again from those that it used a moment ago.
+# reuse_ports HOST: connections from all ports, also from those in TIME_WAIT.
 reuse_ports() {
 	topo_in "$1" sysctl -qw net.ipv4.tcp_tw_reuse=1 net.ipv4.ip_local_port_range="1024 65535"
 }
@@ -227,7 +227,8 @@ on_client() {
 	topo_in client taskset -c 0 "$@"
 }
 
-# Room for as many connections, and for conntrack a bucket for each two entries, which its documentation advises.
+# table_fits COUNT: room for so many connections; for conntrack, one bucket for two entries, as its documentation
+# advises.
 table_fits() {
 	CONNECTIONS=131072
 	[ "$1" -gt 100000 ] || return 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What programs are compared with: the least that NAT can be, one lookup by addresses and ports.
- * The key is as long as fwdctl's, 40 bytes.
+ * The reference for fwdctl's programs: one lookup by addresses and ports, the minimum of any NAT. The key has 40 bytes,
+ * as fwdctl's tuple.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

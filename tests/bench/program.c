@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * program: what fwdctl's programs take by themselves, by BPF_PROG_RUN, in the gateway's network
- * namespace.
+ * program: the run time of fwdctl's programs alone, by BPF_PROG_RUN, in the gateway's network namespace.
  *
  *   program tc|xdp OUTER INNER LISTEN SOURCE TARGET     prints a JSON line for each path
- *   program load                                        prints what a load from memory takes
+ *   program load                                        prints the latency of a load from memory
  *
- * A run changes its packet, so each gets a fresh one (repeat 1): the kernel's clock readings are in
- * every figure, the reference program's too. Medians, since an interrupt makes one run many times
- * as long.
+ * A run changes its packet, so each run gets a new one (repeat 1): each figure includes the kernel's clock readings,
+ * the reference program's too. Medians, because an interrupt makes a run many times as long.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -102,7 +100,7 @@ static struct outcome run(int fd, bool at_xdp, const struct device *d, const str
 	return (struct outcome){opts.duration, opts.retval};
 }
 
-/* As on the wire: what XDP passes on is tc's. */
+/* XDP first, as on the wire; a packet that XDP passes goes to tc. */
 static void arrive(const struct device *d, const struct flow_kind *kind)
 {
 	if (!xdp || run(d->xdp_fd, true, d, kind, 0).verdict == XDP_PASS)
@@ -116,8 +114,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* step: 0 for one flow all the time, 1 for another one each time. A packet that isn't sent on as
- * expected was not on that path. */
+/* step: 0: the same flow in each run, 1: another one. A packet with an unexpected verdict was on another path. */
 static void path(const char *name, const struct device *d, const struct flow_kind *kind, bool forwarded, __u32 first,
 		 __u32 runs, __u32 step)
 {
@@ -141,14 +138,13 @@ static void size(const char *name, int fd)
 	__u32 len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		die("information on the program: %m");
+		die("bpf_obj_get_info_by_fd: %m");
 	printf("{\"size\":\"%s\",\"xlated\":%u,\"jited\":%u,\"verified\":%u}\n", name, info.xlated_prog_len / 8,
 	       info.jited_prog_len, info.verified_insns);
 }
 
-/* What a table's size costs: ns for a load that waits for the one before, as a connection's does for
- * its bucket's, from anywhere in as much memory as a million connections take. In huge pages, as
- * far as there are any. */
+/* The latency in ns of a load that depends on the previous one, as a connection's depends on its bucket's, from random
+ * places in as much memory as a million connections have. In huge pages if possible. */
 static double load_ns(void)
 {
 	size_t size = (size_t)RECORDS * RECORD;
@@ -158,15 +154,15 @@ static double load_ns(void)
 	if (!memory)
 		die("%zu MB: %m", size >> 20);
 	madvise(memory, size, MADV_HUGEPAGE);
-	/* Each names the next. All of them once around (Hull and Dobell), each far from the last. */
+	/* Each names the next: one cycle through all (Hull-Dobell theorem), with large distances. */
 	for (__u32 i = 0; i < RECORDS; i++)
 		memory[i * (RECORD / sizeof(*memory))] = (1664525 * i + 1013904223) % RECORDS;
 	took = now_ns();
 	for (__u32 i = 0; i < LOADS; i++)
 		at = memory[at * (RECORD / sizeof(*memory))];
 	took = now_ns() - took;
-	if (at >= RECORDS) /* and so the loop has to be gone through */
-		die("nothing is there");
+	if (at >= RECORDS) /* uses the result, so that the loop is not removed */
+		die("the cycle is broken");
 	free(memory);
 	return (double)took / LOADS;
 }
@@ -197,7 +193,7 @@ int main(int argc, char **argv)
 	arrive(&outer, &in);
 	path("hit, in", &outer, &in, true, 0, RUNS, 0);
 	path("hit, back", &inner, &back, true, 0, RUNS, 0);
-	/* XDP leaves it to tc. */
+	/* XDP passes it to tc. */
 	path(xdp ? "left to tc" : "new connection", &outer, &in, !xdp, 1, NEW_FLOWS, 1);
 	path("no match", &outer, &stranger, false, 0, RUNS, 0);
 	size("program", xdp ? outer.xdp_fd : outer.tc_fd);

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
-What scripts/bench measured, as tables, JSON and plots.
+The results of scripts/bench as tables, JSON and plots.
 
     report.py results COMMAND SECONDS   build/bench/raw.jsonl -> results.json, plots, tables on the terminal
     report.py before                    the commit in tests/bench/ratios
     report.py gate COMMAND SECONDS COMMIT       raw.jsonl against tests/bench/ratios
     report.py set-gate COMMAND SECONDS COMMIT   raw.jsonl -> tests/bench/ratios
-    report.py write-docs                results.json -> docs/benchmarks.md between its markers, docs/bench/
+    report.py write-docs                results.json -> docs/bench: results.md, run.txt and plots
 """
 import configparser
 import datetime
@@ -25,7 +25,7 @@ import targets
 DIR = "build/bench"
 RESULTS = f"{DIR}/results.json"
 RATIOS = "tests/bench/ratios"
-DOC = "docs/benchmarks.md"
+DOC = "docs/bench/results.md"
 ORDER = ["plain", "iptables-nft", "iptables-legacy", "nftables", "before-tc", "fwdctl-tc", "before-xdp", "fwdctl-xdp",
          "fwdctl-xdp-generic", "xdp-redirect", "haproxy", "socat", "reference"]
 LANES = {
@@ -73,7 +73,7 @@ def output_of(*command):
 
 
 def summed_up(rows):
-    """One entry for each contender, case and metric: all its rounds, and the ratio to what it is compared with."""
+    """One entry for each contender, case and metric: all its rounds, and the ratio to its reference."""
     groups = {}
     for row in rows:
         key = (row["lane"], row["case"], row["metric"], row["unit"], row["contender"])
@@ -104,7 +104,7 @@ def make_results(command, seconds):
         "version": output_of("git", "describe", "--tags", "--always", "--dirty"),
         "notes": list(dict.fromkeys(row["note"] for row in rows if "note" in row)),
         "results": results,
-        "targets": targets.judge(results),
+        "targets": targets.evaluate(results),
     }
 
 
@@ -149,7 +149,7 @@ def print_table(head, rows, out):
 
 
 def base_of(lane, contender):
-    """What a contender's figures are compared with."""
+    """The reference of a contender's figures."""
     if lane == "gate":
         return contender.replace("fwdctl", "before")
     return "reference" if lane == "program" else "iptables-nft"
@@ -213,7 +213,7 @@ def plot(path, title, ylabel, xlabels, series, log=False):
 
 
 def series_of(results, lane, metric, columns):
-    """columns: {label: case}. Only what was measured."""
+    """columns: {label: case}. Cases without results are left out."""
     series = {}
     labels = [label for label, case in columns.items()
               if any(r["lane"] == lane and r["case"] == case and r["metric"] == metric for r in results)]
@@ -235,13 +235,13 @@ PLOTS = [
      "ns of CPU per packet (less is better)",
      {"UDP to home": "udp to tun, 1000 connections, in", "UDP back": "udp to tun, 1000 connections, back",
       "TCP to home": "tcp to tun, 1000 connections, in", "TCP back": "tcp to tun, 1000 connections, back"}, False),
-    ("conns", "conns", "cpu", "CPU time per TCP connection (connect, request, answer, close)",
+    ("conns", "conns", "cpu", "CPU time per TCP connection (connect, request, reply, close)",
      "µs of CPU per connection (less is better)",
      {f"{n} maps": f"{n} maps" for n in (1, 100, 1000, 10000)}, True),
     ("bulk-cpu", "bulk", "cpu", "CPU time per gigabyte", "s of CPU per GB (less is better)",
      {"TCP": "tcp, 1 stream", "TCP, 4 streams": "tcp, 4 streams", "UDP": "udp",
       "TCP, WireGuard": "tcp through WireGuard"}, True),
-    ("latency", "latency", "p99", "Time to an answer, 99th percentile", "µs (less is better)",
+    ("latency", "latency", "p99", "Time to the reply, 99th percentile", "µs (less is better)",
      {"TCP, idle": "tcp, idle", "TCP, beside a bulk transfer": "tcp, beside bulk",
       "UDP, idle": "udp, idle"}, True),
 ]
@@ -251,7 +251,7 @@ def plot_all(data, directory):
     os.makedirs(directory, exist_ok=True)
     written = []
     if not shutil.which("gnuplot"):
-        print("scripts/bench: no plots: gnuplot is not there: scripts/deps bench", file=sys.stderr)
+        print("scripts/bench: no plots: gnuplot is not installed: scripts/deps bench", file=sys.stderr)
         return written
     for name, lane, metric, title, axis, columns, log in PLOTS:
         labels, series = series_of(data["results"], lane, metric, columns)
@@ -301,11 +301,21 @@ LICENCE = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause"
 
 
 def sign(path):
-    """Every file of the repository says its licence, the plots too."""
+    """Adds the SPDX line that each file of the repository has."""
     with open(path) as f:
         declaration, rest = f.read().split("\n", 1)
     with open(path, "w") as f:
         f.write(f"{declaration}\n<!-- {LICENCE} -->\n{rest}")
+
+
+def doc_page(run, targets_table, parts):
+    """parts: [(title, text)], one for each lane."""
+    sections = [f"<!-- {LICENCE} -->\n# The last recorded run of the benchmarks",
+                "Written by `scripts/bench --write-docs`; [benchmarks.md](../benchmarks.md) explains it.",
+                run, "## Targets", targets_table]
+    for title, text in parts:
+        sections += [f"## {title}", text]
+    return "\n\n".join(sections) + "\n"
 
 
 def write_docs():
@@ -313,22 +323,13 @@ def write_docs():
     plots = plot_all(data, "docs/bench")
     for name, _, _ in plots:
         sign(f"docs/bench/{name}.svg")
-    lanes = [lane for lane in LANES if lane != "gate"]
-    parts = {lane: doc_lane(data, lane) for lane in lanes}
-    parts["targets"] = doc_targets(data)
-    parts["run"] = doc_run(data)
-    for lane in lanes:
-        shown = "".join(f"![{title}](bench/{name}.svg)\n\n" for name, of, title in plots if of == lane)
-        parts[lane] = shown + parts[lane]
-    with open(DOC) as f:
-        text = f.read()
-    for name, part in parts.items():
-        pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.S)
-        text, count = pattern.subn(lambda m: f"{m[1]}{part}\n{m[2]}", text)
-        if count != 1:
-            sys.exit(f"scripts/bench: {DOC}: it takes one pair of markers <!-- bench:{name} -->")
+    parts = []
+    for lane, title in LANES.items():
+        if lane != "gate":
+            shown = "".join(f"![{title}]({name}.svg)\n\n" for name, of, title in plots if of == lane)
+            parts.append((title, shown + doc_lane(data, lane)))
     with open(DOC, "w") as f:
-        f.write(text)
+        f.write(doc_page(doc_run(data), doc_targets(data), parts))
     with open("docs/bench/run.txt", "w") as f:
         print(LICENCE, file=f)
         print_all(data, f)
@@ -339,7 +340,7 @@ def write_docs():
 
 
 def committed():
-    """The commit, and {figure: CPU time of this code to that of the commit's}. None, {}: there are none."""
+    """The commit, and {figure: ratio of the CPU time of this code to that of the commit}. None, {}: no file."""
     ratios = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     ratios.optionxform = str
     try:
@@ -367,9 +368,10 @@ def gate_results(command, seconds, commit):
 def set_gate(data, ratios, commit):
     missing = [figure for figure in committed()[1] if figure not in ratios]
     if missing:
-        sys.exit(f"scripts/bench: {RATIOS} is left as it is: not measured: {'; '.join(missing)}. A figure that is "
-                 "gone for good is to be deleted there first")
-    lines = [f"# {LICENCE}", "# CPU time of this code to that of an earlier commit's, in the same run, on the same machine.",
+        sys.exit(f"scripts/bench: {RATIOS} is unchanged, because these were not measured: {'; '.join(missing)}. "
+                 "Delete from it what no longer exists")
+    lines = [f"# {LICENCE}",
+             "# Ratio of the CPU time of this code to that of an earlier commit, in one run, on one machine.",
              "# scripts/bench --gate compares with it, scripts/bench --set-gate writes it.", f"# {run_line(data)}",
              "[before]", f"commit = {commit}", "", "[ratios]"]
     with open(RATIOS, "w") as f:
@@ -384,7 +386,7 @@ def gate(ratios):
     for figure in missing:
         print(f"gate: {figure}: not measured")
     for figure in worse:
-        print(f"gate: {figure}: {ratios[figure]:.2f} of what it was, over 15 % worse than {then[figure]:.2f}")
+        print(f"gate: {figure}: ratio {ratios[figure]:.2f}, more than 15 % above {then[figure]:.2f}")
     print(f"gate: {len(then)} ratios, {len(worse)} worse, {len(missing)} not measured")
     return 1 if worse or missing else 0
 
@@ -397,7 +399,7 @@ def main():
             json.dump(data, f, indent=1)
         plot_all(data, f"{DIR}/plots")
         print_all(data, sys.stdout)
-        print(f"all of it in {RESULTS}, plots in {DIR}/plots")
+        print(f"results in {RESULTS}, plots in {DIR}/plots")
     elif what == "before":
         before()
     elif what in ("gate", "set-gate") and len(sys.argv) == 5:

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * soak: keeps a CPU busy until SIGINT, then prints how many ns were taken from it by interrupts and
- * softirqs. These have no run time of their own in /proc (it takes CONFIG_IRQ_TIME_ACCOUNTING), but
- * who looks at the clock all the time sees gaps. Gaps in which another process ran are known, and
- * don't count.
+ * soak: keeps a CPU busy until SIGINT, then prints the time in ns that interrupts and softirqs took from it. /proc has
+ * no run time of these (without CONFIG_IRQ_TIME_ACCOUNTING), but a process that reads the clock continuously sees gaps.
+ * Gaps in which another process ran are known and subtracted.
  */
 #include <signal.h>
 #include "bench.h"
 
-/* Reading the clock takes some 30 ns; no softirq is as short as this. */
+/* Reading the clock takes about 30 ns; softirqs take longer than this. */
 #define GAP_NS 400
 
 static volatile sig_atomic_t interrupted;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * sockets: real TCP and UDP ends for the benchmark.
+ * sockets: TCP and UDP sockets as ends for the benchmark.
  *
- *   sockets serve ADDR LOW HIGH             answers each request on these ports, on LOW by UDP too
- *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, ask, be answered, close
- *   sockets ask tcp|udp ADDR PORT SECONDS   asks over one connection, one request at a time
+ *   sockets serve ADDR LOW HIGH             replies to each request on these ports by TCP, on LOW also by UDP
+ *   sockets connect ADDR LOW HIGH COUNT     COUNT times: connect, request, reply, close
+ *   sockets ask tcp|udp ADDR PORT SECONDS   requests on one connection, one at a time
  *
  * `connect` has 64 connections at a time; SIGINT ends `ask`.
  *
- * A request and an answer are 64 bytes each. Results are one JSON object.
+ * A request and a reply are 64 bytes each. The result is one JSON object.
  */
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -113,7 +113,7 @@ static struct {
 
 static void connect_next(void)
 {
-	/* By all ports, far from the one before. */
+	/* All ports in turn, with large distances. */
 	uint64_t ports = c.high - c.low + 1, port = c.low + c.started * 7919 % ports;
 	struct sockaddr_in sin = address_of(c.addr, port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
@@ -173,7 +173,7 @@ static int connect_many(const char *addr, int low, int high, uint64_t count)
 			continue;
 		n = epoll_wait(c.epoll, events, EVENTS, TIMEOUT_MS);
 		if (n <= 0)
-			break; /* the rest has failed */
+			break; /* the others have failed */
 		for (int i = 0; i < n; i++)
 			connection_event((uint32_t)events[i].data.u64, events[i].events);
 	}
@@ -198,13 +198,13 @@ static double percentile(const uint32_t *sorted, size_t n, double share)
 	return sorted[at < n ? at : n - 1] / 1000.0;
 }
 
-/* One request; false if no answer came in time. */
+/* One request. False: no reply within the timeout. */
 static bool ask_once(int fd)
 {
-	struct pollfd answered = {.fd = fd, .events = POLLIN};
+	struct pollfd replied = {.fd = fd, .events = POLLIN};
 	char bytes[MESSAGE] = {};
 
-	return send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) == MESSAGE && poll(&answered, 1, TIMEOUT_MS) == 1 &&
+	return send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) == MESSAGE && poll(&replied, 1, TIMEOUT_MS) == 1 &&
 	       recv(fd, bytes, sizeof(bytes), 0) > 0;
 }
 
@@ -239,10 +239,10 @@ static int ask(bool udp, const char *addr, int port, double seconds)
 		lost += !ask_once(fd);
 		took = now_ns() - begin;
 		longest = took > longest ? took : longest;
-		samples[n++ % SAMPLES_MAX] = took; /* the oldest go */
+		samples[n++ % SAMPLES_MAX] = took; /* the oldest are overwritten */
 	}
 	if (n == lost)
-		die("%s:%d: no answers", addr, port);
+		die("%s:%d: no replies", addr, port);
 	n = n < SAMPLES_MAX ? n : SAMPLES_MAX;
 	qsort(samples, n, sizeof(*samples), compare);
 	printf("{\"lost\":%zu,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n", lost,

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The targets that fwdctl has set itself, held against what was measured."""
+"""The performance targets of fwdctl, compared with the results."""
 
 import statistics
 
 
 def paired(ours, theirs):
-    """The mean of the middle half of the rounds' ratios: of up to four rounds the median, of many steadier than it. Rounds
-    are dictionaries; a round is a short time, in which the machine is the same for both."""
+    """The mean of the middle half of the rounds' ratios: the median of up to four rounds, and steadier than the median
+    of many. Rounds are dictionaries; a round is short, so that the machine is in the same state for both."""
     ratios = sorted(value / theirs[r] for r, value in ours.items() if theirs.get(r))
     aside = (len(ratios) + 1) // 4
     return statistics.mean(ratios[aside:len(ratios) - aside]) if ratios else None
@@ -18,7 +18,7 @@ def mean(values):
 
 
 class Measured:
-    """The figures of a run; None where something wasn't measured."""
+    """The results of a run; None for a case that was not measured."""
 
     def __init__(self, results):
         self.by_key = {(r["lane"], r["case"], r["metric"], r["contender"]): r for r in results}
@@ -33,16 +33,17 @@ class Measured:
         return paired(a, b) if a and b else None
 
     def packets(self, ours, theirs, to, size):
-        """CPU time of an established connection's packet, both protocols and both ways in one figure."""
-        cases = [f"{proto} to {to}, {size} connections, {way}" for proto in ("udp", "tcp") for way in ("in", "back")]
+        """CPU time of an established connection's packet, both protocols and both directions in one figure."""
+        cases = [f"{proto} to {to}, {size} connections, {direction}"
+                 for proto in ("udp", "tcp") for direction in ("in", "back")]
         return mean(self.ratio("packets", "cpu", (c, ours), (c, theirs)) for c in cases)
 
     def refused(self, ours):
-        """CPU time of a packet for which there is no source port, to an established one's."""
+        """CPU time of a packet that finds no source port, relative to one of an established connection."""
         return self.ratio("refused", "cpu", ("refused", ours), ("established", ours))
 
 
-def judge(results):
+def evaluate(results):
     m = Measured(results)
     rows = []
 
@@ -52,12 +53,12 @@ def judge(results):
                          "verdict": "holds" if value <= limit else "misses"})
 
     def growth(ours):
-        return mean(m.ratio("packets", "cpu", (f"udp to eth, 500000 connections, {way}", ours),
-                            (f"udp to eth, 1000 connections, {way}", ours)) for way in ("in", "back"))
+        return mean(m.ratio("packets", "cpu", (f"udp to eth, 500000 connections, {direction}", ours),
+                            (f"udp to eth, 1000 connections, {direction}", ours)) for direction in ("in", "back"))
 
     def over_plain_growth(ours):
-        """What sockets, caches and neighbours take for more ports isn't fwdctl's. Both have the same rounds for each
-        number of maps; those of one number are far from those of the other."""
+        """Relative to plain forwarding, because sockets, caches and neighbours cost more with more ports, too. Both
+        have the same rounds for each number of maps; the rounds of different numbers are far apart in time."""
         few, many = (m.ratio("conns", "cpu", (f"{n} maps", ours), (f"{n} maps", "plain")) for n in (1, 10000))
         return many / few if few and many else None
 
@@ -97,7 +98,7 @@ def judge(results):
 
 
 def over_plain(m, case, target):
-    """Not measurable above noise: the difference is within what plain forwarding's own rounds differ by."""
+    """Below noise: the difference is within the spread of plain forwarding's own rounds."""
     ours, plain, low, high = (m("latency", case, "p99", c, w) for c, w in (
         ("fwdctl-tc", "median"), ("plain", "median"), ("plain", "min"), ("plain", "max")))
     if ours is not None and plain is not None:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The generator (run by BPF_PROG_RUN with live frames), the sink that judges what arrives, and the
- * least that forwarding can cost. traffic.c runs them.
+ * The generator (run by BPF_PROG_RUN with live frames), the sink that checks received packets, and a bare redirect as
+ * the lower bound of forwarding. traffic.c runs them.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -14,8 +14,8 @@ struct flow_arrived arrived;
 struct flow_detour detour_in, detour_back;
 
 /*
- * No more are under way than the rings between generator, gateway and sink hold: so what doesn't
- * arrive was dropped by the gateway, and by nothing else.
+ * At most as many packets are in flight as the rings between generator, gateway and sink hold, so that only the gateway
+ * drops packets.
  */
 static __always_inline bool may_send(void)
 {

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * traffic: opens connections through a gateway, keeps sending packets of them, and tells what CPU
- * time the gateway took for each: the run time of the NAPI thread that receives them
- * (/proc/PID/schedstat), so generator and sink don't count.
+ * traffic: opens connections through a gateway, sends packets of them, and prints the gateway's CPU time for each: the
+ * run time of the NAPI thread that receives them (/proc/PID/schedstat), so that generator and sink do not count.
  *
  *   client g0 ──▸ eth0 gateway eth1 ──▸ h0 home         or, with --tun,  gateway wg0 ──▸ (a file)
  *
- * The generator runs on the client for what goes in and on home for what goes back; each has the
- * sink on its device, which looks at every byte of every packet. One JSON line for each thing
- * measured.
+ * The generator runs on the client for requests ("in") and on home for replies ("back"). The sink on the device of the
+ * other host checks each byte of each packet. Each result is a JSON line.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -28,18 +26,18 @@
 #include "flow.h"
 #include "traffic.skel.h"
 
-/* What hasn't arrived after so long is lost. It takes a while where others use the machine, too. */
+/* A packet that has not arrived after this time is lost. Long enough for a machine that runs other processes, too. */
 #define PATIENCE_US 200000
-/* Packets that are to be refused never arrive. They leave 192 at a time, about as fast as others do: fewer would be a trickle,
- * and the search for a port that fwdctl makes once in 4 ms most of what is measured. What a slower gateway's ring has no room
- * for is neither received nor counted. */
+/* Packets that are to be refused never arrive. They are sent 192 at a time, at about the rate of others: with fewer,
+ * the search for a port that fwdctl does once in 4 ms would dominate the result. Packets that find a slower gateway's
+ * ring full are neither received nor counted. */
 #define REFUSED_US 100
 /* veth's ring holds 256 frames, the TUN's queue 500. */
 #define WINDOW 192
-/* Connections are opened so many at a time, fewer than fwdctl's ring of half-open ones holds. */
+/* Connections opened at a time, fewer than fwdctl's half-open ring holds. */
 #define OPEN_AT_ONCE 8192
 #define SIZES_MAX    16
-/* How often the TUN is read, and arrivals are waited for. */
+/* Interval at which the TUN is read and arrivals are checked. */
 #define REST_US 100
 
 enum {
@@ -66,7 +64,7 @@ static struct {
 	__u32 n_sizes;
 	__u64 packets;
 	int tun_fd, gateway_cpu;
-	int thread_in, thread_back; /* of the gateway's devices: what they take is the cost */
+	int thread_in, thread_back; /* of the gateway's devices: their CPU time is the result */
 	struct traffic *bpf;
 } t = {.services = 1, .packets = 200000, .tun_fd = -1};
 
@@ -107,7 +105,7 @@ static struct device device_of(int host, const char *name)
 	return device;
 }
 
-/* Attaching with IFF_NAPI is what gives the TUN something that a thread can be had for. */
+/* With IFF_NAPI the TUN has a NAPI instance, which can have a thread. */
 static int tun_open(const char *name)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_NAPI};
@@ -121,7 +119,7 @@ static int tun_open(const char *name)
 	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("%s: %m (a TUN that keeps its packets for NAPI)", name);
-	/* Not by our /sys, which shows another namespace's devices. */
+	/* In its namespace, because this process's /sys shows the devices of another one. */
 	snprintf(command, sizeof(command), "ip netns exec %s sh -c 'echo 1 >/sys/class/net/%s/threaded'", t.gateway,
 		 name);
 	if (system(command))
@@ -129,7 +127,7 @@ static int tun_open(const char *name)
 	return fd;
 }
 
-/* The packets that a device of the gateway has received, by its own account. */
+/* The device's counter of received packets. */
 static __u64 device_received(const char *name)
 {
 	unsigned long long packets = 0;
@@ -148,7 +146,7 @@ static __u64 device_received(const char *name)
 
 /* ---- NAPI threads -------------------------------------------------------------------------- */
 
-/* When it was started, in the kernel's ticks; 0 if its name doesn't begin so. */
+/* Start time in the kernel's ticks; 0: its name does not begin with this. */
 static unsigned long long started_at(const char *pid, const char *name)
 {
 	unsigned long long ticks = 0;
@@ -190,8 +188,7 @@ static void sched_place(int cpu, int policy)
 		die("sched_setscheduler: %m");
 }
 
-/* The TUN's thread, the youngest of that name, for it has just been opened. It is given a CPU, and goes
- * first there. */
+/* The TUN's thread: the youngest of that name, because it has just been opened. It gets a CPU and a real-time priority. */
 static int tun_thread(const char *device)
 {
 	unsigned long long started, youngest = 0;
@@ -210,7 +207,7 @@ static int tun_thread(const char *device)
 	}
 	closedir(proc);
 	if (!pid)
-		die("%s has no NAPI thread: it takes /sys/class/net/%s/threaded, of kernel 5.12", device, device);
+		die("%s has no NAPI thread: /sys/class/net/%s/threaded needs kernel 5.12", device, device);
 	cpu_pin(pid, t.gateway_cpu);
 	setpriority(PRIO_PROCESS, pid, -15);
 	return pid;
@@ -232,7 +229,7 @@ static __u64 cpu_ns(int thread)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-/* What was sent, what has become of it, and what it took. */
+/* Packets by outcome, CPU time and wall-clock time. */
 struct result {
 	__u64 sent, received, right, wrong, cpu_ns, wall_ns;
 };
@@ -249,14 +246,14 @@ static __u64 done(void)
 	return arrived->right + arrived->wrong;
 }
 
-/* Each loss is waited for, so there must be an end to it. */
+/* Each loss costs a timeout, so their number is limited. */
 static bool too_many_lost(const struct flow_order *order)
 {
 	return order->patience_us == PATIENCE_US && sent()->lost > order->count / 20 + WINDOW;
 }
 
-/* How often the generator runs to send the rest: most turns find the window closed. Each call costs the kernel some 20 ms for
- * its page pool, turns in vain 40 ns. */
+/* Runs of the generator for the remaining packets: most runs find the window closed. Each call costs 20 ms for the
+ * kernel's page pool, a run that sends nothing 40 ns. */
 static __u32 turns_for(__u64 packets)
 {
 	return 20000 + (packets < 30000 ? packets : 30000) * 32;
@@ -275,7 +272,7 @@ static void send_by_program(const struct flow_order *order)
 	}
 }
 
-/* Until all has arrived, or nothing comes any more. */
+/* Until all packets have arrived, or none arrives any more. */
 static void wait_for_rest(void)
 {
 	__u64 before = done(), patience = t.bpf->bss->order.patience_us * 1000ULL;
@@ -290,7 +287,7 @@ static void wait_for_rest(void)
 	}
 }
 
-/* What comes from the tunnel is written to the TUN's file, as a WireGuard of user space does. */
+/* Packets from the tunnel are written to the TUN, as a user-space WireGuard does. */
 static void burst_to_tun(const struct flow_order *order)
 {
 	volatile struct flow_sent *s = sent();
@@ -306,9 +303,9 @@ static void burst_to_tun(const struct flow_order *order)
 }
 
 /*
- * Each packet wakes the TUN's thread, which would soon have it done, and sleep: waking up would be
- * most of what is measured. So they are written where it runs, and ahead of it: it begins when the
- * writer rests, and all are there.
+ * Each packet wakes the TUN's thread, which would process it and sleep, so that wakeups would dominate the result. So
+ * packets are written on the same CPU with a higher priority: the thread runs when the writer sleeps, with all packets
+ * queued.
  */
 static void send_by_tun(const struct flow_order *order)
 {
@@ -323,7 +320,7 @@ static void send_by_tun(const struct flow_order *order)
 	sched_place(0, SCHED_OTHER);
 }
 
-/* What has gone to the tunnel is looked at, and is no more. */
+/* Reads and checks the packets that went to the tunnel. */
 static void tun_drain(void)
 {
 	volatile struct flow_arrived *arrived = &t.bpf->bss->arrived;
@@ -339,8 +336,7 @@ static void tun_drain(void)
 }
 
 /*
- * On the generator's CPU, and ahead of it. It isn't woken by packets, which would be at the
- * gateway's expense, but comes by now and then.
+ * On the generator's CPU, with a higher priority. It polls, because packets would wake it at the gateway's expense.
  */
 static void *tun_reader(void *unused)
 {
@@ -395,9 +391,9 @@ static struct result run(struct flow_order *order, bool in)
 	else
 		send_by_program(order);
 	r.wall_ns = now_ns() - r.wall_ns;
-	sent()->lost = 0; /* some may only be late */
+	sent()->lost = 0; /* some may still arrive */
 	wait_for_rest();
-	usleep(1000); /* the thread's time is brought up to date when it sleeps */
+	usleep(1000); /* the thread's CPU time is updated when it sleeps */
 	r.cpu_ns = cpu_ns(thread) - r.cpu_ns;
 	r.received = device_received(device) - r.received;
 	r.sent = bss->sent.packets;
@@ -406,11 +402,11 @@ static struct result run(struct flow_order *order, bool in)
 	return r;
 }
 
-static void result_print(__u32 flows, const char *step, const char *route, const struct result *r)
+static void result_print(__u32 flows, const char *step, const char *direction, const struct result *r)
 {
-	printf("{\"flows\":%u,\"step\":\"%s\",\"way\":\"%s\",\"sent\":%llu,\"received\":%llu,"
+	printf("{\"flows\":%u,\"step\":\"%s\",\"direction\":\"%s\",\"sent\":%llu,\"received\":%llu,"
 	       "\"right\":%llu,\"wrong\":%llu,\"cpu_ns\":%llu,\"wall_ns\":%llu}\n",
-	       flows, step, route, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
+	       flows, step, direction, r->sent, r->received, r->right, r->wrong, r->cpu_ns, r->wall_ns);
 	fflush(stdout);
 }
 
@@ -433,7 +429,7 @@ static const struct handshake {
 	__u32 seq, ack;
 } handshake[] = {
 	{"open", true, FLOW_SYN, 1000, 0},
-	{"answer", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
+	{"reply", false, FLOW_SYN | FLOW_ACK, 5000, 1001},
 	{"confirm", true, FLOW_ACK, 1001, 5001},
 };
 
@@ -460,7 +456,7 @@ static void connections_open(__u32 from, __u32 to)
 		result_print(to, handshake[i].step, handshake[i].in ? "in" : "back", &sums[i]);
 }
 
-/* A stride that comes by all flows, far enough that none lies beside the one before in memory. */
+/* A stride that visits all flows, and is large enough that successive ones are not adjacent in memory. */
 static __u32 stride(__u32 flows)
 {
 	for (__u32 step = flows * 0.618;; step++) {
@@ -489,7 +485,7 @@ static void packets_send(__u32 flows, bool in)
 	result_print(flows, "established", in ? "in" : "back", &r);
 }
 
-/* The ports of all flows once more, of another visitor. */
+/* The ports of all flows again, from another visitor. */
 static void refused_send(__u32 flows)
 {
 	struct flow_order order = {.kind = {.tcp_flags = FLOW_SYN, .seq = 1000},
@@ -549,7 +545,7 @@ static void programs_start(void)
 	if (!t.tun)
 		xdp_attach(t.bpf->progs.sink, HOME, t.home.ifindex);
 	else if (pthread_create(&reader, NULL, tun_reader, NULL))
-		die("no thread");
+		die("pthread_create failed");
 	if (t.redirect) {
 		detour_set(&t.bpf->bss->detour_in, &t.inner, &t.home);
 		detour_set(&t.bpf->bss->detour_back, &t.outer, &t.client);
@@ -616,30 +612,30 @@ static void arguments(int argc, char **argv)
 		{"gateway", 1, 0, 'g'},
 		{"home", 1, 0, 'h'},
 		{"threads", 1, 0, 'e'}, /* IDs of the NAPI threads of the gateway's eth0 and eth1 */
-		{"listen", 1, 0, 'l'},  /* addresses: the map's, */
-		{"source", 1, 0, 's'},  /* what home sees, */
-		{"target", 1, 0, 't'},  /* and home's */
+		{"listen", 1, 0, 'l'},  /* addresses: of the map, */
+		{"source", 1, 0, 's'},  /* the source that home sees, */
+		{"target", 1, 0, 't'},  /* and of home */
 		{"services", 1, 0, 'n'},
-		{"flows", 1, 0, 'f'},   /* how many, ascending */
-		{"packets", 1, 0, 'p'}, /* at least, for each figure */
+		{"flows", 1, 0, 'f'},   /* numbers of flows, ascending */
+		{"packets", 1, 0, 'p'}, /* for each result, at least */
 		{"tcp", 0, &t.tcp, 1},
 		{"tun", 0, &t.tun, 1},
 		{"plain", 0, &t.plain, 1},       /* no translation is expected */
-		{"redirect", 0, &t.redirect, 1}, /* nor that the gateway does anything */
-		{"refused", 0, &t.refused, 1},   /* another visitor comes when all is taken */
-		{"known", 0, &t.known, 1},       /* the connections are there, and get a packet */
+		{"redirect", 0, &t.redirect, 1}, /* xdp-redirect: frames are forwarded unchanged */
+		{"refused", 0, &t.refused, 1},   /* another visitor connects when all ports are taken */
+		{"known", 0, &t.known, 1},       /* the connections exist already */
 		{},
 	};
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		argument(option);
 	if (!t.gateway || !t.netns[CLIENT] || !t.netns[HOME] || !t.thread_in || !t.inside.service || !t.n_sizes)
-		die("--client, --gateway, --home, --threads, --target and --flows are needed");
+		die("missing option: --client, --gateway, --home, --threads, --target and --flows are required");
 	if (t.sizes[t.n_sizes - 1] > t.services * FLOW_PORTS)
-		die("%u flows take more than %u --services", t.sizes[t.n_sizes - 1], t.services);
+		die("%u flows need more than %u --services", t.sizes[t.n_sizes - 1], t.services);
 	t.plain |= t.redirect;
 	t.proto = t.tcp ? FLOW_TCP : FLOW_UDP;
-	/* Without NAT the two sides see the same. */
+	/* Without NAT both sides see the same addresses. */
 	if (t.plain)
 		t.outside = t.inside = (struct flow_view){.service = t.inside.service};
 }

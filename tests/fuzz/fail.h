@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a target says before it ends for something that must never be. */
+/* Reports a violated invariant, and aborts. */
 #ifndef FAIL_H
 #define FAIL_H
 

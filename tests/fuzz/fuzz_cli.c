@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The command line, from main() to where the kernel would be asked: every command is the real one, and finds
- * (by the linker's --wrap, see the Makefile) an instance that can't be opened and a host without devices.
+ * The command line, from main() to the first access to the kernel. Every command is the real one; by the linker's --wrap
+ * (see the Makefile) no instance can be opened, and the host has no devices.
  */
 #include <errno.h>
 #include "fail.h"
@@ -12,28 +12,29 @@
 #include "../../user/main.c"
 #undef main
 
-enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum instance_use gen_state)
+enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum instance_use use,
+				   struct fwd_report *report)
 {
-	*in = (struct instance){.dir = dir, .lock_fd = -1};
-	return fwd_err("%s: no instance here", dir);
+	*in = (struct instance){.dir = dir, .lock_fd = -1, .maps = maps_init()};
+	return report_error(report, NULL, "%s: no instance here", dir);
 }
 
-enum fwd_exit __wrap_instance_open_blind(struct instance *in, const char *dir)
+enum fwd_exit __wrap_instance_open_blind(struct instance *in, const char *dir, struct fwd_report *report)
 {
-	return __wrap_instance_open(in, dir, INSTANCE_READ);
+	return __wrap_instance_open(in, dir, INSTANCE_READ, report);
 }
 
 void __wrap_instance_close(struct instance *in)
 {
 }
 
-enum fwd_exit __wrap_iface_link(const char *name, enum fwd_link *link)
+enum fwd_exit __wrap_iface_link(const char *name, enum fwd_link *link, struct fwd_report *report)
 {
 	*link = FWD_LINK_IP;
-	return strlen(name) < 16 ? FWD_DONE : fwd_err("\"%s\": no such device", name);
+	return strlen(name) < 16 ? FWD_DONE : report_error(report, ABOUT(.object = name), "no such device");
 }
 
-bool __wrap_iface_of_address(const struct fwd_addr *addr, char *name)
+bool __wrap_iface_of_address(struct iface_addrs *addrs, const struct fwd_addr *addr, char *name)
 {
 	return false;
 }
@@ -64,7 +65,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t size)
 
 	words_read(&w, bytes, size);
 	memcpy(argv + 1, w.word, w.count * sizeof(*argv));
-	fwd_context(NULL);
 	ret = fwdctl_main(w.count + 1, argv);
 	if (ret != FWD_DONE && ret != FWD_NOT_DONE && ret != FWD_BAD_USAGE)
 		fail("exit status %d", ret);

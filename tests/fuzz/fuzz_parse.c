@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * parse() alone, on any bytes, cut at every length. The first byte of the input says on which kind of device.
+ * parse() on any bytes, truncated at each length. The first byte of the input selects the kind of link.
  */
 #include "ctx_native.h"
 #include "pkt/parse.h"
 
-/* A function of its own, to be counted. */
+/* Not inlined, so that its coverage is counted. */
 static __noinline enum fwd_reason parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	return parse(ctx, pkt);
 }
 
-#include "uncounted.h"
+#include "no_coverage.h"
 #include "fail.h"
 
-/* What was there before must not show in what parse() says. */
+/* The previous content of *pkt must not affect the result. */
 static enum fwd_reason parse_over(fwd_ctx *ctx, struct fwd_pkt *pkt, __u8 garbage)
 {
 	memset(pkt, garbage, sizeof(*pkt));
 	return parse_packet(ctx, pkt);
 }
 
-static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
+static void verify_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 {
 	__u32 end = p->l3_off + p->bytes;
 	bool first = p->fragment.kind == FWD_FRAG_FIRST;
@@ -40,17 +40,17 @@ static void judge_pkt(const fwd_ctx *ctx, const struct fwd_pkt *p)
 	if (p->is_error && (p->quote.l4_off + p->quote.l4_len > end || p->quote.l4_len < 8))
 		fail("a quote beyond the end");
 	if (p->is_error && !addr_equal(&p->quote.tuple.saddr, &p->tuple.daddr))
-		fail("an error about somebody else's packet");
+		fail("an error about another host's packet");
 	if (p->fragment.kind != FWD_FRAG_NONE &&
 	    (!p->fragment.units || p->fragment.offset * 8 + p->fragment.units * 8 > 65536 + 7))
 		fail("a fragment from %u of %u units", p->fragment.offset, p->fragment.units);
 }
 
-static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
+static void verify_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 {
 	bool whole = a->fragment.kind == FWD_FRAG_NONE;
 
-	/* A later fragment's ports are for frag_later() to fill in. */
+	/* frag_later() fills in the ports of a later fragment. */
 	if (memcmp(&a->tuple, &b->tuple, offsetof(struct fwd_tuple, sport)) ||
 	    (a->fragment.kind != FWD_FRAG_LATER && memcmp(&a->tuple, &b->tuple, sizeof(a->tuple))))
 		fail("a tuple with garbage");
@@ -66,7 +66,7 @@ static void judge_same(const struct fwd_pkt *a, const struct fwd_pkt *b)
 	if (a->is_error && memcmp(&a->quote, &b->quote, sizeof(a->quote)))
 		fail("a quote with garbage");
 	if (a->tuple.proto == IPPROTO_TCP && whole && (a->seq != b->seq || a->ack != b->ack))
-		fail("a number of TCP's with garbage");
+		fail("seq or ack with garbage");
 }
 
 static void parse_bytes(const __u8 *bytes, __u32 len)
@@ -79,12 +79,12 @@ static void parse_bytes(const __u8 *bytes, __u32 len)
 	memcpy(ctx.data, bytes, len);
 	reason = parse_over(&ctx, &pkt, 0);
 	if (parse_over(&ctx, &again, 0xff) != reason)
-		fail("what was there before shows in the reason");
+		fail("the reason depends on the previous content");
 	if (memcmp(ctx.data, bytes, len))
-		fail("parse() has written");
+		fail("parse() changed the packet");
 	if (reason == FWD_OK) {
-		judge_pkt(&ctx, &pkt);
-		judge_same(&pkt, &again);
+		verify_pkt(&ctx, &pkt);
+		verify_same(&pkt, &again);
 	}
 	free(native_room(&ctx));
 }

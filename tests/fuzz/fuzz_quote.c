@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors with any quote, cut anywhere: parse() and translate_error(). Of the input's first byte one bit
- * is the link, one what becomes of the TTL; then the IP packet, whose outer checksums are set right here.
+ * parse() and translate_error() on ICMP errors with any quote, truncated at each length. In the first byte of the input
+ * one bit is the kind of link, one enum fwd_ttl; then follows the IP packet, whose outer checksums are corrected here.
  */
 #include "ctx_native.h"
 #include "pkt/parse.h"
 #include "pkt/translate_icmp.h"
 
-/* Functions of their own, to be counted. */
+/* Not inlined, so that their coverage is counted. */
 static __noinline bool parse_packet(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	return parse(ctx, pkt) == FWD_OK && pkt->is_error;
@@ -19,7 +19,7 @@ static __noinline bool translate_packet(fwd_ctx *ctx, const struct fwd_pkt *pkt,
 	return translate_error(ctx, pkt, to, how);
 }
 
-#include "uncounted.h"
+#include "no_coverage.h"
 #include "view.h"
 
 /* The outer header's lengths and checksums, and the error's. */
@@ -46,7 +46,7 @@ static bool make_sound(__u8 *ip, size_t len)
 	return true;
 }
 
-/* What becomes of the answers to what the error is about. */
+/* The translation of the connection's packets in the direction of the error. */
 static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *bytes)
 {
 	static struct fwd_addrs ends;
@@ -61,8 +61,8 @@ static struct translation translation_by(const struct fwd_pkt *pkt, const __u8 *
 	return (struct translation){&ends.saddr, &ends.daddr, bytes[0] | bytes[1] << 8, bytes[2] | bytes[3] << 8};
 }
 
-/* What is no address, port, TTL or checksum stays. */
-static void judge_rest(const struct view *was, const struct view *is, const struct fwd_pkt *pkt)
+/* Only addresses, ports, TTL and checksums change. */
+static void verify_rest(const struct view *was, const struct view *is, const struct fwd_pkt *pkt)
 {
 	size_t quote = was->l4 + 8, l4 = pkt->quote.l4_off - pkt->l3_off;
 	size_t check = l4 + (pkt->quote.tuple.proto == IPPROTO_TCP ? 16 : 6);
@@ -92,12 +92,12 @@ static void translate_bytes(const __u8 *ip, size_t len, const __u8 *numbers, enu
 		struct translation to = translation_by(&pkt, numbers);
 
 		if (!translate_packet(&ctx, &pkt, &to, how))
-			fail("an error that was parsed can't be translated");
+			fail("a parsed error was not translated");
 		if (!view_read(&was, ip, len, false) || !view_read(&is, ctx.data + l3, len, false))
-			fail("no packet");
-		judge_header(&is, "an error");
-		judge_error(&was, &is);
-		judge_rest(&was, &is, &pkt);
+			fail("malformed");
+		verify_header(&is, "ICMP error");
+		verify_error(&was, &is);
+		verify_rest(&was, &is, &pkt);
 	}
 	free(native_room(&ctx));
 }

@@ -1,34 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * The words of `map add` and of `set`: what is taken is printed, and what is printed is taken for the same.
- */
+/* The words of `map add` and `set`: the text of a parsed rule is parsed to the same rule. */
 #include <netinet/in.h>
-#include <stdarg.h>
+#include "base/err.h"
 #include "fail.h"
 #include "model/rule.h"
 #include "model/settings.h"
 #include "words.h"
 
-/* In place of user/err.c: formatted, for the sanitizers to see, and not shown. */
-#define SAY(status)                                          \
-	do {                                                 \
-		char text[1024];                             \
-		va_list args;                                \
-		va_start(args, format);                      \
-		vsnprintf(text, sizeof(text), format, args); \
-		va_end(args);                                \
-		return status;                               \
-	} while (0)
-
-enum fwd_exit fwd_err(const char *format, ...)
+/* Messages are formatted, for the sanitizers to check, and not shown. */
+static void format_message(struct fwd_report *report, const struct fwd_error *error)
 {
-	SAY(FWD_NOT_DONE);
+	char text[FWD_MESSAGE_TEXT];
+
+	if (error->severity != FWD_ERROR || error->status != FWD_BAD_USAGE)
+		fail("a wrong word has the exit status %d", error->status);
+	if (!*error_format(error, text, sizeof(text)))
+		fail("an error without a message");
 }
 
-enum fwd_exit fwd_usage(const char *format, ...)
-{
-	SAY(FWD_BAD_USAGE);
-}
+static struct fwd_report report = {.emit = format_message};
 
 /* The keys are the ports from first to last, each once. */
 static void judge_keys(const struct fwd_rule *rule)
@@ -70,11 +60,11 @@ static void judge_rule(const struct fwd_rule *rule)
 	struct fwd_endpoint endpoint;
 	struct fwd_rule again;
 
-	if (rule_parse(&words, &again))
-		fail("what is printed isn't taken: %s", rule_text(rule, text));
+	if (rule_parse(&words, &again, &report))
+		fail("the printed text is refused: %s", rule_text(rule, text));
 	if (memcmp(rule, &again, sizeof(again)))
-		fail("what is printed is taken for another: %s", rule_text(rule, text));
-	if (listen_parse(listen, &endpoint) || !rule_listens_on(rule, rule->proto, &endpoint) ||
+		fail("the printed text is parsed to another rule: %s", rule_text(rule, text));
+	if (listen_parse(listen, &endpoint, &report) || !rule_listens_on(rule, rule->proto, &endpoint) ||
 	    !rule_touches(rule, rule->proto, &endpoint) || !rule_overlap(rule, &again))
 		fail("a map isn't found by its LISTEN: %s", rule_text(rule, text));
 	judge_keys(rule);
@@ -97,7 +87,7 @@ static void judge_setting(const char *name, const char *text)
 	enum fwd_timeout setting;
 	__u32 seconds;
 
-	if (setting_parse(name, &setting) || setting_parse_value(setting, text, &seconds))
+	if (setting_parse(name, &setting, &report) || setting_parse_value(setting, text, &seconds, &report))
 		return;
 	if (strcmp(setting_name(setting), name) || !seconds || seconds > FWD_TIMEOUT_MAX_SEC ||
 	    setting_seconds(FWD_TICKS(seconds)) != seconds)
@@ -122,7 +112,7 @@ int LLVMFuzzerTestOneInput(const __u8 *bytes, size_t size)
 						.snat = w.count > 3 ? w.word[3] : NULL,
 						.name = w.count > 4 ? w.word[4] : NULL,
 						.mss = w.count > 5 ? w.word[5] : NULL};
-		if (!rule_parse(&words, &rule))
+		if (!rule_parse(&words, &rule, &report))
 			judge_rule(&rule);
 	}
 	words_free(&w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * libFuzzer's mutations, told where a script's steps begin: one is changed, doubled, moved, left out, or
- * put in from packets.h. Without it a byte more or less makes other steps of all that follow.
+ * Mutations that respect the steps of a script: one is changed, duplicated, removed, or inserted from packets.h.
+ * Without them, an inserted byte would change all steps that follow.
  */
 #ifndef MUTATE_H
 #define MUTATE_H
@@ -42,7 +42,7 @@ static void script_read(const __u8 *bytes, size_t size)
 	}
 }
 
-/* Puts `len` bytes in the place of `old` ones at `at`. */
+/* Replaces `old` bytes at `at` by `len` others. */
 static void script_splice(size_t at, size_t old, const __u8 *bytes, size_t len, size_t max)
 {
 	if (script.size - old + len > max || script.size - old + len > sizeof(script.bytes))
@@ -52,8 +52,8 @@ static void script_splice(size_t at, size_t old, const __u8 *bytes, size_t len, 
 	script.size += len - old;
 }
 
-/* Where another step can be put in. */
-static size_t script_place(void)
+/* An offset at which a step can be inserted. */
+static size_t script_boundary(void)
 {
 	__u32 i = mutate_random(script.count + 1);
 
@@ -76,10 +76,10 @@ static void mutate_insert(size_t max)
 
 	if (kind < 4)
 		bytes[offsetof(struct step, nth)] = mutate_random(4);
-	script_splice(script_place(), 0, bytes, len, max);
+	script_splice(script_boundary(), 0, bytes, len, max);
 }
 
-/* The head of a step, by a bit, or by a number that means something. */
+/* One byte of a step's head: a flipped bit, or another number. */
 static void mutate_head(size_t step)
 {
 	size_t i = mutate_random(offsetof(struct step, len));
@@ -116,7 +116,7 @@ size_t LLVMFuzzerCustomMutator(__u8 *bytes, size_t size, size_t max, unsigned in
 	}
 	script_read(bytes, size);
 	step = script.count ? mutate_random(script.count) : 0;
-	other = script_place();
+	other = script_boundary();
 	switch (script.count ? mutate_random(12) : 0) {
 	case 0:
 	case 1:
@@ -132,7 +132,7 @@ size_t LLVMFuzzerCustomMutator(__u8 *bytes, size_t size, size_t max, unsigned in
 	case 7:
 		mutate_data(step, max);
 		break;
-	case 8: /* twice */
+	case 8: /* duplicated */
 		memcpy(bytes, script.bytes + script.step[step].at, script.step[step].size);
 		script_splice(other, 0, bytes, script.step[step].size, max);
 		break;

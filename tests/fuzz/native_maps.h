@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF maps in a process: hash, LRU hash, array and queue, for one CPU. Every element is an allocation
- * of its own, freed at its deletion, so that the address sanitizer finds whoever reads behind a value,
- * or uses one that is gone. (In the kernel that memory would be another entry's by then.)
+ * BPF maps in a process: hash, LRU hash, array and queue, for one CPU. Each element is allocated separately and freed
+ * when it is deleted, so that the address sanitizer finds accesses behind a value and uses after deletion (in the
+ * kernel that memory may belong to another element then).
  */
 #ifndef NATIVE_MAPS_H
 #define NATIVE_MAPS_H
@@ -28,7 +28,7 @@ struct native_map_spec {
 struct native_elem {
 	struct native_elem *next;
 	__u64 used;  /* LRU */
-	void *value; /* allocations of their own, both */
+	void *value; /* both allocated separately */
 	void *key;
 };
 
@@ -42,7 +42,7 @@ struct native_map {
 static struct native_map native_maps[NATIVE_MAPS];
 static __u64 native_map_uses;
 
-/* The map that is declared there, made when it is first asked for. */
+/* The BPF map that `id` stands for, created at its first use. */
 static inline struct native_map *native_map_get(const void *id, const struct native_map_spec *spec)
 {
 	for (int i = 0; i < NATIVE_MAPS; i++) {
@@ -112,7 +112,7 @@ static inline void *native_map_insert(struct native_map *map, struct native_elem
 	return elem->value;
 }
 
-/* The elements of an array are all there, and zero: one is made when it is first looked at. */
+/* All elements of an array exist and are zero: each is created at its first use. */
 static inline void *native_map_lookup(struct native_map *map, const void *key)
 {
 	struct native_elem **at;

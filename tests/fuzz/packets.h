@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets in words (tests/prog/packet.h) as steps of a script: what seeds are made of, and what the
- * mutator puts in.
+ * Packets (tests/prog/packet.h) as steps of a script, for seeds and for the mutator.
  */
 #ifndef PACKETS_H
 #define PACKETS_H
@@ -12,7 +11,7 @@
 #define IN      "54.147.66.132:40000 > 93.184.216.34:"
 #define IN6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:"
 #define LOCAL   "10.172.16.1:40000 > 10.172.16.2:"
-#define ANYBODY "10.9.9.9:9 > 10.9.9.8:8" /* of whom the step says whose it is */
+#define OF_FLOW "10.9.9.9:9 > 10.9.9.8:8" /* replaced by the addresses of the step's flow */
 
 static const struct packet_step {
 	__u8 kind, where;
@@ -32,21 +31,21 @@ static const struct packet_step {
 	{STEP_SOUND, 0, UDP(IN6 "8080", .data = 100)},
 	{STEP_SOUND, 0, TCP(IN "8001", SYN)},
 	{STEP_SOUND, 1, TCP("10.172.16.3:40000 > 93.184.216.34:8080", SYN)},
-	{STEP_SAME, 0, TCP(ANYBODY, ACK, .seq = 78, .ack = 9001)},
-	{STEP_SAME, 0, TCP(ANYBODY, ACK | FIN, .seq = 78, .ack = 9001)},
-	{STEP_SAME, 0, TCP(ANYBODY, RST, .seq = 78)},
-	{STEP_SAME, 0, TCP(ANYBODY, SYN, .seq = 500)},
-	{STEP_SAME, 0, UDP(ANYBODY, .data = 20)},
-	{STEP_SAME, 0, UDP(ANYBODY, .data = 64, .fragment = 0x2000)},
-	{STEP_SAME, 0, UDP(ANYBODY, .data = 56, .fragment = 0x2009)},
-	{STEP_SAME, 0, UDP(ANYBODY, .data = 50, .fragment = 0x0011)},
-	{STEP_ANSWER, 0, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960)},
-	{STEP_ANSWER, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 60)},
-	{STEP_ANSWER, 0, TCP(ANYBODY, ACK | FIN, .seq = 9001, .ack = 79)},
-	{STEP_ANSWER, 0, TCP(ANYBODY, RST | ACK, .seq = 9001, .ack = 78)},
-	{STEP_ANSWER, 0, UDP(ANYBODY, .data = 20)},
-	{STEP_SAME, 0, TCP(ANYBODY, RST, .seq = 0x7fffffff)},
-	{STEP_SAME, 0, TCP(ANYBODY, SYN, .fragment = 0x2000, .cut = 20)},
+	{STEP_SAME, 0, TCP(OF_FLOW, ACK, .seq = 78, .ack = 9001)},
+	{STEP_SAME, 0, TCP(OF_FLOW, ACK | FIN, .seq = 78, .ack = 9001)},
+	{STEP_SAME, 0, TCP(OF_FLOW, RST, .seq = 78)},
+	{STEP_SAME, 0, TCP(OF_FLOW, SYN, .seq = 500)},
+	{STEP_SAME, 0, UDP(OF_FLOW, .data = 20)},
+	{STEP_SAME, 0, UDP(OF_FLOW, .data = 64, .fragment = 0x2000)},
+	{STEP_SAME, 0, UDP(OF_FLOW, .data = 56, .fragment = 0x2009)},
+	{STEP_SAME, 0, UDP(OF_FLOW, .data = 50, .fragment = 0x0011)},
+	{STEP_REPLY, 0, TCP(OF_FLOW, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960)},
+	{STEP_REPLY, 0, TCP(OF_FLOW, ACK, .seq = 9001, .ack = 78, .data = 60)},
+	{STEP_REPLY, 0, TCP(OF_FLOW, ACK | FIN, .seq = 9001, .ack = 79)},
+	{STEP_REPLY, 0, TCP(OF_FLOW, RST | ACK, .seq = 9001, .ack = 78)},
+	{STEP_REPLY, 0, UDP(OF_FLOW, .data = 20)},
+	{STEP_SAME, 0, TCP(OF_FLOW, RST, .seq = 0x7fffffff)},
+	{STEP_SAME, 0, TCP(OF_FLOW, SYN, .fragment = 0x2000, .cut = 20)},
 	{STEP_SAME, 0, UDP("[fd09::9]:9 > [fd09::8]:8", .data = 64, .ext = "f")},
 	{STEP_SAME, 0, UDP("[fd09::9]:9 > [fd09::8]:8", .data = 56, .ext = "f", .poke_at = 43, .poke = 0x49)},
 	{STEP_SAME, 0, UDP("[fd09::9]:9 > [fd09::8]:8", .data = 50, .ext = "f", .poke_at = 43, .poke = 0x88)},
@@ -58,7 +57,7 @@ static const struct packet_step {
 };
 #define PACKET_STEPS (sizeof(packet_steps) / sizeof(packet_steps[0]))
 
-/* Writes a step; returns how many bytes it takes. */
+/* Writes a step; returns its size in bytes. */
 static inline size_t step_put(__u8 *at, struct step step, const void *data, size_t len)
 {
 	step.len = len;

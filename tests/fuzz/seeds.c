@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * seeds DIR: writes what the fuzzers begin with, DIR/TARGET/NAME: whole stories for fuzz_pipeline, and every
- * packet of tests/prog/test_packets.c, whose tables are included as they are.
+ * seeds DIR: writes the initial corpus, DIR/TARGET/NAME: scripts for fuzz_pipeline, and all packets of
+ * tests/prog/test_packets.c, whose tables are included.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -26,166 +26,166 @@ static void seed_write(const char *target, const char *name, const void *bytes, 
 		packet_die("can't write", path);
 }
 
-/* ---- stories -------------------------------------------------------------------------------- */
+/* ---- scripts ------------------------------------------------------------------------------- */
 
-static struct story {
+static struct script {
 	__u8 bytes[1 << 16];
 	size_t size;
-} story;
+} script;
 
-static void story_begin(struct script_setup setup)
+static void script_begin(struct script_setup setup)
 {
-	memcpy(story.bytes, &setup, sizeof(setup));
-	story.size = sizeof(setup);
+	memcpy(script.bytes, &setup, sizeof(setup));
+	script.size = sizeof(setup);
 }
 
-static void story_packet(__u8 kind, __u8 where, __u8 nth, struct packet p)
+static void script_packet(__u8 kind, __u8 where, __u8 nth, struct packet p)
 {
-	story.size +=
-		step_put_packet(story.bytes + story.size, (struct step){.kind = kind, .where = where, .nth = nth}, &p);
+	script.size += step_put_packet(script.bytes + script.size,
+				       (struct step){.kind = kind, .where = where, .nth = nth}, &p);
 }
 
-static void story_step(struct step step)
+static void script_step(struct step step)
 {
-	story.size += step_put(story.bytes + story.size, step, "", 0);
+	script.size += step_put(script.bytes + script.size, step, "", 0);
 }
 
-static void story_end(const char *name)
+static void script_end(const char *name)
 {
-	seed_write("fuzz_pipeline", name, story.bytes, story.size);
+	seed_write("fuzz_pipeline", name, script.bytes, script.size);
 }
 
 #define WIDE ((struct script_setup){.half_open = 7, .connections = 7, .mtu = 0x04})
 
-static void story_handshake(const char *route, __u8 nth)
+static void script_handshake(const char *flow, __u8 nth)
 {
-	story_packet(STEP_SOUND, 0, 0, TCP(route, SYN, .seq = 77, .mss = 1460));
-	story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
-	story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .seq = 78, .ack = 9001));
+	script_packet(STEP_SOUND, 0, 0, TCP(flow, SYN, .seq = 77, .mss = 1460));
+	script_packet(STEP_REPLY, 0, nth, TCP(OF_FLOW, SYN | ACK, .seq = 9000, .ack = 78, .mss = 8960));
+	script_packet(STEP_SAME, 0, nth, TCP(OF_FLOW, ACK, .seq = 78, .ack = 9001));
 }
 
-/* SYN, SYN-ACK and ACK are three flows to refer to; the first is the connection's. */
-static void story_tcp(const char *name, const char *route)
+/* SYN, SYN-ACK and ACK are three flows of the script; the first is the connection's. */
+static void script_tcp(const char *name, const char *flow)
 {
-	story_begin(WIDE);
-	story_handshake(route, 0);
-	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, ACK, .seq = 9001, .ack = 78, .data = 100));
-	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 28, 0});
-	story_step((struct step){STEP_ERROR, 0, 1, 0x80, 0, 0});
-	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 78, .ack = 9101));
-	story_packet(STEP_ANSWER, 0, 0, TCP(ANYBODY, FIN | ACK, .seq = 9101, .ack = 79));
-	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, ACK, .seq = 79, .ack = 9102));
-	story_packet(STEP_SAME, 0, 0, TCP(ANYBODY, SYN, .seq = 7000));
-	story_step((struct step){STEP_TIME, 0, 0, 8, 0, 0});
-	story_end(name);
+	script_begin(WIDE);
+	script_handshake(flow, 0);
+	script_packet(STEP_REPLY, 0, 0, TCP(OF_FLOW, ACK, .seq = 9001, .ack = 78, .data = 100));
+	script_step((struct step){STEP_ERROR, 0, 0, 0x0c, 28, 0});
+	script_step((struct step){STEP_ERROR, 0, 1, 0x80, 0, 0});
+	script_packet(STEP_SAME, 0, 0, TCP(OF_FLOW, FIN | ACK, .seq = 78, .ack = 9101));
+	script_packet(STEP_REPLY, 0, 0, TCP(OF_FLOW, FIN | ACK, .seq = 9101, .ack = 79));
+	script_packet(STEP_SAME, 0, 0, TCP(OF_FLOW, ACK, .seq = 79, .ack = 9102));
+	script_packet(STEP_SAME, 0, 0, TCP(OF_FLOW, SYN, .seq = 7000));
+	script_step((struct step){STEP_TIME, 0, 0, 8, 0, 0});
+	script_end(name);
 }
 
-static void story_udp(const char *name, const char *route)
+static void script_udp(const char *name, const char *flow)
 {
-	story_begin(WIDE);
-	story_packet(STEP_SOUND, 0, 0, UDP(route, .data = 30));
-	story_packet(STEP_ANSWER, 0, 0, UDP(ANYBODY, .data = 30));
-	story_packet(STEP_SAME, 0, 0, UDP(ANYBODY, .data = 30));
-	story_step((struct step){STEP_ERROR, 0, 0, 0x0c, 0, 0});
-	story_step((struct step){STEP_ERROR, 0, 1, 0x8c, 28, 0});
-	story_step((struct step){STEP_TIME, 0, 0, 6, 0, 0});
-	story_step((struct step){STEP_TIME, 0, 0, 7, 0, 0});
-	story_end(name);
+	script_begin(WIDE);
+	script_packet(STEP_SOUND, 0, 0, UDP(flow, .data = 30));
+	script_packet(STEP_REPLY, 0, 0, UDP(OF_FLOW, .data = 30));
+	script_packet(STEP_SAME, 0, 0, UDP(OF_FLOW, .data = 30));
+	script_step((struct step){STEP_ERROR, 0, 0, 0x0c, 0, 0});
+	script_step((struct step){STEP_ERROR, 0, 1, 0x8c, 28, 0});
+	script_step((struct step){STEP_TIME, 0, 0, 6, 0, 0});
+	script_step((struct step){STEP_TIME, 0, 0, 7, 0, 0});
+	script_end(name);
 }
 
-static void story_too_big(void)
+static void script_too_big(void)
 {
-	story_begin(WIDE);
+	script_begin(WIDE);
 	for (int partial = 0; partial < 2; partial++) {
 		__u8 where = partial ? WHERE_PARTIAL : 0;
 
-		story_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500));
-		story_packet(STEP_SOUND, where, 0, TCP(IN6 "8000", SYN, .data = 1500));
-		story_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500, .fragment = 0x8000));
-		story_packet(STEP_SOUND, where | WHERE_GSO, 0, TCP(IN "8000", SYN, .data = 1500));
+		script_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500));
+		script_packet(STEP_SOUND, where, 0, TCP(IN6 "8000", SYN, .data = 1500));
+		script_packet(STEP_SOUND, where, 0, UDP(IN "8000", .data = 1500, .fragment = 0x8000));
+		script_packet(STEP_SOUND, where | WHERE_GSO, 0, TCP(IN "8000", SYN, .data = 1500));
 	}
-	story_end("too_big");
+	script_end("too_big");
 }
 
-/* Three parts of a datagram; the order says which comes when. */
-static void story_fragments(const char *name, const char *order)
+/* Three fragments of a datagram, in this order. */
+static void script_fragments(const char *name, const char *order)
 {
 	const struct packet parts[3] = {UDP(IN "8000", .data = 64, .fragment = 0x2000),
 					UDP(IN "8000", .data = 56, .fragment = 0x2009),
 					UDP(IN "8000", .data = 40, .fragment = 0x0011)};
 
-	story_begin(WIDE);
+	script_begin(WIDE);
 	for (; *order; order++)
-		story_packet(STEP_SOUND, 0, 0, parts[*order - '0']);
-	story_end(name);
+		script_packet(STEP_SOUND, 0, 0, parts[*order - '0']);
+	script_end(name);
 }
 
 /* A visitor's connection, and then the gateway's own from the same port to the same target. */
-static void story_local(void)
+static void script_local(void)
 {
-	story_begin(WIDE);
-	story_handshake(IN "8000", 0);
-	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", SYN));
+	script_begin(WIDE);
+	script_handshake(IN "8000", 0);
+	script_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", SYN));
 	for (__u8 nth = 3; nth < 5; nth++)
-		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9, .ack = 1));
-	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
-	story_step((struct step){STEP_RULE, 0, 0, 2, 0, 0});
-	story_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
-	story_end("local");
+		script_packet(STEP_REPLY, 0, nth, TCP(OF_FLOW, SYN | ACK, .seq = 9, .ack = 1));
+	script_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
+	script_step((struct step){STEP_RULE, 0, 0, 2, 0, 0});
+	script_packet(STEP_SOUND, 1 /* wg0 */ | WHERE_EGRESS, 0, TCP(LOCAL "8000", ACK, .ack = 10));
+	script_end("local");
 }
 
-static void story_crowd(const char *name, struct script_setup setup, bool confirmed)
+static void script_many(const char *name, struct script_setup setup, bool confirmed)
 {
-	static const char *const ways[] = {IN "8000", IN6 "8000", IN "5000", IN "9000",
-					   IN "8080", IN "8001",  IN "5001", IN "5002"};
+	static const char *const flows[] = {IN "8000", IN6 "8000", IN "5000", IN "9000",
+					    IN "8080", IN "8001",  IN "5001", IN "5002"};
 
-	story_begin(setup);
+	script_begin(setup);
 	for (__u8 i = 0; i < 8; i++) {
 		if (confirmed && i < 2)
-			story_handshake(ways[i], 3 * i);
+			script_handshake(flows[i], 3 * i);
 		else
-			story_packet(STEP_SOUND, 0, 0, TCP(ways[i], SYN));
+			script_packet(STEP_SOUND, 0, 0, TCP(flows[i], SYN));
 	}
-	story_end(name);
+	script_end(name);
 }
 
-/* Two that are confirmed and room for one; then that one ends, and the ring comes round to the other. */
-static void story_no_place(void)
+/* Two connections are confirmed, with room for one; that one ends, and the ring reaches the other. */
+static void script_no_slot(void)
 {
-	story_begin((struct script_setup){.half_open = 1});
-	story_packet(STEP_SOUND, 0, 0, TCP(IN "8000", SYN));
-	story_packet(STEP_SOUND, 0, 0, TCP(IN "8080", SYN));
+	script_begin((struct script_setup){.half_open = 1});
+	script_packet(STEP_SOUND, 0, 0, TCP(IN "8000", SYN));
+	script_packet(STEP_SOUND, 0, 0, TCP(IN "8080", SYN));
 	for (__u8 nth = 0; nth < 2; nth++)
-		story_packet(STEP_ANSWER, 0, nth, TCP(ANYBODY, SYN | ACK, .seq = 9000));
+		script_packet(STEP_REPLY, 0, nth, TCP(OF_FLOW, SYN | ACK, .seq = 9000));
 	for (__u8 nth = 0; nth < 2; nth++)
-		story_packet(STEP_SAME, 0, nth, TCP(ANYBODY, ACK, .ack = 9001));
-	story_step((struct step){STEP_WORLD, 0, 0, 5, 0, 0});
+		script_packet(STEP_SAME, 0, nth, TCP(OF_FLOW, ACK, .ack = 9001));
+	script_step((struct step){STEP_WORLD, 0, 0, 5, 0, 0});
 	for (int i = 0; i < 3; i++)
-		story_packet(STEP_SOUND, 0, 0, TCP(IN "9000", SYN));
-	story_packet(STEP_SAME, 0, 1, TCP(ANYBODY, RST, .seq = 0x7fffffff));
-	story_end("no_place");
+		script_packet(STEP_SOUND, 0, 0, TCP(IN "9000", SYN));
+	script_packet(STEP_SAME, 0, 1, TCP(OF_FLOW, RST, .seq = 0x7fffffff));
+	script_end("no_slot");
 }
 
-static void stories(void)
+static void scripts(void)
 {
-	story_tcp("tcp", IN "8000");
-	story_tcp("tcp6", IN6 "8000");
-	story_tcp("tcp_lan", IN "8080");
-	story_tcp("tcp_wildcard", IN "9000");
-	story_udp("udp", IN "8000");
-	story_udp("udp6", IN6 "8080");
-	story_udp("udp_pool", IN "7010");
-	story_udp("udp_range", IN "7001");
-	story_too_big();
-	story_fragments("fragments_in_order", "012");
-	story_fragments("fragments_backwards", "210");
-	story_fragments("fragments_twice", "0112");
-	story_local();
-	story_no_place();
-	story_crowd("ring_turns", (struct script_setup){.half_open = 1}, false);
-	story_crowd("full", (struct script_setup){.half_open = 2, .connections = 1}, true);
-	story_crowd("no_port", (struct script_setup){.half_open = 7, .ports = 8}, false);
-	story_crowd("sockets", (struct script_setup){.half_open = 7, .sockets = 2}, false);
+	script_tcp("tcp", IN "8000");
+	script_tcp("tcp6", IN6 "8000");
+	script_tcp("tcp_lan", IN "8080");
+	script_tcp("tcp_wildcard", IN "9000");
+	script_udp("udp", IN "8000");
+	script_udp("udp6", IN6 "8080");
+	script_udp("udp_pool", IN "7010");
+	script_udp("udp_range", IN "7001");
+	script_too_big();
+	script_fragments("fragments_in_order", "012");
+	script_fragments("fragments_backwards", "210");
+	script_fragments("fragments_twice", "0112");
+	script_local();
+	script_no_slot();
+	script_many("ring_turns", (struct script_setup){.half_open = 1}, false);
+	script_many("full", (struct script_setup){.half_open = 2, .connections = 1}, true);
+	script_many("no_port", (struct script_setup){.half_open = 7, .ports = 8}, false);
+	script_many("sockets", (struct script_setup){.half_open = 7, .sockets = 2}, false);
 }
 
 /* ---- ICMP errors --------------------------------------------------------------------------- */
@@ -218,7 +218,7 @@ static void errors(void)
 
 /* ---- words --------------------------------------------------------------------------------- */
 
-/* A word ends with a newline. */
+/* Each word is terminated by a newline. */
 static void words(void)
 {
 	static const char *const rules[] = {
@@ -258,8 +258,8 @@ static void words(void)
 /* ---- the tables of tests/prog -------------------------------------------------------------- */
 
 /*
- * Of gateway.h and check.h, which run the programs, here is what the tables of test_packets.c need:
- * arrives() takes each packet down, and nothing is expected of it.
+ * The parts of gateway.h and check.h, which run the programs, that test_packets.c needs: arrives() writes each packet
+ * as a seed and expects nothing.
  */
 #define GATEWAY_H
 #define CHECK_H
@@ -280,13 +280,13 @@ static void words(void)
 #define LEAVES_BY(...)          ((struct fate){})
 #define IS_PASSED(...)          ((struct fate){})
 #define IS_DROPPED(...)         ((struct fate){})
-#define IS_ANSWERED(...)        ((struct fate){})
-#define IS_LEFT_ALONE           ((struct fate){})
-#define way_back(route)         "10.172.16.2:8000 > 10.172.16.1:40000"
+#define GETS_ICMP_ERROR(...)    ((struct fate){})
+#define IS_UNTOUCHED            ((struct fate){})
+#define reverse_of(flow)        "10.172.16.2:8000 > 10.172.16.1:40000"
 #define counters_read()         ((struct fwd_counters){})
 #define rule_stats_read(index)  ((struct fwd_rule_stats){})
 #define gateway_start_with(...) ((void)rules)
-#define rule_give_up(...)       ((void)0)
+#define rule_delete(...)        ((void)0)
 #define table_flush()           ((void)0)
 #define check_table()           ((void)0)
 #define ip_batch(...)           ((void)0)
@@ -306,7 +306,7 @@ enum {
 };
 struct fate {
 	int type;
-	const char *route;
+	const char *flow;
 };
 struct rule {
 	__u8 proto;
@@ -327,7 +327,7 @@ static const struct {
 
 static struct table {
 	const char *name;
-	void (*take_down)(void);
+	void (*write)(void);
 } tables[64];
 static size_t table_count, table_packets;
 static const char *table_name;
@@ -337,7 +337,7 @@ static void arrives(const char *what, enum device in, struct packet p, struct fa
 	struct frame f;
 	char name[64];
 
-	story_packet(STEP_RAW, in, 0, p);
+	script_packet(STEP_RAW, in, 0, p);
 	packet_build(&f, &p, NULL, NULL);
 	memmove(f.data + 1, f.data, f.len);
 	f.data[0] = 0;
@@ -350,12 +350,12 @@ static void arrives(const char *what, enum device in, struct packet p, struct fa
 static void tables_write(void)
 {
 	for (struct table *t = tables; t < tables + table_count; t++) {
-		story_begin(WIDE);
+		script_begin(WIDE);
 		table_name = t->name;
 		table_packets = 0;
-		t->take_down();
+		t->write();
 		if (table_packets)
-			story_end(t->name);
+			script_end(t->name);
 	}
 }
 
@@ -368,7 +368,7 @@ int main(int argc, char **argv)
 	directory = argv[1];
 	if (mkdir(directory, 0755) && errno != EEXIST)
 		packet_die("can't make", directory);
-	stories();
+	scripts();
 	errors();
 	words();
 	tables_write();

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A second reader of packets. It shares no code with bpf/: whoever tests arithmetic with the same arithmetic
- * finds nothing.
+ * A second parser. It shares no code with bpf/, because a check with the same arithmetic would find no error in it.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -10,18 +9,18 @@
 #include "fail.h"
 #include "../prog/packet.h"
 
-/* An IP packet as bytes. Of link headers and padding nothing is in it. */
+/* An IP packet without link header and padding. */
 struct view {
 	const __u8 *ip;
 	size_t len;
 	bool v6;
 	__u8 proto;
-	size_t l4;     /* where the transport header begins */
-	bool fragment; /* any part of one */
-	bool later;    /* not its first part */
+	size_t l4;     /* offset of the transport header */
+	bool fragment; /* of a datagram: first or later */
+	bool later;    /* not the first */
 };
 
-/* False: not one that could be judged. `cut`: it is a quote, which may end anywhere. */
+/* False: malformed. `cut`: it is a quote, which may end anywhere. */
 static bool view_read(struct view *v, const __u8 *ip, size_t len, bool cut)
 {
 	*v = (struct view){.ip = ip};
@@ -74,7 +73,7 @@ static bool view_has_check(const struct view *v)
 	return view_check(v) + 2 <= v->len && (v->proto != PROTO_UDP || get16(v->ip + view_check(v)));
 }
 
-/* Addresses and everything behind the IP header: a right checksum makes up for each change in it. */
+/* The sum of addresses, transport header and payload; it does not change if the checksum is updated for each change. */
 static __u32 view_sum(const struct view *v)
 {
 	bool pseudo = v->proto != IPPROTO_ICMP;
@@ -83,33 +82,33 @@ static __u32 view_sum(const struct view *v)
 	return sum16(sum, v->ip + v->l4, v->len - v->l4) % 0xffff;
 }
 
-static void judge_header(const struct view *v, const char *what)
+static void verify_header(const struct view *v, const char *what)
 {
 	if (!v->v6 && sum16(0, v->ip, (v->ip[0] & 15) * 4) != 0xffff)
 		fail("%s: IPv4 header checksum", what);
 }
 
-/* In an ICMP error that was sent on: the quote is of a packet that its receiver had sent. */
-static void judge_error(const struct view *was, const struct view *is)
+/* A forwarded ICMP error: it quotes a packet that the error's receiver sent. */
+static void verify_error(const struct view *was, const struct view *is)
 {
 	struct view quoted_was, quoted_is;
 	size_t half = view_addrs_len(is) / 2;
 
 	if (is->len != was->len)
-		fail("an error of %zu bytes instead of %zu", is->len, was->len);
+		fail("ICMP error: %zu bytes instead of %zu", is->len, was->len);
 	if (view_sum(was) != view_sum(is))
-		fail("the checksum of an error");
+		fail("ICMP error: checksum");
 	if (!view_read(&quoted_was, was->ip + was->l4 + 8, was->len - was->l4 - 8, true) ||
 	    !view_read(&quoted_is, is->ip + is->l4 + 8, is->len - is->l4 - 8, true))
-		fail("an error about nothing was sent on");
+		fail("ICMP error: forwarded without a quote");
 	if (memcmp(view_addrs(&quoted_is), view_addrs(is) + half, half))
-		fail("an error to who has not sent what it quotes");
+		fail("ICMP error: the receiver did not send the quoted packet");
 	if (!is->v6 && sum16(0, quoted_was.ip, quoted_was.l4) != sum16(0, quoted_is.ip, quoted_is.l4))
-		fail("the quoted header's checksum");
+		fail("ICMP error: checksum of the quoted IP header");
 	if (!view_has_check(&quoted_was))
 		return;
 	if (view_sum(&quoted_was) != view_sum(&quoted_is))
-		fail("the quoted checksum");
+		fail("ICMP error: quoted transport checksum");
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* An input as words: each ends with a newline. */
+/* An input as words, each terminated by a newline. */
 #ifndef WORDS_H
 #define WORDS_H
 
@@ -10,7 +10,7 @@
 
 struct words {
 	int count;
-	char *word[WORDS_MAX]; /* allocations of their own: a read beyond one is found */
+	char *word[WORDS_MAX]; /* allocated separately, so that a read behind one is found */
 };
 
 static inline void words_read(struct words *w, const unsigned char *bytes, size_t size)

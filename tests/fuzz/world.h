@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The gateway that the natively compiled journey runs on: the one of tests/prog/gateway.h, with what the
- * kernel would know of it (time, chance, routes, neighbours, MTUs, sockets), as a model that a step can
- * change at any time.
+ * A model of the gateway of tests/prog/netns.h and of its kernel (clock, random numbers, FIB, neighbours, MTUs,
+ * sockets) for the natively compiled pipeline. Steps change it at any time.
+ *
+ * This file and the other headers here stay headers: the pipeline is static functions of the target's translation unit,
+ * whose helpers and BPF maps they define.
  */
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "journey.h"
+#include "hooks.h"
 #include "../prog/packet.h"
 #include "fail.h"
 #include "script.h"
@@ -23,7 +25,7 @@ enum device {
 static const struct {
 	enum fwd_link link;
 	__u8 mac[6];  /* its own */
-	__u8 peer[6]; /* of who is behind it: router, target */
+	__u8 peer[6]; /* of the host behind it: router, target */
 } devices_model[DEVICES] = {
 	[ETH0] = {FWD_LINK_ETHERNET, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 0xfe}},
 	[WG0] = {FWD_LINK_IP},
@@ -41,7 +43,7 @@ static const char *const own_addresses[] = {
 };
 #define OWN_ADDRESSES (sizeof(own_addresses) / sizeof(own_addresses[0]))
 
-/* The first that fits; what none fits goes to the router behind eth0. */
+/* The first match counts; the default route is the router behind eth0. */
 static const struct {
 	const char *net;
 	__u8 bytes; /* of the prefix */
@@ -61,7 +63,7 @@ static const struct {
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
-/* source: "" is `--snat auto` that found none. last: of a range. */
+/* source: "": `--snat auto` that found no address. last: of a range. */
 static const struct {
 	__u8 proto;
 	const char *listen, *target, *source;
@@ -82,7 +84,7 @@ static const struct {
 	{PROTO_TCP, "93.184.216.34:7014", "192.168.8.2:80", "192.168.8.1:0", .mss = FWD_MSS_OFF},
 	{PROTO_UDP, "93.184.216.34:7011", "10.99.1.1:80", ""},
 	{PROTO_TCP, "93.184.216.34:7012", "10.99.2.1:80", "10.172.16.1:0,10.172.16.11:0"},
-	{PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1:0"}, /* a target of two */
+	{PROTO_TCP, "93.184.216.34:8001", "10.172.16.2:8000", "10.172.16.1:0"}, /* a second map of this target */
 	{PROTO_UDP, "[2001:db8:93::34]:7010", "[fd99::1]:80", "[fd10:172:16::1]:0"},
 	{PROTO_TCP, "93.184.216.34:7013", "10.99.3.1:80", "10.172.16.1:0"},
 };
@@ -94,10 +96,10 @@ static struct world {
 	__u8 random_bits, sockets, flags;
 	__u16 mtu[DEVICES];
 	int held; /* references to sockets */
-	/* What the hook was told to do. */
-	__u32 redirected; /* ifindex; 0: nowhere */
+	/* The last bpf_redirect() or bpf_redirect_neigh(). */
+	__u32 redirected; /* ifindex; 0: none */
 	bool by_neighbour;
-	/* Texts, parsed once. */
+	/* Parsed once. */
 	struct fwd_addr own[OWN_ADDRESSES], net[ROUTES];
 	struct fwd_rule rule[RULES];
 } world;
@@ -108,7 +110,7 @@ static struct world {
 			fail("no room in " #map);                  \
 	} while (0)
 
-/* ---- what the kernel knows ----------------------------------------------------------------- */
+/* ---- helpers of the kernel ----------------------------------------------------------------- */
 
 static __u64 bpf_ktime_get_ns(void)
 {
@@ -150,7 +152,7 @@ static bool world_route_fits(size_t i, const struct fwd_addr *addr)
 	return !memcmp(&world.net[i], addr, prefix + routes[i].bytes);
 }
 
-static long world_fib_answer(struct bpf_fib_lookup *fib, enum device out, bool gateway)
+static long world_fib_result(struct bpf_fib_lookup *fib, enum device out, bool gateway)
 {
 	fib->ifindex = IFINDEX(out);
 	if (gateway && fib->family == FIB_AF_INET)
@@ -180,8 +182,8 @@ static long bpf_fib_lookup(struct native_ctx *ctx, struct bpf_fib_lookup *fib, i
 		return BPF_FIB_LKUP_RET_NOT_FWDED;
 	for (size_t i = 0; i < ROUTES; i++)
 		if (world_route_fits(i, &to))
-			return routes[i].result ? routes[i].result : world_fib_answer(fib, routes[i].out, false);
-	return world_fib_answer(fib, ETH0, true);
+			return routes[i].result ? routes[i].result : world_fib_result(fib, routes[i].out, false);
+	return world_fib_result(fib, ETH0, true);
 }
 
 static long bpf_check_mtu(struct native_ctx *ctx, __u32 ifindex, __u32 *mtu, __s32 diff, __u64 flags)
@@ -237,7 +239,7 @@ static long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *neigh, int
 	return TC_ACT_REDIRECT;
 }
 
-/* ---- what fwdctl does ---------------------------------------------------------------------- */
+/* ---- as fwdctl does ------------------------------------------------------------------------ */
 
 static struct fwd_addr world_addr(const struct endpoint *e)
 {
@@ -296,7 +298,7 @@ static void world_rule_ports(const struct fwd_rule *r)
 	}
 }
 
-/* Port by port; longer prefixes than these are for speed. `add`: or else they are deleted. */
+/* Prefixes of one and two ports; fwdctl uses shorter ones, too, which only saves lookups. add: false: deletes. */
 static void world_rule_keys(__u32 index, const struct fwd_rule *r, bool add)
 {
 	for (__u32 port = r->listen_low; port <= r->listen_high; port++) {
@@ -344,22 +346,22 @@ static void world_rule_del(__u32 index, bool keep)
 	}
 }
 
-static void world_sweep(void)
+static void world_gc(void)
 {
 	struct fwd_gc *s = gc_get();
 
 	s->cursor = 0;
 	do
-		journey_sweep(s);
+		hook_gc(s);
 	while (s->cursor);
 }
 
-/* The sweeper looks twice a second. */
+/* The collector runs twice a second. */
 static void world_wait(__u64 ns)
 {
 	world.ns += ns;
 	if (ns >= FWD_NSEC / 2)
-		world_sweep();
+		world_gc();
 }
 
 static void world_setting(__u32 which, __u32 seconds)
@@ -410,7 +412,7 @@ static void world_start(const struct script_setup *setup)
 	struct fwd_config *c;
 
 	world_parse_once();
-	/* Often fewer buckets than there should be, so that some are full; and less rest, so that the execution is short. */
+	/* Often fewer buckets than fwdctl would create, so that some overflow. */
 	world_sizes(1 + (setup->half_open & 7), 1 + (setup->connections & 7), 5 - (setup->connections >> 3 & 3));
 	world.ns = 1000 * FWD_NSEC;
 	world.random = setup->ports * 2 + 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey's map-free part in its native context, and packets to run it on. Each packet lies in
- * an allocation of exactly its length: a read or write behind it is found by the address sanitizer.
+ * The part of the pipeline that uses no BPF maps, compiled natively (ctx_native.h), and packets to run it on. Each
+ * packet is in an allocation of exactly its length, so that the address sanitizer finds accesses behind it.
  */
 #ifndef NATIVE_H
 #define NATIVE_H
@@ -16,7 +16,7 @@
 
 static const __u8 mac_a[6] = {2, 0, 0, 0, 0, 0xa}, mac_b[6] = {2, 0, 0, 0, 0, 0xb};
 
-/* As drivers do it (NET_IP_ALIGN): two bytes in front of an Ethernet header align the IP header. */
+/* As drivers do (NET_IP_ALIGN): two bytes in front of an Ethernet header align the IP header. */
 #define NATIVE_ALIGN(link) ((link) == FWD_LINK_ETHERNET ? 2 : 0)
 
 /* A context of these bytes; release with native_free(). Sets fwd_link. */
@@ -62,12 +62,12 @@ static inline __be16 port_of(const struct endpoint *e)
 	return __builtin_bswap16(e->port);
 }
 
-static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
+static inline struct fwd_tuple tuple_of(const char *flow, __u8 proto)
 {
 	struct endpoint src, dst;
 	struct fwd_tuple t = {.proto = proto};
 
-	way_parse(route, &src, &dst);
+	flow_parse(flow, &src, &dst);
 	t.saddr = addr_of(&src);
 	t.daddr = addr_of(&dst);
 	t.sport = port_of(&src);
@@ -75,18 +75,18 @@ static inline struct fwd_tuple tuple_of(const char *route, __u8 proto)
 	return t;
 }
 
-/* What packets of `way` carry; the addresses of the last four stay. */
-static inline struct translation translation_to(const char *route)
+/* A translation to this flow; valid for the next three calls. */
+static inline struct translation translation_to(const char *flow)
 {
 	static struct fwd_tuple tuples[4];
 	static unsigned turn;
 	struct fwd_tuple *t = &tuples[turn++ % 4];
 
-	*t = tuple_of(route, 0);
+	*t = tuple_of(flow, 0);
 	return (struct translation){&t->saddr, &t->daddr, t->sport, t->dport};
 }
 
-/* Numbers for property tests: the same ones in each run, unless FWD_TEST_SEED says otherwise. */
+/* Random numbers for property tests: the same in each run, unless FWD_TEST_SEED is set. */
 static __u64 random_state;
 
 static inline void random_seed(void)

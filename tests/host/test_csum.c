@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Incremental checksums against the same sum taken anew.
+ * Incremental checksums compared with the sum computed from scratch.
  */
 #include "native.h"
 
-/* What a field over these words would hold. */
+/* The checksum field over these bytes. */
 static __u16 check_of(const void *data, size_t len)
 {
 	return __builtin_bswap16((__u16)~sum16(0, data, len));
@@ -47,8 +47,7 @@ Test(csum, fold)
 	cr_expect(csum_fold(0xfffeffff) == 1);
 }
 
-/* What ctx_csum_l4() takes for "nothing to do" must come out of nothing changed, and only of that.
- */
+/* CSUM_NO_CHANGE, which ctx_csum_l4() skips, must result from equal values, and from those only. */
 Test(csum, no_change)
 {
 	random_seed();
@@ -126,7 +125,7 @@ Test(csum, rfc_1624_example)
 	cr_expect(csum_apply(0xdd2f, csum_delta(0x5555, 0x3285)) == 0x0000);
 }
 
-/* There and back again is where one was. */
+/* A change and its inverse restore the checksum. */
 Test(csum, inverse)
 {
 	random_seed();

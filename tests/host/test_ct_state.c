@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The life of a connection, packet by packet. The names of the states are nf_conntrack's, and so is
- * their order in a connection's life.
+ * The states of a connection, packet by packet. Names and order are nf_conntrack's.
  */
 #include "native.h"
 #include "fwd/config.h"
@@ -26,7 +25,7 @@ static struct life life_new(__u8 proto)
 	return (struct life){.proto = proto, .ct_state = (__u32)proto << FWD_CT_PROTO_SHIFT};
 }
 
-/* One packet, as conn_update() in conntrack.h takes it. */
+/* One packet, as conn_update() in conntrack.h processes it. */
 static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 {
 	bool proves = dir == FWD_DIR_FORWARD && ct_tcp_confirms(l->ct_state, flags, ack, l->proof);
@@ -36,8 +35,9 @@ static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 		return;
 	}
 	/* Data, and a FIN that is no retransmission, are beyond all before; an ACK acknowledges all. */
-	l->ct_state = ct_tcp_next(l->ct_state, dir, flags,
-				  (flags & PSH) || ((flags & FIN) && !(l->ct_state & FWD_CT_FIN(dir))), flags & ACK, proves);
+	l->ct_state =
+		ct_tcp_next(l->ct_state, dir, flags,
+			    (flags & PSH) || ((flags & FIN) && !(l->ct_state & FWD_CT_FIN(dir))), flags & ACK, proves);
 	if (dir == FWD_DIR_REPLY && (flags & SYN))
 		l->proof = SERVER_SEQ + 1;
 }
@@ -56,9 +56,8 @@ static __u8 flags_of(const char *text)
 }
 
 /*
- * A life in words. "<" and ">" are packets from the target and from the client, with their flags
- * (F S R P A); "?" behind them: the ACK number proves nothing. Any other word is the state that the
- * connection must be in.
+ * A connection as text. "<" and ">" are packets from the target and from the client, with their flags (F S R P A); "?"
+ * after them: a wrong ACK number. Any other word is the expected state.
  */
 static void check_life(__u8 proto, const char *what, const char *story)
 {
@@ -81,16 +80,16 @@ static void check_life(__u8 proto, const char *what, const char *story)
 
 Test(ct_state, tcp_handshake)
 {
-	check_life(6, "the ordinary one", ">S SYN_SENT <SA SYN_RECV >A ESTABLISHED");
+	check_life(6, "ordinary", ">S SYN_SENT <SA SYN_RECV >A ESTABLISHED");
 	check_life(6, "SYN again", ">S SYN_SENT >S SYN_SENT <SA SYN_RECV >S SYN_RECV");
 	check_life(6, "SYN-ACK again", ">S <SA <SA SYN_RECV >A ESTABLISHED <SA ESTABLISHED");
 	check_life(6, "data with the ACK", ">S <SA >PA ESTABLISHED");
 	check_life(6, "target's data before it", ">S <SA <PA SYN_RECV >A ESTABLISHED");
 	check_life(6, "simultaneous open", ">S SYN_SENT <S SYN_RECV >SA SYN_RECV <SA >A ESTABLISHED");
 	check_life(6, "simultaneous open, crossing", ">S <S <SA SYN_RECV >A ESTABLISHED");
-	check_life(6, "no answer", ">S >A SYN_SENT >A SYN_SENT >PA SYN_SENT");
-	check_life(6, "a flood's ACK, blind", ">S <SA >A? SYN_RECV >PA? SYN_RECV >A ESTABLISHED");
-	check_life(6, "the answer's ACK proves nothing of the client", ">S <SA <A SYN_RECV");
+	check_life(6, "no reply", ">S >A SYN_SENT >A SYN_SENT >PA SYN_SENT");
+	check_life(6, "ACK with a guessed number", ">S <SA >A? SYN_RECV >PA? SYN_RECV >A ESTABLISHED");
+	check_life(6, "ACK of the target", ">S <SA <A SYN_RECV");
 	check_life(6, "ACK before the SYN-ACK", ">S >A <SA SYN_RECV");
 }
 
@@ -108,7 +107,7 @@ Test(ct_state, tcp_close)
 		   "TIME_WAIT");
 	check_life(6, "FIN again", ">S <SA >A >FA >FA FIN_WAIT <A CLOSE_WAIT >FA CLOSE_WAIT <FA LAST_ACK");
 	check_life(6, "last FIN again", ">S <SA >A >FA <FA >A TIME_WAIT <FA TIME_WAIT >A TIME_WAIT");
-	check_life(6, "an ACK of one's own FIN is none", ">S <SA >A >FA FIN_WAIT >A FIN_WAIT >A FIN_WAIT");
+	check_life(6, "ACK of the side that sent FIN", ">S <SA >A >FA FIN_WAIT >A FIN_WAIT >A FIN_WAIT");
 	check_life(6, "FIN in the handshake", ">S <SA >FA FIN_WAIT");
 }
 
@@ -119,48 +118,131 @@ Test(ct_state, tcp_reset)
 	check_life(6, "by the target", ">S <SA >A <R CLOSE");
 	check_life(6, "by both", ">S <SA >A >R <R CLOSE >A CLOSE <A ESTABLISHED");
 	check_life(6, "after FIN", ">S <SA >A >FA <R CLOSE");
-	check_life(6, "a forged one: its side goes on", ">S <SA >A >R CLOSE >A ESTABLISHED");
-	check_life(6, "forged in the target's name", ">S <SA >A <R CLOSE <PA ESTABLISHED");
-	check_life(6, "the other side knows nothing of it", ">S <SA >A >R CLOSE <PA CLOSE <A CLOSE");
-	check_life(6, "nor the client", ">S <SA >A <R CLOSE >PA CLOSE >A CLOSE");
-	check_life(6, "back to where it was", ">S <SA >A >FA <A CLOSE_WAIT >R CLOSE >A CLOSE_WAIT");
+	check_life(6, "forged: the client continues", ">S <SA >A >R CLOSE >A ESTABLISHED");
+	check_life(6, "forged: the target continues", ">S <SA >A <R CLOSE <PA ESTABLISHED");
+	check_life(6, "packets of the other side", ">S <SA >A >R CLOSE <PA CLOSE <A CLOSE");
+	check_life(6, "packets of the client after the target's RST", ">S <SA >A <R CLOSE >PA CLOSE >A CLOSE");
+	check_life(6, "forged: the previous state returns", ">S <SA >A >FA <A CLOSE_WAIT >R CLOSE >A CLOSE_WAIT");
 }
 
-/* RST does not acknowledge, nor does it begin anything. */
+/* The other flags of a segment with RST are ignored. */
 Test(ct_state, tcp_reset_adds_nothing_else)
 {
-	__u32 ct_state = ct_tcp_next(0, FWD_DIR_REPLY, RST | ACK | FIN | SYN, true);
+	__u32 ct_state = ct_tcp_next(0, FWD_DIR_REPLY, RST | ACK | FIN | SYN, true, true, true);
 
 	cr_expect(ct_state == (FWD_CT_SEEN(FWD_DIR_REPLY) | FWD_CT_RST(FWD_DIR_REPLY)));
-	ct_state = ct_tcp_next(FWD_CT_FIN(FWD_DIR_FORWARD), FWD_DIR_REPLY, RST | ACK, false);
+	ct_state = ct_tcp_next(FWD_CT_FIN(FWD_DIR_FORWARD), FWD_DIR_REPLY, RST | ACK, false, true, false);
 	cr_expect(!(ct_state & FWD_CT_FIN_ACKED(FWD_DIR_FORWARD)));
 }
 
 Test(ct_state, udp)
 {
 	check_life(17, "one-way", "> UNREPLIED > UNREPLIED > UNREPLIED");
-	check_life(17, "answered", "> UNREPLIED < REPLIED < REPLIED");
+	check_life(17, "replied", "> UNREPLIED < REPLIED < REPLIED");
 	check_life(17, "a stream", "> < REPLIED > ASSURED < ASSURED");
 }
 
-/* Both entries carry the same bits: what one direction adds must not depend on who comes first. */
-Test(ct_state, bits_only_grow_but_for_rst)
+/* Both directions have the same bits: the bits that one adds must not depend on the order. A packet removes only bits of
+ * its own direction: a RST that it continues after, and a FIN that it sends data after. */
+Test(ct_state, bits_that_are_removed)
 {
-	const __u32 rst = FWD_CT_RST(FWD_DIR_FORWARD) | FWD_CT_RST(FWD_DIR_REPLY);
-
 	for (__u32 ct_state = 0; ct_state < 1 << 11; ct_state++) {
-		for (unsigned int i = 0; i < 2 * 2 * 64; i++) {
+		for (unsigned int i = 0; i < 2 * 8 * 64; i++) {
 			enum fwd_dir dir = i & 1;
-			__u32 next = ct_tcp_next(ct_state, dir, i >> 2, i >> 1 & 1);
+			bool advances = i & 2, closes = i & 4, confirms = i & 8;
+			__u8 flags = i >> 4;
+			__u32 next = ct_tcp_next(ct_state, dir, flags, advances, closes, confirms), removed;
 
-			cr_assert(!(ct_state & ~next & ~rst));
-			cr_assert(!(ct_state & ~next & FWD_CT_RST(dir_reverse(dir))));
+			removed = FWD_CT_RST(dir) | (advances ? FWD_CT_FIN(dir) | FWD_CT_FIN_ACKED(dir) : 0);
+			cr_assert(!(ct_state & ~next & ~removed));
 			cr_assert(fwd_tcp_state(next) < FWD_STATE_UDP_UNREPLIED);
-			/* Again the same: nothing new, so that the fast path stays fast. FIN with
-			 * its own ACK settles with the first. */
-			cr_assert(ct_tcp_next(next, dir, i >> 2, i >> 1 & 1) == next);
+			/* A retransmission changes nothing, so that the fast path stays fast. */
+			cr_assert(ct_tcp_next(next, dir, flags, false, closes, confirms) == next);
 		}
 	}
+}
+
+/* ---- numbers: the client has sent 1000 bytes to 6000, the target 70000 to 71000 -------------------------------- */
+
+static const struct ct_seen client = {.ack = 71000, .end = 6000}, target = {.ack = 6000, .end = 71000};
+
+static bool plausible(__u32 seq, __u32 ack, __u8 flags)
+{
+	const struct ct_segment g = {.seq = seq, .end = seq, .ack = ack, .flags = flags};
+
+	return ct_tcp_is_plausible(&g, client, target);
+}
+
+Test(ct_state, plausible_segments)
+{
+	cr_expect(plausible(6000, 71000, ACK), "the next one");
+	cr_expect(plausible(5000, 71000, ACK), "a retransmission");
+	cr_expect(plausible(5000, 70000, ACK), "a late one");
+	cr_expect(plausible(6000 + (30 << 20), 71000, ACK | FIN), "30 MiB in flight");
+	cr_expect(!plausible(6000 + (1 << 26), 71000, ACK), "more than any window");
+	cr_expect(!plausible(6000 - 65537, 71000, ACK), "long ago");
+	cr_expect(!plausible(6000, 71001, ACK), "an ACK of data that the target has not sent");
+	cr_expect(!plausible(6000, 71000 - 65537, ACK), "an ACK of long ago");
+	cr_expect(!plausible(6000, 0x80000000, ACK), "a blind ACK");
+	cr_expect(!plausible(6000, 71000, PSH), "no ACK");
+}
+
+Test(ct_state, exact_resets)
+{
+	static const struct {
+		const char *what;
+		__u32 seq;
+		struct ct_seen own, other;
+		bool resets;
+	} rows[] = {
+		{"the number that the target expects", 6000, {71000, 6000}, {6000, 71000}, true},
+		{"after data in flight", 6000 + (30 << 20), {71000, 6000 + (30 << 20)}, {6000, 71000}, true},
+		{"the target's last ACK, though data is in flight", 6000, {71000, 9000}, {6000, 71000}, true},
+		{"one more", 6001, {71000, 6000}, {6000, 71000}, false},
+		{"one less", 5999, {71000, 6000}, {6000, 71000}, false},
+		{"4 MiB more", 6000 + (4 << 20), {71000, 6000}, {6000, 71000}, false},
+		{"across zero", 0, {71000, 0}, {0xfffffff0, 71000}, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct ct_segment g = {.seq = rows[i].seq, .end = rows[i].seq, .flags = RST};
+
+		cr_expect(ct_tcp_resets(&g, rows[i].own, rows[i].other) == rows[i].resets, "%s", rows[i].what);
+	}
+}
+
+/* Data after a FIN shows that the FIN was forged. */
+Test(ct_state, forged_fin)
+{
+	check_life(6, "the client sends on", ">S <SA >A >FA FIN_WAIT <A CLOSE_WAIT >PA ESTABLISHED");
+	check_life(6, "the target sends on", ">S <SA >A <FA FIN_WAIT <PA ESTABLISHED");
+}
+
+/* A segment of the target before its SYN belongs to an earlier connection between the same ports. */
+Test(ct_state, expected_segments)
+{
+	const __u32 tcp = 6U << FWD_CT_PROTO_SHIFT, udp = 17U << FWD_CT_PROTO_SHIFT;
+
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK), "a challenge ACK");
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK | PSH), "data");
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK | FIN), "a FIN");
+	cr_expect(ct_expects(tcp, FWD_DIR_REPLY, SYN | ACK), "a SYN-ACK");
+	cr_expect(ct_expects(tcp, FWD_DIR_REPLY, RST | ACK), "a RST");
+	cr_expect(ct_expects(tcp, FWD_DIR_FORWARD, ACK), "the client's");
+	cr_expect(ct_expects(tcp | FWD_CT_SYN(FWD_DIR_REPLY), FWD_DIR_REPLY, ACK), "after the SYN");
+	cr_expect(ct_expects(tcp | FWD_CT_CONFIRMED, FWD_DIR_REPLY, ACK), "of a confirmed connection");
+	cr_expect(ct_expects(udp, FWD_DIR_REPLY, 0), "UDP");
+}
+
+Test(ct_state, udp_streams)
+{
+	const __u32 both = FWD_CT_SEEN(FWD_DIR_FORWARD) | FWD_CT_SEEN(FWD_DIR_REPLY), udp = 17U << FWD_CT_PROTO_SHIFT;
+
+	for (enum fwd_dir dir = FWD_DIR_FORWARD; dir < FWD_DIR_MAX; dir++) {
+		cr_expect(ct_udp_next(udp | both, dir, true) & FWD_CT_CONFIRMED, "a stream of direction %d", dir);
+		cr_expect(!(ct_udp_next(udp, dir, true) & FWD_CT_CONFIRMED), "one-way, direction %d", dir);
+	}
+	cr_expect(!(ct_udp_next(udp | both, FWD_DIR_REPLY, false) & FWD_CT_CONFIRMED), "two replies at once");
 }
 
 Test(ct_state, proof)
@@ -171,12 +253,12 @@ Test(ct_state, proof)
 		__u32 ack, proof;
 		bool proves;
 	} rows[] = {
-		{"the very number", 5001, 5001, true},
+		{"the expected number", 5001, 5001, true},
 		{"one less", 5000, 5001, false},
-		{"data was acknowledged, too", 5001 + 1460, 5001, true},
+		{"data is acknowledged, too", 5001 + 1460, 5001, true},
 		{"at the end of the window", 5001 + 65535, 5001, true},
 		{"behind it", 5001 + 65536, 5001, false},
-		{"far off", 5001 + 0x80000000, 5001, false},
+		{"far away", 5001 + 0x80000000, 5001, false},
 		{"across zero", 3, 0xfffffffe, true},
 		{"zero itself", 0, 0, true},
 		{"one less than zero", 0xffffffff, 0, false},
@@ -184,14 +266,14 @@ Test(ct_state, proof)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		cr_expect(ct_tcp_confirms(seen, ACK, rows[i].ack, rows[i].proof) == rows[i].proves, "%s", rows[i].what);
-	cr_expect(!ct_tcp_confirms(FWD_CT_SYN(FWD_DIR_FORWARD), ACK, 0, 0), "the target has not answered");
+	cr_expect(!ct_tcp_confirms(FWD_CT_SYN(FWD_DIR_FORWARD), ACK, 0, 0), "the target has not replied");
 	cr_expect(!ct_tcp_confirms(seen, SYN | ACK, 7, 7), "a SYN");
 	cr_expect(!ct_tcp_confirms(seen, RST | ACK, 7, 7), "a RST");
 	cr_expect(!ct_tcp_confirms(seen, PSH, 7, 7), "no ACK");
-	cr_expect(ct_tcp_confirms(seen, FIN | ACK, 7, 7), "a FIN's ACK is one");
+	cr_expect(ct_tcp_confirms(seen, FIN | ACK, 7, 7), "FIN with ACK");
 }
 
-Test(ct_state, what_opens)
+Test(ct_state, opening_packets)
 {
 	for (unsigned int flags = 0; flags < 256; flags++) {
 		bool want = (flags & (SYN | ACK | RST | FIN)) == SYN;
@@ -201,7 +283,7 @@ Test(ct_state, what_opens)
 	}
 }
 
-static __u32 track_after(const char *story)
+static __u32 ct_state_after(const char *story)
 {
 	struct life l = life_new(PROTO_TCP);
 	char *copy = strdup(story), *word, *rest = NULL;
@@ -212,23 +294,23 @@ static __u32 track_after(const char *story)
 	return l.ct_state;
 }
 
-/* A client that comes again from the same port: in TIME_WAIT and after a RST a new connection. */
-Test(ct_state, what_a_syn_reopens)
+/* The states in which a SYN of the same client and port opens a new connection. */
+Test(ct_state, closed_states)
 {
-	cr_expect(ct_is_closed(track_after(">S <SA >A >FA <FA >A")), "TIME_WAIT");
-	cr_expect(ct_is_closed(track_after(">S <SA >A <FA >FA")), "LAST_ACK");
-	cr_expect(ct_is_closed(track_after(">S <SA >A >R")), "RST by the client");
-	cr_expect(ct_is_closed(track_after(">S <RA")), "refused");
-	cr_expect(!ct_is_closed(track_after(">S")), "SYN_SENT");
-	cr_expect(!ct_is_closed(track_after(">S <SA")), "SYN_RECV");
-	cr_expect(!ct_is_closed(track_after(">S <SA >A")), "ESTABLISHED");
-	cr_expect(!ct_is_closed(track_after(">S <SA >A >FA")), "FIN_WAIT");
-	cr_expect(!ct_is_closed(track_after(">S <SA >A <FA >A")), "CLOSE_WAIT");
+	cr_expect(ct_is_closed(ct_state_after(">S <SA >A >FA <FA >A")), "TIME_WAIT");
+	cr_expect(ct_is_closed(ct_state_after(">S <SA >A <FA >FA")), "LAST_ACK");
+	cr_expect(ct_is_closed(ct_state_after(">S <SA >A >R")), "RST by the client");
+	cr_expect(ct_is_closed(ct_state_after(">S <RA")), "refused");
+	cr_expect(!ct_is_closed(ct_state_after(">S")), "SYN_SENT");
+	cr_expect(!ct_is_closed(ct_state_after(">S <SA")), "SYN_RECV");
+	cr_expect(!ct_is_closed(ct_state_after(">S <SA >A")), "ESTABLISHED");
+	cr_expect(!ct_is_closed(ct_state_after(">S <SA >A >FA")), "FIN_WAIT");
+	cr_expect(!ct_is_closed(ct_state_after(">S <SA >A <FA >A")), "CLOSE_WAIT");
 	for (__u32 ct_state = 0; ct_state < 1 << 11; ct_state++)
-		cr_expect(!ct_is_closed(17U << FWD_CT_PROTO_SHIFT | ct_state), "UDP is never over");
+		cr_expect(!ct_is_closed(17U << FWD_CT_PROTO_SHIFT | ct_state), "UDP is never closed");
 }
 
-/* The table of nf_conntrack: tcp_timeouts[] and udp_timeouts[]. */
+/* nf_conntrack's tcp_timeouts[] and udp_timeouts[]. */
 Test(ct_state, timeouts)
 {
 	static const struct {
@@ -264,7 +346,7 @@ Test(ct_state, timeouts)
 		cr_expect(!strcmp(timeouts[t].name, rows[i].timeout), "%s: %s", state_names[rows[i].state],
 			  timeouts[t].name);
 		cr_expect(timeouts[t].seconds == rows[i].seconds, "%s: %u s", timeouts[t].name, timeouts[t].seconds);
-		cr_expect(FWD_TICKS(timeouts[t].seconds) < 0x80000000, "half of the clock");
+		cr_expect(FWD_TICKS(timeouts[t].seconds) < 0x80000000, "not below half of the clock's range");
 	}
 	cr_expect(FWD_TICKS(FWD_TIMEOUT_MAX_SEC) < 0x80000000);
 }

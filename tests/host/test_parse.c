@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From bytes to struct fwd_pkt: every branch of parse.h, and never a byte beyond the packet.
+ * From bytes to struct fwd_pkt: each branch of parse.h, without access behind the packet.
  */
 #include "native.h"
 
@@ -50,24 +50,23 @@ Test(parse, ipv4)
 	      {"UDP without payload", UDP(V4), FWD_OK}, {"UDP without checksum", UDP(V4, .no_checksum = true), FWD_OK},
 	      {"options", TCP(V4, SYN, .options = 12), FWD_OK},
 	      {"all the options that fit", UDP(V4, .options = 40), FWD_OK},
-	      {"link padding", UDP(V4, .padding = 18), FWD_OK},
-	      {"a TTL of 0 is parsed, too", TCP(V4, SYN, .ttl = -1), FWD_OK},
+	      {"link padding", UDP(V4, .padding = 18), FWD_OK}, {"TTL 0", TCP(V4, SYN, .ttl = -1), FWD_OK},
 	      {"don't fragment", TCP(V4, SYN, .fragment = 0x4000), FWD_OK},
-	      {"the evil bit", TCP(V4, SYN, .fragment = 0x8000), FWD_OK},
+	      {"the reserved bit (RFC 3514)", TCP(V4, SYN, .fragment = 0x8000), FWD_OK},
 	      {"first fragment", UDP(V4, .fragment = 0x2000), FWD_OK},
 	      {"middle fragment", UDP(V4, .fragment = 0x2001), FWD_OK},
 	      {"last fragment", UDP(V4, .fragment = 0x00b9), FWD_OK},
-	      {"the largest offset, and too much", UDP(V4, .fragment = 0x1fff), FWD_MALFORMED},
+	      {"ends above 65,535", UDP(V4, .fragment = 0x1fff), FWD_MALFORMED},
 	      {"not in units of 8", UDP(V4, .data = 1, .fragment = 0x2000), FWD_MALFORMED},
-	      {"the last may be", UDP(V4, .data = 1, .fragment = 0x0001), FWD_OK},
-	      {"a first one with the ports alone", TCP(V4, SYN, .data = 4, .fragment = 0x2000, .cut = 16),
+	      {"the last one is not in units of 8", UDP(V4, .data = 1, .fragment = 0x0001), FWD_OK},
+	      {"a first fragment with the ports alone", TCP(V4, SYN, .data = 4, .fragment = 0x2000, .cut = 16),
 	       FWD_MALFORMED},
 	      {"ICMP", {V4, 1, .data = 8}, FWD_NOT_OURS}, {"SCTP", {V4, 132, .data = 8}, FWD_NOT_OURS},
 	      {"UDP-Lite", {V4, 136, .data = 8}, FWD_NOT_OURS}, {"protocol 0", {V4, 0, .data = 8}, FWD_NOT_OURS},
-	      {"a fragment of somebody else's", {V4, 1, .fragment = 0x2000}, FWD_NOT_OURS});
+	      {"a fragment of ICMP", {V4, 1, .fragment = 0x2000}, FWD_NOT_OURS});
 }
 
-Test(parse, ipv4_that_lies)
+Test(parse, ipv4_bad_lengths)
 {
 	CHECK({"total length 19", TCP(V4, SYN, .poke_at = 3, .poke = 19), FWD_MALFORMED},
 	      {"total length 0", TCP(V4, SYN, .poke_at = 3, .poke = 0), FWD_MALFORMED},
@@ -87,8 +86,8 @@ Test(parse, ipv4_that_lies)
 	      {"UDP shorter than IP says", UDP(V4, .data = 4, .poke_at = 25, .poke = 9), FWD_OK});
 }
 
-/* The first byte is out of poke's reach, which takes 0 for "nothing". */
-Test(parse, first_byte_that_lies)
+/* struct packet's poke_at can't name the first byte, because 0 means none. */
+Test(parse, bad_first_byte)
 {
 	static const struct {
 		const char *what;
@@ -132,7 +131,7 @@ Test(parse, ipv6)
 	      {"no next header", {V6, 59}, FWD_NOT_OURS}, {"link padding", UDP(V6, .padding = 4), FWD_OK});
 }
 
-Test(parse, ipv6_that_lies)
+Test(parse, ipv6_bad_lengths)
 {
 	CHECK({"payload one too long", UDP(V6, .data = 4, .poke_at = 5, .poke = 13), FWD_MALFORMED},
 	      {"payload shorter than its header", TCP(V6, SYN, .poke_at = 5, .poke = 31), FWD_MALFORMED},
@@ -159,25 +158,24 @@ Test(parse, link)
 	      {"802.3 length", UDP(V4, .data = 20, .ether_type = 46), FWD_NOT_OURS},
 	      {"IPv4 said to be IPv6", TCP(V4, SYN, .ether_type = 0x86dd), FWD_MALFORMED},
 	      {"IPv6 said to be IPv4", {V6, 6, SYN, .ether_type = 0x0800}, FWD_MALFORMED},
-	      /* einat's parsing bug: 6 is TCP, but not as an Ethernet type */
+	      /* A bug of einat: 6 is TCP, but not as an Ethernet type. */
 	      {"protocol number as Ethernet type", TCP(V4, SYN, .ether_type = 6), FWD_NOT_OURS});
 }
 
 static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_off, __u32 bytes)
 {
-	struct fwd_tuple want = tuple_of(p->route, p->proto);
+	struct fwd_tuple want = tuple_of(p->flow, p->proto);
 	fwd_ctx ctx = native_packet(p, link);
 	struct fwd_pkt pkt;
 
-	/* All that parse() leaves alone would show, the key's padding above all. */
 	memset(&pkt, 0, sizeof(pkt));
 	cr_assert(parse(&ctx, &pkt) == FWD_OK);
-	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->route);
+	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->flow);
 	cr_expect(pkt.l3_off == (link == FWD_LINK_ETHERNET ? ETHER_LEN : 0));
 	cr_expect(pkt.l4_off == pkt.l3_off + l4_off, "transport header at %u", pkt.l4_off);
 	cr_expect(pkt.bytes == bytes, "%u bytes instead of %u", pkt.bytes, bytes);
 	cr_expect(pkt.ttl == 77);
-	cr_expect(pkt.family == (p->route[0] == '[' ? 6 : 4));
+	cr_expect(pkt.family == (p->flow[0] == '[' ? 6 : 4));
 	cr_expect(pkt.tcp_flags == p->flags);
 	if (p->proto == PROTO_TCP)
 		cr_expect(pkt.seq == p->seq && pkt.ack == p->ack);
@@ -216,7 +214,7 @@ Test(parse, tos_and_segments)
 	native_free(&ctx);
 }
 
-/* Of a stale struct nothing may shine through: UDP has no flags. */
+/* parse() overwrites stale fields: UDP has no flags. */
 Test(parse, udp_has_no_tcp_flags)
 {
 	fwd_ctx ctx = native_packet(&UDP(V4), FWD_LINK_IP);
@@ -229,7 +227,7 @@ Test(parse, udp_has_no_tcp_flags)
 	native_free(&ctx);
 }
 
-/* IPv4 options: what is for the stack, and what is passed on. */
+/* IPv4 options: those that are left to the stack, and those that are forwarded. */
 Test(parse, options)
 {
 	static const struct {
@@ -242,7 +240,7 @@ Test(parse, options)
 		{"no operation", {1, 1, 1, 1}, FWD_OK},
 		{"loose source route", {0x83, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
 		{"strict source route", {1, 0x89, 7, 4, 10, 0, 0, 1}, FWD_IP_OPTIONS},
-		{"behind the end", {0, 0x83, 7, 4}, FWD_OK},
+		{"after the end of the list", {0, 0x83, 7, 4}, FWD_OK},
 		{"too long", {0x55, 0x3c}, FWD_IP_OPTIONS},
 		{"too short", {0x55, 1}, FWD_IP_OPTIONS},
 		{"of no length", {0x55, 0}, FWD_IP_OPTIONS},
@@ -264,12 +262,12 @@ Test(parse, options)
 		native_free(&ctx);
 		f.data[11]++;
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "%s, and a wrong sum", rows[i].what);
+		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "%s, wrong checksum", rows[i].what);
 		native_free(&ctx);
 	}
 }
 
-/* GSO packets whose length doesn't fit the field ("BIG TCP"), and IPv6 jumbograms. */
+/* GSO packets longer than the length field can say (BIG TCP), and IPv6 jumbograms. */
 Test(parse, packets_over_64_kib)
 {
 	size_t len = 100000;
@@ -296,7 +294,7 @@ Test(parse, packets_over_64_kib)
 	free(big);
 }
 
-/* Found by tests/fuzz: headers that end behind the packet's own end, where link padding can be read. */
+/* Found by tests/fuzz: headers that end behind the packet's end, in the link padding. */
 Test(parse, headers_in_the_padding)
 {
 	const struct packet packets[] = {
@@ -317,7 +315,7 @@ Test(parse, headers_in_the_padding)
 	}
 }
 
-/* Cut anywhere, no packet is taken for whole, and no byte behind it is read (ASan). */
+/* A truncated packet is never accepted, and no byte behind it is read (ASan). */
 Test(parse, cut_short_at_every_byte)
 {
 	const struct packet packets[] = {
@@ -333,14 +331,13 @@ Test(parse, cut_short_at_every_byte)
 			fwd_ctx ctx = native_bytes(f.data, len, i % 2);
 			struct fwd_pkt pkt = {};
 
-			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].route, len,
-				  f.len);
+			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].flow, len, f.len);
 			native_free(&ctx);
 		}
 	}
 }
 
-/* And whatever the bytes say: for the sanitizers, and for what translate() relies on. */
+/* Random bytes: no access behind the packet (ASan), and the offsets that translate() relies on are within it. */
 Test(parse, any_bytes)
 {
 	struct frame f;

@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Maps as `map add` takes them, and the port prefixes they become. */
+/* Parsing the words of `map add`, and the port prefixes of a rule. */
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include "model/rule.h"
+#include "model/rule_order.h"
+
+static struct fwd_report nowhere;
+
+static void setup(void)
+{
+	nowhere = report_nowhere();
+}
+
+TestSuite(rule, .init = setup);
 
 static enum fwd_exit parse(struct fwd_rule *rule, const char *proto, const char *listen, const char *target,
 			   const char *snat)
 {
 	struct fwd_rule_words words = {proto, listen, target, snat, NULL, NULL};
 
-	return rule_parse(&words, rule);
+	return rule_parse(&words, rule, &nowhere);
 }
 
 static struct fwd_rule good(const char *proto, const char *listen, const char *target)
@@ -84,7 +94,7 @@ Test(rule, bad)
 	struct fwd_rule rule;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		cr_assert_eq(parse(&rule, words[i][0], words[i][1], words[i][2], words[i][3]), FWD_NOT_DONE, "%s %s",
+		cr_assert_eq(parse(&rule, words[i][0], words[i][1], words[i][2], words[i][3]), FWD_BAD_USAGE, "%s %s",
 			     words[i][1], words[i][2]);
 	cr_assert_eq(parse(&rule, "sctp", ":80", "10.0.0.2", NULL), FWD_BAD_USAGE);
 }
@@ -105,7 +115,7 @@ static enum fwd_exit parse_mss(struct fwd_rule *rule, const char *proto, const c
 {
 	struct fwd_rule_words words = {proto, ":80", "10.0.0.2", NULL, NULL, mss};
 
-	return rule_parse(&words, rule);
+	return rule_parse(&words, rule, &nowhere);
 }
 
 Test(rule, mss)
@@ -124,10 +134,10 @@ Test(rule, mss)
 	cr_assert_eq(parse_mss(&rule, "tcp", "65495"), FWD_DONE);
 	cr_assert_eq(rule.mss, 65495);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		cr_assert_eq(parse_mss(&rule, "tcp", bad[i]), FWD_NOT_DONE, "%s", bad[i]);
+		cr_assert_eq(parse_mss(&rule, "tcp", bad[i]), FWD_BAD_USAGE, "%s", bad[i]);
 	cr_assert_eq(parse_mss(&rule, "udp", "auto"), FWD_DONE);
-	cr_assert_eq(parse_mss(&rule, "udp", "off"), FWD_NOT_DONE);
-	cr_assert_eq(parse_mss(&rule, "udp", "1400"), FWD_NOT_DONE);
+	cr_assert_eq(parse_mss(&rule, "udp", "off"), FWD_BAD_USAGE);
+	cr_assert_eq(parse_mss(&rule, "udp", "1400"), FWD_BAD_USAGE);
 }
 
 Test(rule, names)
@@ -138,10 +148,10 @@ Test(rule, names)
 
 	for (size_t i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {
 		words.name = bad_names[i];
-		cr_assert_eq(rule_parse(&words, &rule), FWD_NOT_DONE, "%s", words.name);
+		cr_assert_eq(rule_parse(&words, &rule, &nowhere), FWD_BAD_USAGE, "%s", words.name);
 	}
 	words.name = "A.b_c-9012345678901234567890123";
-	cr_assert_eq(rule_parse(&words, &rule), FWD_DONE);
+	cr_assert_eq(rule_parse(&words, &rule, &nowhere), FWD_DONE);
 	cr_assert_str_eq(rule.name, words.name);
 }
 
@@ -168,9 +178,9 @@ Test(rule, listens_on)
 	struct fwd_rule one = good("tcp", "1.2.3.4:80", "10.0.0.2");
 	struct fwd_endpoint open, zero, exact;
 
-	cr_assert_eq(listen_parse(":80", &open), FWD_DONE);
-	cr_assert_eq(listen_parse("0.0.0.0:80", &zero), FWD_DONE);
-	cr_assert_eq(listen_parse("1.2.3.4:80", &exact), FWD_DONE);
+	cr_assert_eq(listen_parse(":80", &open, &nowhere), FWD_DONE);
+	cr_assert_eq(listen_parse("0.0.0.0:80", &zero, &nowhere), FWD_DONE);
+	cr_assert_eq(listen_parse("1.2.3.4:80", &exact, &nowhere), FWD_DONE);
 	cr_assert(rule_listens_on(&any, IPPROTO_TCP, &open));
 	cr_assert(rule_listens_on(&any, IPPROTO_TCP, &zero));
 	cr_assert_not(rule_listens_on(&any, IPPROTO_UDP, &open));
@@ -214,4 +224,58 @@ Test(rule, keys)
 
 		check_keys(a < b ? a : b, a < b ? b : a);
 	}
+}
+
+static void check_message(const struct fwd_rule_words *words, const char *message)
+{
+	struct fwd_error_list errors = error_list_init();
+	char text[FWD_MESSAGE_TEXT];
+	struct fwd_rule rule;
+
+	cr_assert_eq(rule_parse(words, &rule, &errors.report), FWD_BAD_USAGE, "%s", message);
+	cr_assert_eq(errors.count, 1);
+	cr_assert_str_eq(error_format(&errors.error[0], text, sizeof(text)), message);
+	error_list_free(&errors);
+}
+
+Test(rule, messages)
+{
+	struct fwd_rule_words words = {"tcpp", ":80", "10.0.0.2", NULL, NULL, NULL};
+
+	check_message(&words, "\"tcpp\": unknown protocol: did you mean \"tcp\"?");
+	words.proto = "icmp";
+	check_message(&words, "\"icmp\": unknown protocol; one of: tcp, udp");
+	words.proto = "tcp";
+	words.listen = ":99999";
+	check_message(&words, "\":99999\": a port is 1 to 65535");
+	words.listen = ":80";
+	words.snat = "10.0.0.300";
+	check_message(&words, "--snat: \"10.0.0.300\": not an IP address");
+	words.snat = NULL;
+	words.mss = "";
+	check_message(&words, "--mss: \"\": expected auto, off, or a number of bytes from 88 to 65495");
+}
+
+/* Sorted rules, as check_conflicts() of state/rules.c uses them. */
+Test(rule, order)
+{
+	struct fwd_rule rules[] = {
+		good("tcp", "1.2.3.4:80-89", "10.0.0.2"), good("udp", "1.2.3.4:80", "10.0.0.2"),
+		good("tcp", "1.2.3.4:90", "10.0.0.2"),    good("tcp", ":100", "10.0.0.2"),
+		good("tcp", "1.2.3.4:85", "10.0.0.3"),
+	};
+	const struct fwd_rule *array[5], *a, *b;
+	struct rule_order order = {.rule = array};
+
+	for (int i = 0; i < 4; i++)
+		array[order.count++] = &rules[i];
+	rule_order_sort(&order);
+	cr_assert_not(rule_order_overlap(&order, &a, &b));
+	cr_assert_eq(rule_order_find(&order, &rules[4]), &rules[0]);
+	array[order.count++] = &rules[4];
+	rule_order_sort(&order);
+	cr_assert(rule_order_overlap(&order, &a, &b));
+	cr_assert((a == &rules[0] && b == &rules[4]) || (a == &rules[4] && b == &rules[0]));
+	cr_assert_not(rule_order_same_name(&order, &a, &b));
+	cr_assert_eq(order.count, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Translation: the packet becomes the one that was asked for and no other byte changes, the reply's
- * undoes it, and the checksums hold in each of the forms in which the kernel keeps them.
+ * Translation: only the requested fields change, the reply's translation is the inverse, and the checksums are right in
+ * each form in which the kernel keeps them (skb->ip_summed).
  */
 #include "native.h"
 
@@ -10,9 +10,9 @@
 #define V6     "[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000"
 #define V6_OUT "[fd10:172:16::1]:40001 > [fd10:172:16::2]:80"
 
-static void translate_to(fwd_ctx *ctx, const char *route, enum fwd_ttl ttl)
+static void translate_to(fwd_ctx *ctx, const char *flow, enum fwd_ttl ttl)
 {
-	struct translation to = translation_to(route);
+	struct translation to = translation_to(flow);
 	struct fwd_pkt pkt = {};
 
 	cr_assert(parse(ctx, &pkt) == FWD_OK);
@@ -27,22 +27,22 @@ static void check_sound(const fwd_ctx *ctx, const char *what)
 	cr_expect(!wrong, "%s: %s", what, wrong);
 }
 
-/* The packet becomes what the builder would have made of the new addresses. */
-static void check_becomes(const struct packet *p, const char *route, enum fwd_ttl ttl, enum fwd_link link)
+/* The result equals the packet that is built with the new addresses. */
+static void check_becomes(const struct packet *p, const char *flow, enum fwd_ttl ttl, enum fwd_link link)
 {
 	struct packet out = *p;
 	const char *difference;
 	struct frame want;
 	fwd_ctx ctx = native_packet(p, link);
 
-	out.route = route;
+	out.flow = flow;
 	out.ttl = 99 - (ttl == FWD_TTL_DECREMENT);
 	packet_build(&want, &out, link == FWD_LINK_ETHERNET ? mac_a : NULL, mac_b);
-	translate_to(&ctx, route, ttl);
+	translate_to(&ctx, flow, ttl);
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
-	cr_expect(!difference, "%s -> %s: %s", p->route, route, difference);
+	cr_expect(!difference, "%s -> %s: %s", p->flow, flow, difference);
 	if (!p->padding)
-		check_sound(&ctx, route);
+		check_sound(&ctx, flow);
 	native_free(&ctx);
 }
 
@@ -75,10 +75,10 @@ Test(translate, packets)
 	}
 }
 
-/* A half of the tuple that stays is the rule with `--snat none` and for the gateway's own. */
-Test(translate, only_one_thing_changes)
+/* With `--snat none` and for the gateway's own connections, a part of the tuple stays. */
+Test(translate, one_field_changes)
 {
-	static const char *const ways[] = {
+	static const char *const flows[] = {
 		V4,
 		"10.172.16.1:40000 > 93.184.216.34:8000",
 		"54.147.66.132:40000 > 10.172.16.2:8000",
@@ -86,19 +86,19 @@ Test(translate, only_one_thing_changes)
 		"54.147.66.132:40000 > 93.184.216.34:80",
 	};
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		check_becomes(&TCP(V4, SYN, .ttl = 99), ways[i], FWD_TTL_KEEP, FWD_LINK_IP);
-		check_becomes(&UDP(V4, .data = 5, .ttl = 99), ways[i], FWD_TTL_DECREMENT, FWD_LINK_IP);
+	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+		check_becomes(&TCP(V4, SYN, .ttl = 99), flows[i], FWD_TTL_KEEP, FWD_LINK_IP);
+		check_becomes(&UDP(V4, .data = 5, .ttl = 99), flows[i], FWD_TTL_DECREMENT, FWD_LINK_IP);
 	}
 }
 
-Test(translate, udp_without_checksum_stays_so)
+Test(translate, udp_without_checksum)
 {
 	check_becomes(&UDP(V4, .data = 64, .no_checksum = true, .ttl = 99), V4_OUT, FWD_TTL_DECREMENT,
 		      FWD_LINK_ETHERNET);
 }
 
-/* RFC 768: a checksum that comes out as 0 is sent as all ones. */
+/* RFC 768: a computed checksum of 0 is sent as all ones. */
 Test(translate, udp_checksum_never_becomes_0)
 {
 	int zeros = 0;
@@ -120,36 +120,36 @@ Test(translate, udp_checksum_never_becomes_0)
 		cr_assert(!packet_wrong(ctx.data, ctx.len), "payload %x", last);
 		native_free(&ctx);
 	}
-	cr_expect(zeros > 0, "the case never came up");
+	cr_expect(zeros > 0, "the case did not occur");
 }
 
 static __u32 random_v4(void)
 {
 	__u32 a = random32();
 
-	/* Zeros and ones are where arithmetic fails. */
+	/* All zeros and all ones are edge cases of ones' complement. */
 	return random32() % 8 ? a : (a & 1 ? 0xffffffff : 0);
 }
 
-static void random_way(char *route, size_t size, bool v6)
+static void random_flow(char *flow, size_t size, bool v6)
 {
 	unsigned int sport = random32() % 65536, dport = random32() % 65536;
 
 	if (v6) {
-		snprintf(route, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
+		snprintf(flow, size, "[2001:%x:%x::%x]:%u > [fd00:%x::%x:%x]:%u", random32() % 65536,
 			 random32() % 65536, random32() % 65536, sport, random32() % 65536, random32() % 65536,
 			 random32() % 65536, dport);
 	} else {
 		__u32 s = random_v4(), d = random_v4();
 
-		snprintf(route, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255, s >> 8 & 255, s & 255,
+		snprintf(flow, size, "%u.%u.%u.%u:%u > %u.%u.%u.%u:%u", s >> 24, s >> 16 & 255, s >> 8 & 255, s & 255,
 			 sport, d >> 24, d >> 16 & 255, d >> 8 & 255, d & 255, dport);
 	}
 }
 
-static struct packet random_packet(const char *route, bool v6)
+static struct packet random_packet(const char *flow, bool v6)
 {
-	struct packet p = {.route = route, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
+	struct packet p = {.flow = flow, .proto = random32() & 1 ? PROTO_TCP : PROTO_UDP};
 
 	p.data = random32() % 200;
 	p.ttl = 2 + random32() % 250;
@@ -163,8 +163,8 @@ static struct packet random_packet(const char *route, bool v6)
 	return p;
 }
 
-/* Whatever is translated: sound, and the reply's translation gives every byte back but the TTL. */
-Test(translate, reply_undoes_it)
+/* Random packets: the result is sound, and the reply's translation restores each byte but the TTL. */
+Test(translate, reply_is_the_inverse)
 {
 	random_seed();
 	for (int i = 0; i < 50000; i++) {
@@ -176,8 +176,8 @@ Test(translate, reply_undoes_it)
 		int l3, ttl_at;
 		fwd_ctx ctx;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		ctx = native_packet(&p, link);
 		memcpy(before.data, ctx.data, ctx.len);
@@ -194,7 +194,7 @@ Test(translate, reply_undoes_it)
 			ctx.data[ttl_at]++;
 		else
 			ctx.data[ttl_at] = p.ttl;
-		if (!v6) { /* and so the header's checksum */
+		if (!v6) { /* and with it the header checksum */
 			int header = (ctx.data[l3] & 15) * 4;
 
 			put16(ctx.data + l3 + 10, 0);
@@ -206,7 +206,7 @@ Test(translate, reply_undoes_it)
 	}
 }
 
-/* Where the transport header is. */
+/* Offset of the transport header. */
 static int l4_at(const fwd_ctx *ctx)
 {
 	struct fwd_pkt pkt = {};
@@ -215,7 +215,7 @@ static int l4_at(const fwd_ctx *ctx)
 	return pkt.l4_off;
 }
 
-/* What the field holds while the checksum is left to the hardware: the pseudo header's sum. */
+/* The checksum field with CHECKSUM_PARTIAL: the sum of the pseudo header. */
 static __u16 partial_sum(const fwd_ctx *ctx, int l4, __u8 proto)
 {
 	bool v6 = ctx->data[0] >> 4 == 6;
@@ -223,7 +223,7 @@ static __u16 partial_sum(const fwd_ctx *ctx, int l4, __u8 proto)
 	return sum_pseudo(ctx->data + (v6 ? 8 : 12), v6 ? 32 : 8, proto, ctx->len - l4);
 }
 
-/* And what the hardware makes of it (skb_checksum_help()). */
+/* The checksum that the hardware then stores (skb_checksum_help()). */
 static void finish_offload(fwd_ctx *ctx, int l4, int check_at)
 {
 	__u16 check = ~sum16(0, ctx->data + l4, ctx->len - l4);
@@ -231,8 +231,8 @@ static void finish_offload(fwd_ctx *ctx, int l4, int check_at)
 	put16(ctx->data + check_at, check ? check : 0xffff);
 }
 
-/* CHECKSUM_PARTIAL, as all that a local process or GRO hands on: ports must not count. */
-Test(translate, offloaded_checksum)
+/* CHECKSUM_PARTIAL, as in packets of local processes and of GRO: the ports are not part of the sum. */
+Test(translate, checksum_partial)
 {
 	random_seed();
 	for (int i = 0; i < 20000; i++) {
@@ -242,8 +242,8 @@ Test(translate, offloaded_checksum)
 		int l4, check_at;
 		fwd_ctx ctx;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);
@@ -259,9 +259,9 @@ Test(translate, offloaded_checksum)
 	}
 }
 
-/* CHECKSUM_COMPLETE, for what the stack gets afterwards: the NIC's sum must still be that of the
- * packet. With FWD_TTL_KEEP only, the others are never looked at again. */
-Test(translate, sum_of_the_nic)
+/* CHECKSUM_COMPLETE: the NIC's sum must still match the packet, because the stack verifies it. With FWD_TTL_KEEP only:
+ * forwarded packets are not verified again. */
+Test(translate, checksum_complete)
 {
 	random_seed();
 	for (int i = 0; i < 20000; i++) {
@@ -271,8 +271,8 @@ Test(translate, sum_of_the_nic)
 		fwd_ctx ctx;
 		__u32 sum;
 
-		random_way(back, sizeof(back), v6);
-		random_way(there, sizeof(there), v6);
+		random_flow(back, sizeof(back), v6);
+		random_flow(there, sizeof(there), v6);
 		p = random_packet(back, v6);
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);
@@ -286,8 +286,8 @@ Test(translate, sum_of_the_nic)
 	}
 }
 
-/* A kernel that lost the packet's memory half-way: translate() says so. */
-Test(translate, no_longer_writable)
+/* The kernel has no memory to make the packet writable: translate() fails. */
+Test(translate, not_writable)
 {
 	struct translation to = translation_to(V4_OUT);
 	fwd_ctx ctx = native_packet(&TCP(V4, SYN), FWD_LINK_IP);

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What the other tests stand on.
+# The test infrastructure itself.
 
-# The second process of a name: whoever waits for its "ready" must not find the first one's.
-test_second_of_a_name() {
+# A second process with the same name: a test that waits for its "ready" must not read the first one's log.
+test_log_of_reused_name() {
 	local turn found
 	topology
-	# It is called between the start and whatever the caller does next. Without another process (grep), the
-	# new one has no time to come first.
+	# Called between the start of the process and the return to the test. It starts no process (grep), which would
+	# give the new one time to write.
 	topo_remember() {
 		found=
 		read -r found <"$TOPO_DIR/twice.log" || true
-		[ "$found" != "ready $((turn - 1))" ] || fail "turn $turn reads what the one before has written"
+		[ "$found" != "ready $((turn - 1))" ] || fail "turn $turn reads the log of the previous process"
 		echo "$1 $(topo_started_at "$1")" >>"$TOPO_DIR/pids"
 	}
 	for turn in {1..50}; do

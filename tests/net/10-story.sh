@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The story of product.md: two commands, and the client's curl is answered by home.
+# The README's example: two commands, and the server at home answers the client's curl.
 
 story() {
 	mkdir -p "$TOPO_DIR/www"
 	echo hello >"$TOPO_DIR/www/index.html"
 	start http home "$PYTHON" -u -m http.server -b $HOME_WG -d "$TOPO_DIR/www" 8000
 	topo_wait 5 logged http Serving || fail "http.server does not start"
-	! on client curl -sI -m 1 $GATEWAY:8000 || fail "curl is answered before anything was done"
+	! on client curl -sI -m 1 $GATEWAY:8000 || fail "curl gets an answer before fwdctl runs"
 
 	attach eth0 wg0
 	fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
@@ -21,8 +21,8 @@ story() {
 	is "$(on client curl -s -m 5 $GATEWAY:8000/)" hello "what curl got"
 	capture_end client_out eth0 wg0 home
 
-	# The SYNs, in three places: same port, sequence number and timestamps, new addresses, one hop each.
-	# fwdctl lowers the MSS to what fits the tunnel, 1380, and changes nothing else.
+	# The SYNs at three points: same port, sequence number and timestamps, new addresses, TTL decremented by each
+	# hop. fwdctl lowers the MSS to 1380, which fits the tunnel, and changes nothing else.
 	local lowered='.options |= sub("^020405b4"; "02040564")'
 	[ -z "${FWDCTL_STANDIN:-}" ] || lowered=.
 	local syn='.flags == "S"' same='[.sport, .dport, .seq, .tsval, .options, .len, .id]'
@@ -33,11 +33,10 @@ story() {
 		"[\"$GATEWAY_WG\",\"$HOME_WG\",62]" "the SYN on wg0"
 	is "$(packets eth0 "$syn" | jq -c '[.src, .dst, .ttl]' | sort -u)" \
 		"[\"$CLIENT\",\"$GATEWAY\",63]" "the SYN on eth0"
-	# The answers come from where the client asked.
+	# The source of the replies is the address that the client connected to.
 	is "$(packets client_out '.flags == "SA"' | jq -c '[.src, .sport, .dst, .ttl]' | sort -u)" \
-		"[\"$GATEWAY\",8000,\"$CLIENT\",62]" "the answer to the SYN"
-	# Nothing but what the two of them said.
-	is "$(count home ".src != \"$GATEWAY_WG\"")" 0 "packets at home from elsewhere"
+		"[\"$GATEWAY\",8000,\"$CLIENT\",62]" "the reply to the SYN"
+	is "$(count home ".src != \"$GATEWAY_WG\"")" 0 "packets at home from other sources"
 	checksums home
 	forward_untouched
 }
@@ -57,7 +56,7 @@ test_story() {
 		and all(.devices[]; .packets > 0) and (.drops | add // 0) == 0' stats
 }
 
-# The way of kernels before 6.6: clsact and cls_bpf.
+# As on kernels before 6.6: clsact and cls_bpf.
 test_story_clsact() {
 	export FWDCTL_NO_TCX=1
 	topology
@@ -70,19 +69,19 @@ test_story_clsact() {
 	peer client get $GATEWAY:8001
 }
 
-# `map add` before `attach`: order does not matter.
+# `map add` before `attach`: the order does not matter.
 test_map_before_attach() {
 	topology
 	fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
 	fwd map add tcp "$MAP6" "[$HOME_WG6]:8000"
 	attach eth0 wg0
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	forward_untouched
 }
 
-# No fwdctl process is needed: none runs when the first packet comes.
+# No fwdctl process is needed: none runs when the first packet arrives.
 test_no_process() {
 	topology
 	maps_and_services

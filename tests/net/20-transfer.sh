@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# 8 MiB each way arrive as they were sent; with every offload on, and with every one off, where each
-# packet on the far side is looked at: all checksums recomputed, one hop less, addresses as promised.
+# Transfers of 8 MiB in each direction arrive unchanged, with all offloads on and with all off. With offloads off, each
+# received packet is checked: checksums, TTL, addresses.
 
 transfer() {
 	local listen=$1
@@ -23,12 +23,12 @@ test_v6_offloads_on() {
 	transfer "$MAP6"
 }
 
-looked_at() {
+packet_by_packet() {
 	local version=$1 listen=$2 gateway_wg=$3 home_wg=$4 client=$5 gateway=$6 filter
 	topology offload=off
-	# TCP's options are among what must stay as it was.
+	# TCP options must stay unchanged, too.
 	maps_and_services --mss off
-	# What each far side receives; what the gateway got of it on the way in.
+	# The packets that home and the client receive, and those that the gateway received from the client.
 	CAPTURE_DIRECTION=in capture home home wg0 tcp
 	CAPTURE_DIRECTION=in capture client client eth0 tcp
 	CAPTURE_DIRECTION=in capture gateway_in gateway eth0 tcp port 8000
@@ -39,27 +39,25 @@ looked_at() {
 		"packets at home with wrong addresses"
 	is "$(count client ".src != \"$gateway\" or .dst != \"$client\" or .sport != 8000")" 0 \
 		"packets at the client with wrong addresses"
-	# Packet for packet, by sequence number, acknowledgement and length: a hop less, the same options.
-	# Retransmissions apart, each one that came in must be there, changed in nothing else.
+	# Each received packet equals one that the gateway received, with the TTL decremented; duplicates aside.
 	filter='[.sport, .seq, .ack, .flags, .payload, .options, .len, .id]'
 	diff <(packets gateway_in | jq -c ".ttl -= 1 | [.ttl] + $filter" | sort -u) \
 		<(packets home | jq -c "[.ttl] + $filter" | sort -u) >"$TOPO_DIR/diff" || {
 		head "$TOPO_DIR/diff"
-		# A packet that WireGuard's queue dropped came in and never arrived: that may be. What
-		# arrived and never came in may not.
-		! grep -q '^>' "$TOPO_DIR/diff" || fail "IPv$version packets at home that nobody sent so"
+		# WireGuard's queue may drop packets; but no packet may arrive that the gateway did not receive.
+		! grep -q '^>' "$TOPO_DIR/diff" || fail "IPv$version packets at home that the client did not send"
 	}
 }
 
 test_v4_offloads_off() {
-	looked_at 4 $MAP4 $GATEWAY_WG $HOME_WG $CLIENT $GATEWAY
+	packet_by_packet 4 $MAP4 $GATEWAY_WG $HOME_WG $CLIENT $GATEWAY
 }
 
 test_v6_offloads_off() {
-	looked_at 6 "$MAP6" $GATEWAY_WG6 $HOME_WG6 $CLIENT6 $GATEWAY6
+	packet_by_packet 6 "$MAP6" $GATEWAY_WG6 $HOME_WG6 $CLIENT6 $GATEWAY6
 }
 
-# Ethernet to Ethernet, a server behind eth1; both families, both ways.
+# Ethernet to Ethernet: a server behind eth1, both families, both directions.
 test_ethernet_target() {
 	topology lan
 	attach eth0 eth1
@@ -70,7 +68,7 @@ test_ethernet_target() {
 	transfer "[$GATEWAY6]:8001"
 }
 
-# Four transfers at once, both ways, both families.
+# Four transfers at once, both directions, both families.
 test_four_at_once() {
 	topology
 	maps_and_services

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# A server on a LAN behind the gateway's eth1, by tc, by XDP in the driver and by XDP in the stack. All other
-# files can be run so, too: FWDCTL_MODE=xdp scripts/test net
+# A server on a LAN behind the gateway's eth1, by tc, native XDP and generic XDP. All other tests of this layer can be
+# run with XDP, too: FWDCTL_MODE=xdp scripts/test net
 
 lan_maps() {
 	FWDCTL_MODE=$1
@@ -14,7 +14,7 @@ lan_maps() {
 	serve service lan --tcp $LAN:8000 "[$LAN6]:8000" --udp $LAN:8000 "[$LAN6]:8000"
 }
 
-# How many packets XDP has sent on.
+# Packets that XDP has forwarded.
 by_xdp() {
 	on gateway "$FWDCTL" stats --json | jq '[.devices[].xdp_packets] | add'
 }
@@ -29,7 +29,7 @@ both_ways() {
 	forward_untouched
 }
 
-# With checksums left to the (missing) NIC, of which XDP must keep its hands off.
+# With CHECKSUM_PARTIAL packets, which XDP must pass to tc.
 offloads_on() {
 	topology lan
 	lan_maps "$1"
@@ -44,7 +44,7 @@ test_offloads_on_generic() {
 	offloads_on xdp-generic
 }
 
-# Each packet that arrives is looked at.
+# Each received packet is checked.
 offloads_off() {
 	local mode=$1
 	topology lan offload=off
@@ -58,9 +58,10 @@ offloads_off() {
 	is "$(count client ".src != \"$GATEWAY\" and .src != \"$GATEWAY6\"")" 0 "packets at the client with wrong addresses"
 	is "$(packets lan | jq .ttl | sort -u)" 62 "TTLs at the server"
 	if [ "$mode" = tc ]; then
-		is "$(by_xdp)" 0 "packets that XDP sent on"
+		is "$(by_xdp)" 0 "packets that XDP forwarded"
 	else
-		# All but the beginnings of the connections, and what the kernel's neighbour table sees.
+		# All but the first packets of connections and one every 30 seconds, which use the kernel's neighbour
+		# table.
 		json '([.devices[].xdp_packets] | add) > 0.95 * ([.devices[].packets] | add)' stats
 	fi
 }
@@ -77,25 +78,25 @@ test_offloads_off_generic() {
 	offloads_off xdp-generic
 }
 
-# From one to the other while connections are under way: no packet is lost, no connection ends.
+# Changes of mode while connections are open: no packet is lost, no connection ends.
 test_mode_changes() {
 	local mode
 	topology lan offload=off
 	lan_maps tc
-	take_from_xdp
+	accept_from_xdp
 	pulse tcp client $MAP4
 	pulse udp client $MAP4 --proto udp
 	pulse tcp6 client "$MAP6"
 	for mode in xdp xdp-generic tc xdp-generic xdp xdp tc; do
 		fwd attach eth0 eth1 --mode $mode
 		json "all(.devices[]; .mode == \"$mode\" and .attached)" stats
-		goes_on tcp
-		goes_on udp
-		goes_on tcp6
+		gets_replies tcp
+		gets_replies udp
+		gets_replies tcp6
 	done
-	# One of two, and none: the other end's packets go by tc all the same.
+	# One device with XDP, the other without: all packets are forwarded by tc.
 	fwd attach eth0 --mode xdp
-	goes_on tcp
+	gets_replies tcp
 	json '.devices | map({(.name): .mode}) | add == {eth0: "xdp", eth1: "tc"}' stats
 	stop tcp
 	stop udp
@@ -103,8 +104,8 @@ test_mode_changes() {
 	json '.connections.created == 3' stats
 }
 
-# What XDP leaves to tc: errors that the gateway makes, fragments, a way that is too narrow.
-test_left_to_tc() {
+# Packets that XDP passes to tc: those that need an ICMP error, fragments, packets larger than the MTU.
+test_passed_to_tc() {
 	topology lan offload=off
 	lan_maps xdp
 	on lan ip link set eth0 mtu 1300
@@ -115,8 +116,8 @@ test_left_to_tc() {
 	json '([.devices[].xdp_packets] | add) > 1000 and .drops.fragment_overlap == 0' stats
 }
 
-# What is chosen, and said.
-test_choice() {
+# The mode that `auto` chooses, and the reason that `stats` prints.
+test_auto_mode() {
 	local tap
 	topology lan
 	for tap in tap0 tap1; do
@@ -130,48 +131,48 @@ test_choice() {
 	fwd attach tap0 tap1
 	json '.devices | map({(.name): .mode}) | add == {eth0: "tc", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
 	on gateway ip link show tap0 | grep -q xdp || fail "no XDP program at tap0"
-	# What was asked for stays so, whoever attaches again; `auto` chooses anew.
+	# A requested mode is kept when attach runs again; `--mode auto` chooses again.
 	fwd attach eth0 --mode xdp-generic
 	fwd attach eth0 wg0 tap0 tap1
 	json '.devices | map({(.name): .mode}) | add == {eth0: "xdp-generic", wg0: "tc", tap0: "xdp", tap1: "xdp"}' stats
 	fwd attach eth0 wg0 --mode auto
 	json '.devices[] | select(.name == "eth0") | .mode == "tc"' stats
 	on gateway ip link show eth0 | grep -q xdp && fail "XDP is still at eth0"
-	# Whoever removes the program: it is seen.
+	# A program that is removed by other means shows up as not attached.
 	on gateway ip link set tap1 xdp off
 	json '.devices[] | select(.name == "tap1") | .attached == false' stats
 	fwd detach
 	on gateway ip link show tap0 | grep -q xdp && fail "XDP is still at tap0"
 	rejects 2 'frob.*auto, tc' fwd attach eth0 --mode frob
-	# What is shaped isn't to go past its queue.
+	# XDP would bypass a qdisc that shapes.
 	on gateway tc qdisc add dev tap1 root tbf rate 4mbit burst 10k latency 50ms || skip "no tbf here"
 	fwd attach tap0 tap1
 	json '.devices | map({(.name): .mode_reason}) | add | (.tap1 | test("qdisc")) and (.tap0 | test("attach two"))' stats
-	on gateway ip link show tap0 | grep -q xdp && fail "XDP at tap0, with nobody to send to"
+	on gateway ip link show tap0 | grep -q xdp && fail "XDP at tap0, without a second device to send to"
 	true
 }
 
-# A veth whose other end doesn't take frames from XDP: they go by tc, and nothing is lost.
-test_other_end_without_xdp() {
+# A veth whose peer does not accept frames from XDP: packets are forwarded by tc, and none is lost.
+test_peer_without_xdp() {
 	topology lan offload=off
 	FWDCTL_MODE=
 	attach eth0 eth1 --mode xdp 2>"$TOPO_DIR/said"
-	grep -q 'eth1.*goes by tc.*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
+	grep -q '"eth1": packets that leave by it are forwarded by tc, .*GRO' "$TOPO_DIR/said" || fail "nothing is said: $(cat "$TOPO_DIR/said")"
 	fwd map add tcp $MAP4 $LAN:8000
 	serve service lan --tcp $LAN:8000
 	peer client put $MAP4 --size 3000000
-	is "$(by_xdp)" 0 "packets that XDP sent on"
-	take_from_xdp
+	is "$(by_xdp)" 0 "packets that XDP forwarded"
+	accept_from_xdp
 	fwd attach eth0 eth1
 	peer client put $MAP4 --size 3000000
 	json '([.devices[].xdp_packets] | add) > 1000' stats
 }
 
-# A device without XDP: `auto` goes on, and `xdp` doesn't.
-test_refused() {
+# A device without XDP: `auto` uses tc, `xdp` fails.
+test_mode_refused() {
 	local name
 	topology
-	take_from_xdp
+	accept_from_xdp
 	for name in dummy0 dummy1; do
 		on gateway ip link add $name type dummy || on gateway ip link add $name type ifb ||
 			skip "neither dummy nor ifb devices here"
@@ -183,7 +184,7 @@ test_refused() {
 	rejects 1 'dummy0.*xdp.*tc' fwd attach dummy0 --mode xdp --connections 1000 --half-open 1000
 	json '.devices == []' stats
 	json '.connections | .limit == 65536 and .half_open_limit == 16384' stats
-	# All or nothing, also where the first one had begun.
+	# Atomic: the first device is unchanged if the second fails.
 	fwd attach eth0 dummy0 --mode xdp-generic
 	on gateway ip -j link show eth0 | jq -c '.[0].xdp' >"$TOPO_DIR/before"
 	fwd map add tcp $MAP4 $HOME_WG:8000
@@ -201,7 +202,7 @@ test_refused() {
 	true
 }
 
-# Another's program stays where it is.
+# An XDP program of another owner stays attached.
 test_foreign_program() {
 	topology lan
 	xdp_program gateway eth0
@@ -210,10 +211,10 @@ test_foreign_program() {
 	json '.devices == []' stats
 	fwd attach eth0 eth1
 	json 'all(.devices[]; .mode == "tc")' stats
-	# It comes later, in the place of ours: then ours is forgotten altogether.
+	# It replaces fwdctl's program later: fwdctl's is removed from all its state.
 	fwd detach
 	on gateway ip link set eth0 xdp off
-	take_from_xdp
+	accept_from_xdp
 	fwd attach eth0 eth1 --mode xdp
 	xdp_program gateway eth0
 	fwd attach eth0 eth1 --mode auto
@@ -222,5 +223,5 @@ test_foreign_program() {
 	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' >"$TOPO_DIR/before"
 	fwd purge
 	on gateway ip -j link show eth0 | jq '.[0].xdp.prog.id' | diff - "$TOPO_DIR/before" ||
-		fail "the other's program is gone"
+		fail "the other program is gone"
 }

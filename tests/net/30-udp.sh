@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
+#
+# UDP: datagrams of all sizes, with and without offloads and checksums.
 
 udp() {
 	local listen=$1 client=$2 gateway=$3 gateway_wg=$4 home_wg=$5
@@ -11,13 +13,13 @@ udp() {
 	for size in 0 1 512 1340; do
 		answer=$(peer client udp-burst "$listen" --size $size --count 50 --bind "$6:$((5000 + size))" --timeout 1)
 		echo "$answer"
-		is "${answer##*saw }" "$gateway_wg $((5000 + size))" "whom home sees"
+		is "${answer##*saw }" "$gateway_wg $((5000 + size))" "the source that home sees"
 	done
 	capture_end home client
 	checksums home client
 	is "$(count home ".src != \"$gateway_wg\" or .dst != \"$home_wg\" or .ttl != 62")" 0 "wrong packets at home"
 	is "$(count client ".src != \"$gateway\" or .dst != \"$client\" or .ttl != 62")" 0 "wrong packets at the client"
-	# A datagram without data is one too.
+	# Empty datagrams, too.
 	[ "$(count home '.payload == 0')" -ge 50 ] || fail "empty datagrams did not arrive"
 	forward_untouched
 }
@@ -38,7 +40,7 @@ test_udp_offloads_on() {
 	forward_untouched
 }
 
-# UDP over IPv4 may come without a checksum: it must leave without one, and arrive.
+# UDP over IPv4 without a checksum leaves without a checksum.
 test_udp_no_checksum() {
 	topology offload=off
 	maps_and_services

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Source ports: the visitor's is kept where it is free, two connections never share one, and the gateway's
-# own sockets are respected.
+# Source ports: the visitor's is kept where it is free, two connections never share one, and ports of the gateway's own
+# sockets are not used.
 
-# Two clients call from the same port, at the same time: home sees two ports, one of them the wanted.
+# Two clients connect from the same port at the same time: home sees two ports, one of them the clients'.
 two_clients() {
 	local proto=$1 listen=$2 one=$3 other=$4
 	pulse one client "$listen" --proto "$proto" --bind "$one"
 	pulse other client2 "$listen" --proto "$proto" --bind "$other"
 	local i
 	for i in 1 2 3; do
-		goes_on one
-		goes_on other
+		gets_replies one
+		gets_replies other
 	done
 	stop one
 	stop other
@@ -46,15 +46,15 @@ test_two_clients_udp() {
 	forward_untouched
 }
 
-# Two maps to one target, one visitor, one source port: two connections all the same.
+# Two maps of one target, one visitor, one source port: two connections.
 test_two_maps_one_target() {
 	topology
 	maps_and_services
 	fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
 	pulse one client $MAP4 --bind $CLIENT:4711
 	pulse other client $GATEWAY:9000 --bind $CLIENT:4711
-	goes_on one
-	goes_on other
+	gets_replies one
+	gets_replies other
 	stop one
 	stop other
 	seen_twice tcp $GATEWAY_WG
@@ -84,7 +84,7 @@ test_thousand_from_two_clients() {
 	is "$(grep '^tcp ' "$TOPO_DIR/service.log" | sort -u | wc -l)" 2000 "different sources that home saw"
 }
 
-# A port used again right after RST. Home may see another one, but nothing may be lost or late.
+# A port reused right after RST, without loss or delay.
 test_reuse_after_rst() {
 	topology
 	maps_and_services
@@ -94,13 +94,13 @@ test_reuse_after_rst() {
 	forward_untouched
 }
 
-# A port used again right after both said FIN: the kernel at home takes a new SYN in TIME_WAIT.
+# A port reused right after both FINs: the kernel at home accepts a new SYN in TIME_WAIT.
 test_reuse_after_fin() {
 	topology
 	maps_and_services
 	local i
 	for i in {1..10}; do
-		is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "whom home sees, round $i"
+		is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "the source that home sees, round $i"
 	done
 }
 
@@ -112,8 +112,8 @@ test_half_closed() {
 	forward_untouched
 }
 
-# The gateway's own connection to the target, from the number that a visitor's has or will have. Both get
-# their own answers (each says its own name), before and after.
+# The gateway's own connection to the target, from the port that a visitor has or will have. Both get their own replies
+# (each sends its own name), whichever is first.
 own_connection() {
 	local proto=$1 first=$2 second=$3
 	topology
@@ -124,13 +124,13 @@ own_connection() {
 	$second
 	local i
 	for i in 1 2 3; do
-		goes_on own
-		goes_on visitor
+		gets_replies own
+		gets_replies visitor
 	done
 	is "$(awk -v proto="$proto" '$1 == proto { print $2, $3 }' "$TOPO_DIR/service.log" | sort -u | wc -l)" 2 \
 		"the number of sources that home saw"
 	stop own
-	goes_on visitor
+	gets_replies visitor
 	stop visitor
 	forward_untouched
 }
@@ -162,8 +162,8 @@ own_connection6() {
 		esac
 	done
 	for i in 1 2 3; do
-		goes_on own
-		goes_on visitor
+		gets_replies own
+		gets_replies visitor
 	done
 	stop own
 	stop visitor
@@ -177,7 +177,7 @@ test_own_connection_second_v6() {
 	own_connection6 udp "visitor own"
 }
 
-# The gateway's own calls to the target from other ports, while visitors come and go.
+# The gateway's own connections to the target, while visitors connect and disconnect.
 test_own_connections_many() {
 	topology
 	maps_and_services

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# ICMP errors about mapped connections, both ways, with the packet they quote turned back.
+# ICMP errors about mapped connections, in both directions, with the quoted packet translated back.
 
 errors="icmp or icmp6"
 is_error='.quote and (.quote.sport == 8000 or .quote.dport == 8000)'
 
-# error CAPTURE CONDITION: there must be such a packet, and every checksum right, the quoted ones included.
+# error CAPTURE CONDITION: there must be such an error, and all checksums right, those in quotes included.
 error() {
 	[ "$(count "$1" "$is_error and ($2)")" -ge 1 ] ||
 		fail "no such error in $1: $2; but: $(packets "$1" "$is_error")"
 	checksums "$1"
 }
 
-# Home says that nobody listens on the UDP port; the visitor learns it, about the packet that it sent.
-test_refused_at_home() {
+# Home sends "port unreachable"; the visitor receives it, about the packet that it sent.
+test_port_unreachable_at_home() {
 	topology offload=off
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
@@ -30,15 +30,16 @@ test_refused_at_home() {
 	forward_untouched
 }
 
-# The visitor is gone when the answer comes, and says so; home learns it, about the answer that it sent.
-test_visitor_gone() {
+# The visitor has closed its socket when the reply arrives, and sends "port unreachable"; home receives it, about the
+# reply that it sent.
+test_port_unreachable_at_client() {
 	topology offload=off
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
 	capture heard home wg0 "$errors"
-	start_peer service home answer-short $HOME_WG:8000 --count 64
-	start_peer service6 home answer-short "[$HOME_WG6]:8000" --count 64
+	start_peer service home reply-short $HOME_WG:8000 --count 64
+	start_peer service6 home reply-short "[$HOME_WG6]:8000" --count 64
 	topo_wait 5 logged service '^ready'
 	topo_wait 5 logged service6 '^ready'
 	peer client shout $MAP4 --bind $CLIENT:4711
@@ -53,15 +54,15 @@ test_visitor_gone() {
 		.quote.src == \"$HOME_WG6\" and .quote.dst == \"$GATEWAY_WG6\" and .quote.dport == 4711"
 }
 
-# A router between gateway and visitor drops an answer whose TTL is used up.
-test_time_exceeded_on_the_way() {
+# A router between gateway and visitor drops a reply whose TTL is used up.
+test_time_exceeded_in_the_path() {
 	local at
 	topology offload=off
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
 	for at in $HOME_WG:8000 "[$HOME_WG6]:8000"; do
-		start_peer service home answer-short "$at" --count 2
+		start_peer service home reply-short "$at" --count 2
 		topo_wait 5 logged service '^ready'
 		capture heard home wg0 "$errors"
 		peer client shout "$([ "$at" = $HOME_WG:8000 ] && echo $MAP4 || echo "$MAP6")"
@@ -72,8 +73,8 @@ test_time_exceeded_on_the_way() {
 	done
 }
 
-# What quotes a stranger's packet is not ours, though its outer addresses fit; pings are the gateway's.
-test_not_ours() {
+# Pings are answered by the gateway, and reach no target.
+test_echo_and_unrelated_errors() {
 	topology offload=off
 	maps_and_services
 	on gateway iptables -A INPUT -p icmp --icmp-type echo-request -j ACCEPT

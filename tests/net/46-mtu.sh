@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Ways of different widths.
+# Paths with different MTUs: MSS, "too big" errors, fragmentation.
 
 tunnel_mtu() {
 	on gateway ip link set wg0 mtu "$1"
@@ -14,7 +14,7 @@ both_maps() {
 	fwd map add "$1" "$MAP6" "[$HOME_WG6]:8000"
 }
 
-# Both ends are told, in SYN and SYN-ACK, to send segments that fit the tunnel.
+# The MSS in SYN and SYN-ACK is lowered to what fits the tunnel.
 test_mss() {
 	topology offload=off
 	on gateway ip link set wg0 mtu 1280
@@ -33,7 +33,7 @@ test_mss() {
 	json '.drops.too_big == 0' stats
 }
 
-# Or as large as the map says, or as the ends like.
+# The MSS of a map, and --mss off.
 test_mss_by_map() {
 	local at
 	topology offload=off
@@ -58,27 +58,27 @@ test_mss_by_map() {
 		jq .sport | sed -n 1p)")" 0 "segments of more than 1000 bytes"
 	checksums home client
 	fwd map add udp $MAP4 $HOME_WG:8000 --mss auto
-	rejects 1 '--mss.*TCP' fwd map add udp $GATEWAY:8003 $HOME_WG:8000 --mss off
-	rejects 1 '--mss.*"70000"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss 70000
-	rejects 1 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
+	rejects 2 '--mss.*TCP' fwd map add udp $GATEWAY:8003 $HOME_WG:8000 --mss off
+	rejects 2 '--mss.*"70000"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss 70000
+	rejects 2 '--mss.*"none"' fwd map add tcp $GATEWAY:8003 $HOME_WG:8000 --mss none
 }
 
-# The visitor's datagrams are too large for the tunnel and must not be fragmented: the gateway says so, from
-# the address that the visitor sent to.
+# The visitor's datagrams are too large for the tunnel and have DF: the gateway sends an ICMP error from the address
+# that the visitor sent to.
 too_big_for_the_tunnel() {
 	topology offload="$1"
 	on gateway ip link set wg0 mtu 1280
 	both_maps udp
 	serve service home --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	capture heard client eth0 'icmp or icmp6'
-	is "$(peer client big $MAP4 --size 1400)" "mtu 1280" "what the visitor learns"
-	is "$(peer client big "$MAP6" --size 1400)" "mtu 1280" "what the visitor learns"
+	is "$(peer client big $MAP4 --size 1400)" "mtu 1280" "the path MTU of the visitor"
+	is "$(peer client big "$MAP6" --size 1400)" "mtu 1280" "the path MTU of the visitor"
 	capture_end heard
 	[ "$(count heard ".src == \"$GATEWAY\" and .mtu == 1280 and .quote.dst == \"$GATEWAY\"")" -ge 1 ]
 	[ "$(count heard ".src == \"$GATEWAY6\" and .mtu == 1280 and .quote.dst == \"$GATEWAY6\"")" -ge 1 ]
 	[ "$1" = on ] || checksums heard
 	json '.drops.too_big >= 2' stats
-	# What fits goes through.
+	# Datagrams that fit are forwarded.
 	peer client udp-burst $MAP4 --size 1200 --count 3
 	peer client udp-burst "$MAP6" --size 1200 --count 3
 }
@@ -91,8 +91,7 @@ test_too_big_for_the_tunnel_offloads_on() {
 	too_big_for_the_tunnel on
 }
 
-# A server's answers are too large for the way to the visitor: too_big_for_the_visitor HOST ADDR ADDR6 is that
-# server; SOURCE SOURCE6, whom it must hear it from.
+# too_big_for_the_visitor HOST ADDR ADDR6: the replies of the server on HOST are too large for the path to the visitor.
 too_big_for_the_visitor() {
 	local host=$1 at
 	attach eth0 eth1 wg0
@@ -100,16 +99,16 @@ too_big_for_the_visitor() {
 	fwd map add udp "$MAP6" "[$3]:8000"
 	capture heard "$host" "$([ "$host" = lan ] && echo eth0 || echo wg0)" 'icmp or icmp6'
 	for at in "$2:8000" "[$3]:8000"; do
-		start_peer service "$host" answer-big "$at" --size 1340
+		start_peer service "$host" reply-big "$at" --size 1340
 		topo_wait 5 logged service '^ready'
 		peer client shout "$([ "$at" = "$2:8000" ] && echo $MAP4 || echo "$MAP6")"
 		finish service
-		is "$(tail -n 1 "$TOPO_DIR/service.log")" "mtu 1300" "what the server learns"
+		is "$(tail -n 1 "$TOPO_DIR/service.log")" "mtu 1300" "the path MTU of the server"
 	done
 	capture_end heard
 }
 
-# The gateway itself says so ...
+# The gateway sends the error ...
 test_too_big_for_the_visitor() {
 	topology lan offload=off
 	on gateway ip link set eth0 mtu 1300
@@ -117,8 +116,8 @@ test_too_big_for_the_visitor() {
 	json '.drops.too_big >= 2' stats
 }
 
-# ... or a router behind it, whose word is translated.
-test_too_big_on_the_way() {
+# ... or a router behind it, whose error is translated.
+test_too_big_in_the_path() {
 	topology lan offload=off
 	on internet ip route replace $CLIENT dev c0 mtu lock 1300
 	on internet ip -6 route replace $CLIENT6 dev c0 mtu lock 1300
@@ -126,7 +125,7 @@ test_too_big_on_the_way() {
 	json '.drops.too_big == 0' stats
 }
 
-# A path MTU that somebody makes the gateway's own stack believe is not the way's.
+# A path MTU that the gateway's own stack has learnt, possibly from a forged error, does not count.
 test_forged_path_mtu() {
 	topology lan offload=off
 	both_maps udp
@@ -134,10 +133,10 @@ test_forged_path_mtu() {
 	on gateway ping -c1 -W1 $HOME_WG >/dev/null
 	on gateway ip route replace $HOME_WG dev wg0 mtu 600
 	peer client udp-burst $MAP4 --size 1200 --count 3
-	is "$(peer client big $MAP4 --size 1400 | tail -n 1)" "mtu 1420" "what the visitor learns"
+	is "$(peer client big $MAP4 --size 1400 | tail -n 1)" "mtu 1420" "the path MTU of the visitor"
 }
 
-# Bulk TCP over tunnels of any width, and a link between others that only routers know of: no stall.
+# Bulk TCP through tunnels of any MTU, and through a smaller link that only routers know: no stall.
 bulk() {
 	topology
 	tunnel_mtu "$1"
@@ -165,9 +164,9 @@ test_bulk_9000() {
 	bulk 9000
 }
 
-# Datagrams that may be fragmented arrive, in pieces that fit the way. cut SIZE...: both ends' kernels leave DF
-# alone; what comes to the server is no larger than MTU.
-both_ways_in_pieces() { # HOST DEV ADDR MTU SIZE...
+# both_ways_fragmented HOST DEV ADDR MTU SIZE...: datagrams without DF arrive in both directions, and no packet that the
+# server receives is larger than MTU.
+both_ways_fragmented() {
 	local host=$1 dev=$2 address=$3 mtu=$4 size
 	shift 4
 	on client sysctl -qw net.ipv4.ip_no_pmtu_disc=1
@@ -181,40 +180,40 @@ both_ways_in_pieces() { # HOST DEV ADDR MTU SIZE...
 	done
 	capture_end there back
 	checksums there back
-	[ "$(count there .fragment)" -ge 10 ] || fail "nothing was cut"
+	[ "$(count there .fragment)" -ge 10 ] || fail "no fragments"
 	is "$(count there ".len > $mtu")" 0 "packets of more than $mtu bytes"
 	is "$(count back '.len > 1500')" 0 "packets of more than 1500 bytes"
 	json '.drops.too_big == 0 and .drops.rewrite_failed == 0' stats
 	forward_untouched
 }
 
-test_cut_for_ethernet() {
+test_fragmented_for_ethernet() {
 	topology lan offload=off
 	attach eth0 eth1 wg0
 	on gateway ip link set eth1 mtu 1280
 	on lan ip link set eth0 mtu 1280
-	both_ways_in_pieces lan eth0 $LAN 1280 1253 1300 1472 4000 20000
-	# Pieces that come before the first are cut, too.
+	both_ways_fragmented lan eth0 $LAN 1280 1253 1300 1472 4000 20000
+	# Fragments that arrive before the first are fragmented further, too.
 	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 1400 --count 4 --order reverse
 }
 
-test_cut_for_the_tunnel() {
+test_fragmented_for_the_tunnel() {
 	topology offload=off
 	tunnel_mtu 1280
 	attach eth0 wg0
-	both_ways_in_pieces home wg0 $HOME_WG 1280 1300 1472 4000
+	both_ways_fragmented home wg0 $HOME_WG 1280 1300 1472 4000
 }
 
-# Out of a tunnel of large packets.
-test_cut_for_the_visitor() {
+# From a tunnel with a large MTU.
+test_fragmented_for_the_visitor() {
 	topology offload=off
 	tunnel_mtu 9000
 	attach eth0 wg0
-	both_ways_in_pieces home wg0 $HOME_WG 9000 1400 8000 8900 20000
+	both_ways_fragmented home wg0 $HOME_WG 9000 1400 8000 8900 20000
 }
 
-# A checksum that is left to the NIC can't be cut: its sender is told, though it would not have to listen.
-test_cut_offloads_on() {
+# CHECKSUM_PARTIAL packets can't be fragmented: the sender gets an ICMP error, although it did not set DF.
+test_fragmentation_offloads_on() {
 	topology lan
 	attach eth0 eth1 wg0
 	on gateway ip link set eth1 mtu 1280

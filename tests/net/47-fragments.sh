@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Datagrams in fragments.
+# Fragmented datagrams.
 
 both_families() {
 	peer client "$1" $MAP4 "${@:2}"
 	peer client "$1" "$MAP6" "${@:2}"
 }
 
-# As the kernels cut them: the client's for its own device, home's for the tunnel.
+# Fragmented by the kernels: the client's for its device, home's for the tunnel.
 test_both_ways() {
 	topology offload=off
 	maps_and_services
@@ -22,12 +22,12 @@ test_both_ways() {
 	checksums home client
 	[ "$(count home '.fragment')" -gt 50 ] || fail "home got no fragments"
 	[ "$(count client '.fragment')" -gt 50 ] || fail "the client got no fragments"
-	# The very first of IPv6 was too big for the tunnel; the client was told.
+	# The first IPv6 fragment is too big for the tunnel; the client gets an ICMP error.
 	json '.drops.too_big <= 1 and .drops.fragment_overlap == 0 and .passes.fragment_early <= 1' stats
 	forward_untouched
 }
 
-# in_order ORDER [OPTION...]: cut by hand, sent in that order.
+# in_order ORDER [OPTION...]: fragmented by peer.py, sent in that order.
 in_order() {
 	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --count 4 --order "$@"
 	peer client fragments "$MAP6" --bind "[$CLIENT6]:4711" --size 2600 --count 4 --order "$@"
@@ -40,12 +40,12 @@ test_any_order() {
 	in_order reverse
 	in_order first-last
 	in_order doubled
-	# Of small pieces, as many as are kept.
+	# Small fragments, as many as are kept.
 	peer client fragments $MAP4 --bind $CLIENT:4711 --size 900 --part 104 --count 4 --order first-last
 	json '.passes.fragment_early > 20 and .passes.fragment_overflow == 0 and .drops.fragment_overlap > 0' stats
 }
 
-# More of them before the first than are kept: that datagram is lost, and counted; the next is not.
+# More fragments before the first than are kept: that datagram is lost and counted, the next one is not.
 test_overflow() {
 	topology offload=off
 	maps_and_services
@@ -61,13 +61,13 @@ test_overlap() {
 	in_order overlap --lossy --timeout 0.3
 	json '.drops.fragment_overlap >= 8' stats
 	capture_end home
-	# The last fragment must never have come: nobody can put it together.
+	# The last fragment must not arrive, so that home can't reassemble the datagram.
 	is "$(count home '.fragment and .len < 900')" 0 "last fragments that reached home"
 	in_order straight
 }
 
-# Nobody's fragments: no connection is opened by them, no copy is ever sent.
-test_alone() {
+# Fragments without a first one open no connection, and no copy of them is sent.
+test_without_first() {
 	topology offload=off
 	maps_and_services
 	capture home home wg0 ip proto 17 or ip6 proto 44
@@ -77,8 +77,8 @@ test_alone() {
 	json '.connections.created == 0' stats
 }
 
-# The kernel's answers are in many pieces, and the gateway is told of a smaller way out: IPv6 routers don't
-# fragment, so the client learns it and cuts smaller.
+# Large datagrams through a tunnel with a small MTU. IPv6 routers do not fragment: the client gets an ICMP error and
+# sends smaller fragments.
 test_narrow_tunnel() {
 	topology offload=off
 	on gateway ip link set wg0 mtu 1280

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# ICMP errors that begin at the gateway: as if it had forwarded the packet as it came.
+# ICMP errors that the gateway sends, as a router would for the packet that it received.
 
-# hops HOST OPTION... ADDR: who answers at TTL 1, 2 and 3, as traceroute says.
+# hops HOST OPTION... ADDR: the senders of the errors at TTL 1, 2 and 3, by traceroute.
 hops() {
 	local host=$1
 	shift
@@ -12,55 +12,55 @@ hops() {
 	awk '/^ *[0-9]/ { print $2 }' "$TOPO_DIR/traceroute.log" | xargs
 }
 
-# The router, the gateway, and home, which goes by the gateway's name.
+# The router, the gateway, and home, whose address is translated to the gateway's.
 test_traceroute() {
-	local way="54.147.66.1 $GATEWAY $GATEWAY" way6="2001:db8:54::1 $GATEWAY6 $GATEWAY6"
+	local path="54.147.66.1 $GATEWAY $GATEWAY" path6="2001:db8:54::1 $GATEWAY6 $GATEWAY6"
 	topology offload=off
 	maps_and_services
 	capture heard client eth0 icmp or icmp6 or tcp or udp
-	is "$(hops client -U -p 8000 $GATEWAY)" "$way" "the way, by UDP"
-	is "$(hops client -T -p 8000 $GATEWAY)" "$way" "the way, by TCP"
-	is "$(hops client -6 -U -p 8000 $GATEWAY6)" "$way6" "the way, by UDP"
-	is "$(hops client -6 -T -p 8000 $GATEWAY6)" "$way6" "the way, by TCP"
+	is "$(hops client -U -p 8000 $GATEWAY)" "$path" "the path, by UDP"
+	is "$(hops client -T -p 8000 $GATEWAY)" "$path" "the path, by TCP"
+	is "$(hops client -6 -U -p 8000 $GATEWAY6)" "$path6" "the path, by UDP"
+	is "$(hops client -6 -T -p 8000 $GATEWAY6)" "$path6" "the path, by TCP"
 	capture_end heard
 	checksums heard
-	# Each is about the packet as it was sent.
+	# Each quotes the packet that was sent.
 	is "$(packets heard ".src == \"$GATEWAY\" and .type == 11 and .code == 0" |
 		jq -r '"\(.quote.src) \(.quote.dst) \(.quote.dport)"' | sort | uniq -c | xargs)" \
 		"2 $CLIENT $GATEWAY 8000" "what the gateway's errors quote"
 	is "$(packets heard ".src == \"$GATEWAY6\" and .type == 3 and .code == 0" |
 		jq -r '"\(.quote.src) \(.quote.dst) \(.quote.dport)"' | sort | uniq -c | xargs)" \
 		"2 $CLIENT6 $GATEWAY6 8000" "what the gateway's errors quote"
-	# One connection each, that of the packet which went through. UDP is the service's to tell.
-	is "$(grep -c '^udp ' "$TOPO_DIR/service.log")" 2 "UDP callers"
+	# Only the packets that reached home opened connections.
+	is "$(grep -c '^udp ' "$TOPO_DIR/service.log")" 2 "UDP clients"
 	forward_untouched
 }
 
-# Within a connection: a TTL that ends at the gateway is told to both ends.
-test_ttl_ends_here() {
+# Within a connection: both ends get an error when a TTL is used up at the gateway.
+test_ttl_expires() {
 	topology offload=off
 	maps_and_services
-	is "$(peer client hop $MAP4 --count 2)" "$GATEWAY 11 0" "who answers the visitor"
-	is "$(peer client hop "$MAP6" --count 2)" "$GATEWAY6 3 0" "who answers the visitor"
-	is "$(peer client hop $MAP4 --count 1)" "54.147.66.1 11 0" "who answers the visitor"
-	# An answer of home's, with a TTL that ends at the gateway: the source that home knows says so.
-	answer_ends_here $MAP4 $HOME_WG:8001 $GATEWAY:8001 "$GATEWAY_WG 11 0"
-	answer_ends_here "$MAP6" "[$HOME_WG6]:8001" "[$GATEWAY6]:8001" "$GATEWAY_WG6 3 0"
+	is "$(peer client hop $MAP4 --count 2)" "$GATEWAY 11 0" "the sender of the visitor's error"
+	is "$(peer client hop "$MAP6" --count 2)" "$GATEWAY6 3 0" "the sender of the visitor's error"
+	is "$(peer client hop $MAP4 --count 1)" "54.147.66.1 11 0" "the sender of the visitor's error"
+	# A reply of home whose TTL is used up at the gateway: the error comes from the source address that home knows.
+	reply_expires $MAP4 $HOME_WG:8001 $GATEWAY:8001 "$GATEWAY_WG 11 0"
+	reply_expires "$MAP6" "[$HOME_WG6]:8001" "[$GATEWAY6]:8001" "$GATEWAY_WG6 3 0"
 	[ -n "${FWDCTL_STANDIN:-}" ] || json '.passes.no_connection == 0' stats
 	forward_untouched
 }
 
-answer_ends_here() {
+reply_expires() {
 	fwd map add udp "$3" "$2"
-	start_peer short home answer-hop "$2" --count 1
+	start_peer short home reply-hop "$2" --count 1
 	topo_wait 5 logged short '^ready'
 	peer client shout "$3"
 	finish short
-	is "$(tail -n 1 "$TOPO_DIR/short.log")" "$4" "who answers home"
+	is "$(tail -n 1 "$TOPO_DIR/short.log")" "$4" "the sender of home's error"
 }
 
-# Nobody has the target's address: after some asking the kernel says so, and the visitor learns it.
-test_nobody_there() {
+# No host has the target's address: neighbour discovery fails, and the visitor gets the kernel's error.
+test_no_neighbour() {
 	topology lan offload=off
 	let_lo_pass
 	attach eth0 eth1
@@ -83,9 +83,9 @@ test_nobody_there() {
 	forward_untouched
 }
 
-# An error that the gateway's stack makes about a translated packet is sent to that packet's source, which is the
-# gateway. By hand here, as the kernel would write it.
-test_own_error() {
+# An error of the gateway's stack about a translated packet is sent to that packet's source, which is the gateway
+# itself. peer.py sends it here.
+test_own_stack() {
 	topology offload=off
 	let_lo_pass
 	maps_and_services
@@ -95,13 +95,14 @@ test_own_error() {
 	capture_end heard
 	checksums heard
 	is "$(packets heard '.type == 3 and .code == 1' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
-		"$GATEWAY $CLIENT 4711 $GATEWAY 8000" "what the visitor hears"
+		"$GATEWAY $CLIENT 4711 $GATEWAY 8000" "the visitor's error"
 	is "$(packets heard '.type == 1 and .code == 3' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
-		"$GATEWAY6 $CLIENT6 4711 $GATEWAY6 8000" "what the visitor hears"
+		"$GATEWAY6 $CLIENT6 4711 $GATEWAY6 8000" "the visitor's error"
 	forward_untouched
 }
 
-# own_error LISTEN CLIENT SOURCE TARGET: the client has a connection; the error is about the packet that home would get.
+# own_error LISTEN CLIENT SOURCE TARGET: opens a connection of the client, and sends an error about its translated
+# packet.
 own_error() {
 	peer client udp-burst "$1" --count 1 --size 100 --bind "$2"
 	peer gateway icmp-unreachable "$4" --bind "$3" --size 100

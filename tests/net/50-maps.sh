@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What a map takes, and what its coming and going does to connections.
+# Which packets a map matches, and the effect of adding and removing maps on connections.
 
-# A packet is in the capture: its head alone are 24 bytes.
+# The capture has a packet: the header of an empty one has 24 bytes.
 tried() {
 	[ -n "${FWDCTL_STANDIN:-}" ] || [ "$(stat -c %s "$TOPO_DIR/client.pcap")" -gt 24 ]
 }
 
-# A map's removal ends its connections, from either side, and no other map's.
+# The removal of a map ends its connections in both directions, and no other map's.
 removal() {
 	local proto=$1
 	topology
@@ -16,27 +16,27 @@ removal() {
 	fwd map add "$proto" $GATEWAY:9000 $HOME_WG:9000
 	serve other home --tcp $HOME_WG:9000 --udp $HOME_WG:9000
 	pulse ends client $MAP4 --proto "$proto" --lossy --timeout 0.3 --interval 0.01
-	# Another map's: UDP, each datagram of which must be answered, and a transfer.
+	# Of another map: UDP, where each datagram must get its reply, and TCP.
 	[ "$proto" = tcp ] || fwd map add tcp $GATEWAY:9000 $HOME_WG:9000
 	[ "$proto" = udp ] || fwd map add udp $GATEWAY:9000 $HOME_WG:9000
 	pulse stays client $GATEWAY:9000 --proto udp --interval 0.005
 	pulse stays_tcp client $GATEWAY:9000 --proto tcp --interval 0.005
-	goes_on ends
+	gets_replies ends
 
 	fwd map del "$proto" $MAP4
-	[ -n "${FWDCTL_STANDIN:-}" ] || stands_still ends
-	goes_on stays
-	goes_on stays_tcp
-	# From now on nothing of it may pass, though both sides still try.
+	[ -n "${FWDCTL_STANDIN:-}" ] || gets_no_replies ends
+	gets_replies stays
+	gets_replies stays_tcp
+	# No packet of it is forwarded any more, although both sides still send.
 	capture home home wg0 port 8000
 	capture client client eth0 port 8000
 	sleep 1
-	# TCP waits longer each time.
-	topo_wait 10 tried || fail "the client did not even try"
+	# TCP doubles the time between retransmissions.
+	topo_wait 10 tried || fail "the client sent no packet"
 	capture_end home client
 	if [ -z "${FWDCTL_STANDIN:-}" ]; then
-		is "$(count home ".src == \"$GATEWAY_WG\"")" 0 "packets that came through to home"
-		is "$(count client ".src == \"$GATEWAY\"")" 0 "packets that came through to the client"
+		is "$(count home ".src == \"$GATEWAY_WG\"")" 0 "packets that reached home"
+		is "$(count client ".src == \"$GATEWAY\"")" 0 "packets that reached the client"
 	fi
 	stop stays
 	stop stays_tcp
@@ -54,14 +54,14 @@ test_removal_udp() {
 	removal udp
 }
 
-# The server is the one who talks: its packets must end too.
+# The server sends: its packets must not be forwarded any more, either.
 test_removal_while_home_sends() {
 	topology
 	maps_and_services
 	fwd map add tcp $GATEWAY:9000 $HOME_WG:8000
-	# The server makes all of it up before it sends: 100 MiB, some two or three seconds.
+	# The server generates 100 MiB before it sends, which takes two or three seconds.
 	start_peer ends client get $MAP4 --size $((100 << 20)) --timeout 12
-	# It is well under way: 300 packets, of up to 64 KiB.
+	# The transfer is in progress: 300 packets of up to 64 KiB.
 	start flows client tcpdump -i eth0 -nn -c 300 --immediate-mode src port 8000
 	finish flows >/dev/null
 	start_peer stays client get $GATEWAY:9000 --size $((10 << 20)) --timeout 5
@@ -72,7 +72,7 @@ test_removal_while_home_sends() {
 	sleep 1
 	capture_end client
 	is "$(count client)" 0 "packets of the removed map that reached the client"
-	! wait "${PID[ends]}" || fail "the download ended well although its map is gone"
+	! wait "${PID[ends]}" || fail "the download completed although its map was removed"
 }
 
 test_removal_keep_connections() {
@@ -82,20 +82,20 @@ test_removal_keep_connections() {
 	pulse kept_udp client $MAP4 --proto udp
 	fwd map del tcp $MAP4 --keep-connections
 	fwd map del udp $MAP4 --keep-connections
-	goes_on kept
-	goes_on kept_udp
-	# What only lives on for its connections is not a map that takes new ones.
+	gets_replies kept
+	gets_replies kept_udp
+	# A draining map accepts no new connections.
 	[ -n "${FWDCTL_STANDIN:-}" ] || json 'map(select(.state == "active")) | length == 2' map list
-	# New ones find nobody.
+	# New connections get no reply.
 	on client "$PYTHON" "$NET/peer.py" silent $MAP4 --timeout 1
 	peer client silent $MAP4 --proto udp --timeout 1
-	goes_on kept
+	gets_replies kept
 	stop kept
 	stop kept_udp
 }
 
-# Taken away and set up again: old connections stay ended (their RST is home's to send), new ones work.
-test_removal_and_back() {
+# Removed and added again: new connections work.
+test_removal_and_add() {
 	topology
 	maps_and_services
 	local i
@@ -111,7 +111,7 @@ test_removal_and_back() {
 	peer client silent "$MAP6" --timeout 0.5
 }
 
-# :PORT is any address of the gateway's own, and never traffic that only passes through.
+# :PORT matches all addresses of the gateway, and no transit traffic.
 test_wildcard() {
 	topology lan
 	attach eth0 wg0 eth1
@@ -122,12 +122,12 @@ test_wildcard() {
 	peer client who $GATEWAY:8000 --bind $CLIENT:4711
 	peer client who 93.184.216.35:8000 --bind $CLIENT:4712
 	is "$(grep '^tcp ' "$TOPO_DIR/service.log" | sort)" "tcp $GATEWAY_WG 4711
-tcp $GATEWAY_WG 4712" "whom home sees"
+tcp $GATEWAY_WG 4712" "the source that home sees"
 	forward_untouched
-	# To another host, same port, through the gateway: it gets there unchanged, as FORWARD now allows.
+	# To another host, same port, through the gateway: forwarded unchanged by the kernel, which FORWARD now allows.
 	on internet ip route add 10.99.0.0/24 via $GATEWAY
 	on gateway iptables -P FORWARD ACCEPT
-	is "$(peer client who $LAN:8000 --bind $CLIENT:4713)" "$CLIENT 4713" "whom the other host sees"
+	is "$(peer client who $LAN:8000 --bind $CLIENT:4713)" "$CLIENT 4713" "the source that the other host sees"
 	is "$(grep -c '^tcp ' "$TOPO_DIR/transit.log")" 1 "connections at the other host"
 	# From the gateway's own network to the wildcard, at the gateway's address there.
 	is "$(peer lan who 10.99.0.1:8000 --bind $LAN:4714)" "$GATEWAY_WG 4714"
@@ -144,7 +144,7 @@ test_wildcard_v6_and_udp() {
 	forward_untouched
 }
 
-# A range, shifted: 5000-5009 to 7000-7009; the ports beside it are nobody's.
+# A shifted range: 5003-5012 to 7000-7009; the ports beside it are not forwarded.
 test_range() {
 	topology
 	attach eth0 wg0
@@ -169,7 +169,7 @@ test_range() {
 	[ -n "${FWDCTL_STANDIN:-}" ] || json 'all(.listen == "'$GATEWAY':5003-5012" and .target == "'$HOME_WG':7000-7009")' map list
 }
 
-# TARGET without a port: the same one.
+# TARGET without a port: the same port.
 test_same_port_target() {
 	topology
 	attach eth0 wg0
@@ -179,7 +179,7 @@ test_same_port_target() {
 	peer client who $GATEWAY:8001
 }
 
-# Many maps, one by one: each goes where it should, and taking one away touches no other.
+# Many maps, added one by one: each forwards to its target, and removing one does not affect the others.
 test_many_maps() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "slow with the stand-in"
 	topology
@@ -194,13 +194,13 @@ test_many_maps() {
 	for port in {20000..20059..2}; do
 		[ $port = 20030 ] || on gateway "$FWDCTL" map del tcp $GATEWAY:$port
 	done
-	goes_on stays
+	gets_replies stays
 	stop stays
 	peer client who $GATEWAY:20059
 	peer client silent $GATEWAY:20058 --timeout 0.5
 }
 
-# lines LOW HIGH: maps of these ports as `map add -` reads them; without the targets, as `map del -` does.
+# lines LOW HIGH: maps of these ports as `map add -` reads them; lines_del: as `map del -` reads them.
 lines() {
 	seq "$1" "$2" | sed "s/.*/tcp $GATEWAY:& $HOME_WG:8000/"
 }
@@ -222,9 +222,9 @@ one_by_one() {
 	done
 }
 
-# Thousands in one command take less than fifty in as many commands, and another map's visitors notice nothing.
+# Thousands of maps in one command take less time than fifty commands, without effect on another map's traffic.
 test_batch() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
@@ -244,12 +244,12 @@ test_batch() {
 	json 'length == 52' map list
 	peer client who $GATEWAY:14999
 	peer client silent $GATEWAY:10000 --timeout 0.5
-	goes_on stays
+	gets_replies stays
 	stop stays
 	grep -q ' 0 lost' "$TOPO_DIR/stays.log" || fail "the other map lost packets"
 }
 
-# one_of NUMBER...: how many maps there are, as who only reads finds it, must be one of these numbers.
+# one_of NUMBER...: the number of maps that `map list` prints must be one of these.
 one_of() {
 	local count number
 	count=$(on gateway "$FWDCTL" map list --json | jq length)
@@ -259,9 +259,9 @@ one_of() {
 	fail "there are $count maps, none of $*"
 }
 
-# Whoever reads while many maps come and go finds all of them or none.
-test_batch_while_others_read() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+# A reader sees all maps of a batch or none.
+test_batch_with_readers() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	attach eth0 wg0
 	lines 10000 12999 >"$TOPO_DIR/lines"
@@ -276,9 +276,9 @@ test_batch_while_others_read() {
 	one_of 0
 }
 
-# kill -9 at any moment: all or none, for who reads and for who comes next; what is listed works.
+# kill -9 at any moment: all or none, for readers and for the next writer; maps that are listed work.
 test_batch_killed() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	attach eth0 wg0
 	serve service home --tcp $HOME_WG:8000
@@ -310,12 +310,12 @@ test_batch_killed() {
 		fi
 		on gateway "$FWDCTL" map del tcp $GATEWAY:9000
 	done
-	echo "$none of 10 times there was none"
+	echo "$none of 10 times there were no maps"
 }
 
-# Two at once: one after the other, and of two that can't be both only one.
-test_batches_at_once() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+# Two batches at once are serialized; of two that conflict one fails.
+test_concurrent_batches() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	local first second failed=0
 	lines 10000 11999 >"$TOPO_DIR/a"
@@ -335,13 +335,13 @@ test_batches_at_once() {
 	second=$!
 	wait $first || failed=$((failed + 1))
 	wait $second || failed=$((failed + 1))
-	is $failed 1 "how many failed of two that share a port"
+	is $failed 1 "failed batches, of two that share a port"
 	one_of 2000
 }
 
-# As many maps as there can be, and one more.
+# The maximum number of maps, and one more.
 test_batch_full() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	fwd map add udp $GATEWAY:8000 $HOME_WG:8000
 	lines 10000 26383 >"$TOPO_DIR/lines"
@@ -356,6 +356,6 @@ test_batch_full() {
 		echo "tcp $GATEWAY:9000 $HOME_WG:8000"
 	} >"$TOPO_DIR/more"
 	fwd map flush
-	rejects 1 'line 16385: .*16384' fwd map add - <"$TOPO_DIR/more"
+	rejects 2 'line 16385: .*16384' fwd map add - <"$TOPO_DIR/more"
 	one_of 0
 }

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Which address home sees.
+# The source address that home sees.
 
-# home_by_the_page [EDIT]: home's tunnel anew, made by wg-quick from the lines of docs/real-client-address.md,
-# as the sed command changes them.
-home_by_the_page() {
+# home_by_docs [EDIT]: creates home's tunnel again with wg-quick, from the lines of docs/real-client-address.md,
+# edited by a sed command.
+home_by_docs() {
 	HOME_TUNNELS=$((${HOME_TUNNELS:-0} + 1))
 	HOME_DEV=${TOPO_PREFIX}q$HOME_TUNNELS
-	# As in topo_wireguard: without the kernel's module, a wireguard-go of which topo_down knows.
+	# As in topo_wireguard: without the kernel's module, a wireguard-go whose pid is registered for topo_down.
 	cat >"$TOPO_DIR/userspace" <<-END
 		#!/bin/bash
 		wireguard-go -f "\$1" </dev/null >"$TOPO_DIR/wireguard-quick.log" 2>&1 &
@@ -26,11 +26,11 @@ home_by_the_page() {
 	topo_wait 10 on home ping -c1 -W1 $GATEWAY_WG || fail "no tunnel"
 }
 
-leave_the_page() {
+home_by_docs_down() {
 	on home wg-quick down "$TOPO_DIR/$HOME_DEV.conf"
 }
 
-# by_device SOURCE DESTINATION: the device that home sends such by.
+# by_device SOURCE DESTINATION: the device by which home sends such packets.
 by_device() {
 	on home ip route get "$2" ${1:+from $1} | sed -n 's/.* dev \([^ ]*\) .*/\1/p'
 }
@@ -43,7 +43,7 @@ none_maps() {
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000" --snat none
 }
 
-# none: the visitor's own. Home routes its answers back through the tunnel, as docs/real-client-address.md says.
+# none: the visitor's address. Home routes its replies through the tunnel, as docs/real-client-address.md describes.
 test_snat_none() {
 	topology client2
 	command -v wg-quick >/dev/null || skip "no wg-quick here"
@@ -51,13 +51,13 @@ test_snat_none() {
 	rules=$(on home ip -4 rule; on home ip -6 rule)
 	# rp_filter may be strict.
 	on home sysctl -qw net.ipv4.conf.all.rp_filter=1
-	home_by_the_page
+	home_by_docs
 	none_maps
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$CLIENT 4711" "whom home sees"
-	is "$(peer client2 who $MAP4 --bind $CLIENT2:4711)" "$CLIENT2 4711" "whom home sees"
-	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711" "whom home sees"
-	is "$(peer client2 who "$MAP6" --bind "[$CLIENT2_6]:4711")" "$CLIENT2_6 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$CLIENT 4711" "the source that home sees"
+	is "$(peer client2 who $MAP4 --bind $CLIENT2:4711)" "$CLIENT2 4711" "the source that home sees"
+	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711" "the source that home sees"
+	is "$(peer client2 who "$MAP6" --bind "[$CLIENT2_6]:4711")" "$CLIENT2_6 4711" "the source that home sees"
 	peer client udp-burst $MAP4 --count 10 --size 100
 	peer client2 udp-burst "$MAP6" --count 10 --size 100
 	peer client put $MAP4 --size $((4 << 20))
@@ -67,40 +67,40 @@ test_snat_none() {
 	forward_untouched
 	[ -n "${FWDCTL_STANDIN:-}" ] ||
 		json 'all(.snat == "none")' map list
-	# All else that home does goes its old way.
-	is "$(by_device $HOME_WG $CLIENT)" "$HOME_DEV" "the way of answers"
-	is "$(by_device $HOME_WG6 $CLIENT6)" "$HOME_DEV" "the way of answers"
-	is "$(by_device "" $CLIENT)" enp3s0 "home's own way"
+	# The routes of home's other traffic are unchanged.
+	is "$(by_device $HOME_WG $CLIENT)" "$HOME_DEV" "the device of replies"
+	is "$(by_device $HOME_WG6 $CLIENT6)" "$HOME_DEV" "the device of replies"
+	is "$(by_device "" $CLIENT)" enp3s0 "the device of other packets"
 	on home ping -c1 -W2 $CLIENT2
-	leave_the_page
+	home_by_docs_down
 	is "$(on home ip -4 rule; on home ip -6 rule)" "$rules" "home's rules afterwards"
 }
 
-# answers_come EDIT V4 V6: with the page's lines changed so, does the client get answers?
-answers_come() {
+# replies_arrive EDIT V4 V6: whether the client gets replies with the lines edited so: "yes" or "no" for each family.
+replies_arrive() {
 	local got4=yes got6=yes
-	home_by_the_page "$1"
+	home_by_docs "$1"
 	serve "$HOME_DEV" home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	peer client who $MAP4 --timeout 2 || got4=no
 	peer client who "$MAP6" --timeout 2 || got6=no
-	is "$got4 $got6" "$2 $3" "answers by IPv4 and IPv6 after \"$1\""
+	is "$got4 $got6" "$2 $3" "replies by IPv4 and IPv6 after \"$1\""
 	kill "${PID[$HOME_DEV]}"
-	leave_the_page
+	home_by_docs_down
 }
 
-# Each of the page's lines is needed.
+# Each of these lines is necessary.
 test_snat_none_by_line() {
 	topology
 	command -v wg-quick >/dev/null || skip "no wg-quick here"
 	none_maps
-	answers_come '/^Post.* ip -4/d' no yes
-	answers_come '/^Post.* ip -6/d' yes no
-	answers_come 's|0.0.0.0/0|10.172.16.0/24|' no yes
-	answers_come 's|::/0|fd10:172:16::/64|' yes no
-	answers_come '' yes yes
+	replies_arrive '/^Post.* ip -4/d' no yes
+	replies_arrive '/^Post.* ip -6/d' yes no
+	replies_arrive 's|0.0.0.0/0|10.172.16.0/24|' no yes
+	replies_arrive 's|::/0|fd10:172:16::/64|' yes no
+	replies_arrive '' yes yes
 }
 
-# One address, that is not the one the kernel would take.
+# One address, other than the kernel's choice.
 test_snat_one() {
 	topology
 	on gateway ip addr add 10.172.16.9/32 dev wg0
@@ -108,13 +108,13 @@ test_snat_one() {
 	fwd map add tcp $MAP4 $HOME_WG:8000 --snat 10.172.16.9
 	fwd map add udp $MAP4 $HOME_WG:8000 --snat 10.172.16.9
 	serve service home --tcp $HOME_WG:8000 --udp $HOME_WG:8000
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "10.172.16.9 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "10.172.16.9 4711" "the source that home sees"
 	peer client udp-burst $MAP4 --count 10 --size 100
-	is "$(awk '/^(tcp|udp) / { print $2 }' "$TOPO_DIR/service.log" | sort -u)" 10.172.16.9 "whom home sees"
+	is "$(awk '/^(tcp|udp) / { print $2 }' "$TOPO_DIR/service.log" | sort -u)" 10.172.16.9 "the source that home sees"
 	forward_untouched
 }
 
-# A pool: home sees all of them.
+# A pool: all addresses are used.
 test_snat_pool() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no pools"
 	topology
@@ -132,7 +132,7 @@ test_snat_pool() {
 	json 'length == 1 and .[0].snat != "auto"' map list
 }
 
-# Both of two addresses are used about as often, and the visitor's port is kept.
+# Two addresses are used about equally often, and the visitor's port is kept.
 test_snat_pool_even() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no pools"
 	local first=10.172.16.11 second=10.172.16.12
@@ -156,12 +156,12 @@ test_snat_pool_even() {
 is_even() {
 	local syn=".version == $1 and .flags == \"S\""
 	is "$(packets got "$syn" | jq -r .src | sort | uniq -c | awk '$1 >= 120 { n++ } END { print NR, n + 0 }')" "2 2" \
-		"addresses that home saw, and those of them that had 30 %"
+		"addresses that home saw, and those with at least 30 %"
 	is "$(packets sent "$syn" | jq .sport | sort -u | wc -l)" 400 "the client's ports"
 	is "$(packets got "$syn" | jq .sport | sort -u)" "$(packets sent "$syn" | jq .sport | sort -u)" "the ports that home saw"
 }
 
-# auto is the address that the kernel would take: here one that a route's src names.
+# auto: the address that the kernel would use, here the src of a route.
 test_snat_auto_by_route() {
 	topology
 	on gateway ip addr add 10.172.16.7/32 dev wg0
@@ -169,5 +169,5 @@ test_snat_auto_by_route() {
 	attach eth0 wg0
 	fwd map add tcp $MAP4 $HOME_WG:8000
 	serve service home --tcp $HOME_WG:8000
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "10.172.16.7 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "10.172.16.7 4711" "the source that home sees"
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# A gateway with several uplinks: the answer leaves by the device that the request came in by.
+# A gateway with several uplinks: replies leave by the device that the requests arrived by.
 
 SECOND=192.0.2.34
 SECOND6=2001:db8:192::34
@@ -20,9 +20,9 @@ second_uplink() {
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 }
 
-# answered_by DEV OTHER ADDR:PORT...: all that the client is sent from there comes by DEV of the internet's, and
-# nothing by OTHER; for longer than a way is remembered.
-answered_by() {
+# replies_by DEV OTHER ADDR:PORT...: all replies to the client arrive by DEV of the internet's router and none by OTHER,
+# for longer than a route is cached.
+replies_by() {
 	local dev=$1 other=$2 at
 	shift 2
 	CAPTURE_DIRECTION=in capture "by-$dev" internet "$dev"
@@ -40,12 +40,12 @@ answered_by() {
 		finish "udp-$at"
 	done
 	capture_end "by-$dev" "past-$dev"
-	[ "$(count "by-$dev" '.sport == 8000')" -ge 200 ] || fail "the answers do not come by $dev"
-	is "$(count "past-$dev" '.sport == 8000')" 0 "answers that come by $other instead of $dev"
+	[ "$(count "by-$dev" '.sport == 8000')" -ge 200 ] || fail "the replies do not arrive by $dev"
+	is "$(count "past-$dev" '.sport == 8000')" 0 "replies that arrive by $other instead of $dev"
 }
 
-# Each address has a routing table of its own, as is usual.
-# iptables needs more: it looks for the answer's way before it puts the public address into it.
+# Each address has a routing table of its own, as usual. iptables needs more: it routes replies before it restores the
+# public address.
 test_policy_routing() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables needs marks for this"
 	topology
@@ -54,37 +54,37 @@ test_policy_routing() {
 	on gateway ip -6 route add default via 2001:db8:192::1 dev eth2 table 200
 	on gateway ip rule add from $SECOND table 200
 	on gateway ip -6 rule add from $SECOND6 table 200
-	answered_by g2 g0 $SECOND:8000 "[$SECOND6]:8000"
-	answered_by g0 g2 $MAP4 "$MAP6"
+	replies_by g2 g0 $SECOND:8000 "[$SECOND6]:8000"
+	replies_by g0 g2 $MAP4 "$MAP6"
 	forward_untouched
 }
 
-# There is nothing but a second default route, behind the first. (IPv6 looks no further than the best metric,
-# whatever the device: net/ipv6/route.c, find_rr_leaf. There it takes a rule, as above.)
+# Only a second default route with a worse metric. IPv4 only: IPv6 considers only routes with the best metric, whatever
+# the device (net/ipv6/route.c, find_rr_leaf), and needs a rule, as above.
 test_second_default_route() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables needs marks for this"
 	topology
 	second_uplink
 	on gateway ip route add default via 192.0.2.1 dev eth2 metric 2000
-	answered_by g2 g0 $SECOND:8000
-	answered_by g0 g2 $MAP4
+	replies_by g2 g0 $SECOND:8000
+	replies_by g0 g2 $MAP4
 	forward_untouched
 }
 
-# One address on both: where the request came in counts, not the address.
+# One address on both: the device of the request counts, not the address.
 test_one_address() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables needs marks for this"
 	topology
 	second_uplink
 	on gateway ip route add default via 192.0.2.1 dev eth2 metric 2000
 	on internet ip route add $GATEWAY via $SECOND dev g2
-	answered_by g2 g0 $MAP4
+	replies_by g2 g0 $MAP4
 	on internet ip route del $GATEWAY via $SECOND dev g2
-	answered_by g0 g2 $MAP4
+	replies_by g0 g2 $MAP4
 	forward_untouched
 }
 
-# The uplink that a connection came in by has no route to the client any more: its answers take the other one.
+# The device of the requests has no route to the client any more: the replies leave by the other uplink.
 test_uplink_fails() {
 	topology
 	second_uplink
@@ -96,9 +96,9 @@ test_uplink_fails() {
 	on gateway ip route del default dev eth2
 	on gateway ip -6 route del default dev eth2
 	sleep 1.5
-	goes_on tcp 4
-	goes_on tcp6 4
-	goes_on udp 4
+	gets_replies tcp 4
+	gets_replies tcp6 4
+	gets_replies udp 4
 	stop tcp
 	stop tcp6
 	stop udp

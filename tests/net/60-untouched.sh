@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What fwdctl does not own, it does not touch.
+# Packets of no map and no connection stay unchanged.
 
-# Transit traffic: routed by the gateway, to the very ports that maps name, but to other hosts. Looked at
-# on both sides of the gateway: a hop less, else byte for byte the same.
+# Transit traffic to the ports of maps, but to other hosts: compared on both sides of the gateway, only the TTL and the
+# header checksum differ.
 test_transit() {
 	topology lan offload=off
 	attach eth0 wg0 eth1
@@ -23,7 +23,7 @@ test_transit() {
 	CAPTURE_DIRECTION=in capture out_there lan eth0 "$filter"
 	CAPTURE_DIRECTION=out capture in_back lan eth0 "$filter"
 	CAPTURE_DIRECTION=in capture out_back internet g0 "$filter"
-	is "$(peer client who $LAN:8000 --bind $CLIENT:4711)" "$CLIENT 4711" "whom the other host sees"
+	is "$(peer client who $LAN:8000 --bind $CLIENT:4711)" "$CLIENT 4711" "the source that the other host sees"
 	is "$(peer client who "[$LAN6]:8000" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711"
 	peer client put $LAN:8000 --size $((1 << 20))
 	peer client get "[$LAN6]:8000" --size $((1 << 20))
@@ -38,8 +38,7 @@ test_transit() {
 	[ -n "${FWDCTL_STANDIN:-}" ] || json '.connections.created == 0' stats
 }
 
-# The gateway's own services, on ports beside the maps', and with maps of the same number for the other
-# protocol; pings; ports that nobody listens on.
+# The gateway's own services on other ports, and on ports that have a map for the other protocol; pings; closed ports.
 test_own_services() {
 	topology
 	maps_and_services
@@ -50,8 +49,8 @@ test_own_services() {
 	on gateway ip6tables -A INPUT -p icmpv6 --icmpv6-type echo-request -j ACCEPT
 	CAPTURE_DIRECTION=out capture sent internet g0 tcp port 22
 	CAPTURE_DIRECTION=in capture received gateway eth0 tcp port 22
-	is "$(peer client who $GATEWAY:22 --bind $CLIENT:4711)" "$CLIENT 4711" "whom the gateway sees"
-	is "$(peer client who "[$GATEWAY6]:22" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711" "whom the gateway sees"
+	is "$(peer client who $GATEWAY:22 --bind $CLIENT:4711)" "$CLIENT 4711" "the source that the gateway sees"
+	is "$(peer client who "[$GATEWAY6]:22" --bind "[$CLIENT6]:4711")" "$CLIENT6 4711" "the source that the gateway sees"
 	peer client put $GATEWAY:22 --size $((1 << 20))
 	capture_end sent received
 	peer client get "[$GATEWAY6]:22" --size $((1 << 20))
@@ -59,16 +58,16 @@ test_own_services() {
 	on client ping -c3 -i0.1 -W1 $GATEWAY
 	on client ping -c3 -i0.1 -W1 $GATEWAY6
 	on home ping -c3 -i0.1 -W1 $GATEWAY_WG
-	# Dropped by the firewall as ever.
+	# Dropped by the firewall.
 	peer client silent $GATEWAY:8080 --timeout 0.5
-	# Refused by the gateway's stack where the firewall lets it.
+	# Refused by the gateway's stack where the firewall accepts it.
 	on gateway iptables -A INPUT -p tcp --dport 8080 -j ACCEPT
 	on gateway iptables -A OUTPUT -p tcp --sport 8080 -j ACCEPT
 	peer client refused $GATEWAY:8080
 	[ -n "${FWDCTL_STANDIN:-}" ] || json '[.drops[]] | add // 0 | . == 0' stats
 }
 
-# A mapped port that nobody serves at home: home's refusal comes back to the visitor.
+# A mapped port without a listener at home: the visitor gets home's RST.
 test_closed_at_home() {
 	topology
 	attach eth0 wg0
@@ -80,8 +79,8 @@ test_closed_at_home() {
 	forward_untouched
 }
 
-# WireGuard itself goes on, handshakes included, when a map takes all ports but its own.
-test_wireguard_itself() {
+# WireGuard works, handshakes included, when maps cover all other ports.
+test_wireguard() {
 	topology
 	attach eth0 wg0
 	fwd map add udp $GATEWAY:1024-51912 $HOME_WG
@@ -96,7 +95,7 @@ test_wireguard_itself() {
 	[ "$(topo_wg gateway show latest-handshakes | awk '{ print $2 }')" -gt "$before" ] || fail "no new handshake"
 }
 
-# With forwarding off, nothing is forwarded: fwdctl makes no router of a host that is none.
+# With forwarding off, no packet is forwarded.
 test_forwarding_off() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in is the kernel itself"
 	topology
@@ -107,7 +106,7 @@ test_forwarding_off() {
 	peer client who $MAP4
 }
 
-# A hop limit used up: fwdctl answers, as a router does; the firewall has no say in it.
+# A TTL that is used up: fwdctl sends "time exceeded", whatever the firewall.
 test_ttl_one() {
 	topology
 	maps_and_services
@@ -127,7 +126,7 @@ test_ttl_one() {
 	capture_end home client
 	is "$(count home)" 0 "packets at home"
 	[ "$(count client ".src == \"$GATEWAY\" and .quote.dst == \"$GATEWAY\"")" -ge 1 ] ||
-		fail "no word from the gateway"
+		fail "no ICMP error from the gateway"
 	if [ -z "${FWDCTL_STANDIN:-}" ]; then
 		json '.drops.ttl_exceeded > 0' stats
 	fi

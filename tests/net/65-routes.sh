@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The way back to the client, by the kernel's routes and neighbours; changed in mid-connection, it is taken
-# within about a second.
+# Replies follow the kernel's routes and neighbours, and changes of these within about a second.
 
-# The router towards the client gets another MAC address, and says so, as routers do when one takes over.
+# The router towards the client gets another MAC address and announces it, as on a failover.
 test_neighbour_changes() {
 	topology
 	maps_and_services
@@ -18,9 +17,9 @@ test_neighbour_changes() {
 		on internet ip link set g0 address 02:00:00:00:0$i:01
 		on internet ip link set g0 up
 		on internet ip addr replace 2001:db8:93::1/64 dev g0 nodad
-		goes_on udp 4
-		goes_on tcp 4
-		goes_on tcp6 8
+		gets_replies udp 4
+		gets_replies tcp 4
+		gets_replies tcp6 8
 	done
 	stop tcp
 	stop udp
@@ -28,8 +27,8 @@ test_neighbour_changes() {
 	forward_untouched
 }
 
-# The gateway knows no neighbour any more: it asks, and goes on.
-test_neighbour_forgotten() {
+# The gateway's neighbour table is flushed: it resolves the neighbours again.
+test_neighbour_flushed() {
 	topology
 	maps_and_services
 	pulse tcp client $MAP4 --timeout 10
@@ -39,9 +38,9 @@ test_neighbour_forgotten() {
 	for i in 1 2 3; do
 		on gateway ip neigh flush all
 		on gateway ip -6 neigh flush all
-		goes_on udp 3
-		goes_on tcp 3
-		goes_on tcp6 3
+		gets_replies udp 3
+		gets_replies tcp 3
+		gets_replies tcp6 3
 	done
 	stop tcp
 	stop udp
@@ -49,8 +48,8 @@ test_neighbour_forgotten() {
 	forward_untouched
 }
 
-# No neighbour known when the first connection comes.
-test_neighbour_unknown_at_first() {
+# No neighbour is known at the first connection.
+test_neighbour_unknown() {
 	topology lan
 	attach eth0 eth1 wg0
 	fwd map add tcp $GATEWAY:8001 $LAN:8000
@@ -63,8 +62,8 @@ test_neighbour_unknown_at_first() {
 	forward_untouched
 }
 
-# The next hop is replaced by another, on the same network. Both are addresses of one namespace here, told
-# apart by the MAC addresses that the gateway sends to.
+# The next hop is replaced by another on the same network. Both are in one namespace here, and have different MAC
+# addresses.
 test_route_changes() {
 	topology
 	maps_and_services
@@ -78,21 +77,21 @@ test_route_changes() {
 	pulse tcp client $MAP4 --timeout 10
 	pulse udp client $MAP4 --proto udp --timeout 2
 	on gateway ip route replace default via 93.184.216.2
-	goes_on tcp
-	goes_on udp
+	gets_replies tcp
+	gets_replies udp
 	sleep 1.5
-	CAPTURE_DIRECTION=out capture way gateway eth0 src port 8000 and dst $CLIENT
-	goes_on tcp
-	goes_on udp
-	capture_end way
-	is "$(packets way | jq -r .dmac | sort -u)" 02:00:00:00:00:99 "the MAC addresses that answers are sent to"
+	CAPTURE_DIRECTION=out capture replies gateway eth0 src port 8000 and dst $CLIENT
+	gets_replies tcp
+	gets_replies udp
+	capture_end replies
+	is "$(packets replies | jq -r .dmac | sort -u)" 02:00:00:00:00:99 "the destination MAC addresses of replies"
 	stop tcp
 	stop udp
 	grep -q ' 0 lost' "$TOPO_DIR/udp.log" || fail "UDP lost packets when the route changed"
 	forward_untouched
 }
 
-# The client's network moves to a device of its own: the answers take it.
+# The route to the client moves to another device: the replies leave by it.
 test_route_to_other_device() {
 	topology
 	topo_link gateway eth2 internet g2
@@ -103,29 +102,29 @@ test_route_to_other_device() {
 	attach eth2
 	pulse tcp client $MAP4 --timeout 10
 	pulse udp client $MAP4 --proto udp --timeout 2
-	# By eth0 there is no way to the client any more, to home's router there is; the requests still come in there.
+	# eth0 has no route to the client any more, but one to home's router; the requests still arrive by eth0.
 	on gateway ip route add 203.0.113.0/24 via 93.184.216.1
 	on gateway ip route replace default via 198.18.0.254
-	goes_on tcp
-	goes_on udp
+	gets_replies tcp
+	gets_replies udp
 	sleep 1.5
-	CAPTURE_DIRECTION=in capture way internet g2 src port 8000
-	goes_on tcp
-	goes_on udp
-	capture_end way
-	[ "$(count way)" -ge 20 ] || fail "the answers do not take the new way"
+	CAPTURE_DIRECTION=in capture replies internet g2 src port 8000
+	gets_replies tcp
+	gets_replies udp
+	capture_end replies
+	[ "$(count replies)" -ge 20 ] || fail "the replies do not leave by the new device"
 	stop tcp
 	stop udp
 	forward_untouched
 }
 
-# The target on the very network that visitors come from: one-legged, in and out of one device.
+# The target is on the network of the uplink: packets arrive and leave by one device.
 test_target_on_eth0() {
 	topology
 	on internet ip addr add 93.184.216.99/24 dev g0
 	attach eth0
 	fwd map add tcp $GATEWAY:8002 93.184.216.99:8000
 	serve near internet --tcp 93.184.216.99:8000
-	is "$(peer client who $GATEWAY:8002 --bind $CLIENT:4711)" "$GATEWAY 4711" "whom the target sees"
+	is "$(peer client who $GATEWAY:8002 --bind $CLIENT:4711)" "$GATEWAY 4711" "the source that the target sees"
 	forward_untouched
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Attaching, detaching, purging, several instances, and fwdctl killed half way.
+# attach, detach, purge, several instances, and fwdctl killed at any moment.
 
-# What hangs on the gateway's devices: programs by tcx and tc filter, qdiscs; and pins.
+# attached DEV...: the programs that are attached by TCX and as tc filters.
 attached() {
 	on gateway "$PYTHON" "$NET/attached.py" "$@"
 	local dev hook
@@ -15,14 +15,15 @@ attached() {
 	done
 }
 
-hangs_on_gateway() {
+# Everything of fwdctl on the gateway: programs, qdiscs, pins.
+installed() {
 	attached eth0 wg0
 	on gateway tc qdisc show dev eth0 clsact
 	on gateway tc qdisc show dev wg0 clsact
 	[ ! -d "$FWDCTL_PIN_DIR" ] || find "$FWDCTL_PIN_DIR"
 }
 
-# The ids of the maps and programs that this instance uses: what is pinned, and what is attached.
+# The ids of the BPF maps and programs of this instance, pinned and attached.
 own_ids() {
 	local pin
 	find "$FWDCTL_PIN_DIR" -type f | while read -r pin; do
@@ -50,14 +51,14 @@ leaves_nothing() {
 	peer client who $MAP4
 	start_peer holds client many $MAP4 --count 50 --timeout 20
 	finish holds
-	[ -n "$(hangs_on_gateway)" ] || fail "nothing hangs on the gateway, so this test shows nothing"
+	[ -n "$(installed)" ] || fail "nothing is installed before purge"
 	own_ids >"$TOPO_DIR/ids"
 	[ "$(grep -c map "$TOPO_DIR/ids")" -ge 5 ] || fail "only these objects were found: $(cat "$TOPO_DIR/ids")"
 	fwd purge
-	is "$(hangs_on_gateway)" "" "what purge left"
+	is "$(installed)" "" "what purge left"
 	all_gone <"$TOPO_DIR/ids"
 	! on client "$PYTHON" "$NET/peer.py" who $MAP4 --timeout 0.5 2>/dev/null || fail "still forwarded after purge"
-	# Twice is no error, and a new start works.
+	# A second purge is no error, and attach works again.
 	fwd purge
 	attach eth0 wg0
 	fwd map add tcp $MAP4 $HOME_WG:8000
@@ -74,13 +75,13 @@ test_purge_leaves_nothing_clsact() {
 	leaves_nothing
 }
 
-# A clsact qdisc and a filter that someone else put there stay.
-test_purge_keeps_what_is_not_ours() {
+# A clsact qdisc and a filter of another owner stay.
+test_purge_keeps_foreign_filters() {
 	export FWDCTL_NO_TCX=1
 	topology
 	on gateway tc qdisc add dev eth0 clsact
 	on gateway tc filter add dev eth0 ingress pref 7 protocol ip u32 match ip protocol 132 0xff classid 1:1 ||
-		skip "this kernel has no u32 filter to try with"
+		skip "no u32 filter in this kernel"
 	local before
 	before=$(on gateway tc filter show dev eth0 ingress)
 	maps_and_services
@@ -99,7 +100,7 @@ test_detach_one() {
 	peer client who $GATEWAY:8001
 	pulse stays client $MAP4 --proto udp --interval 0.002
 	fwd detach eth1
-	goes_on stays
+	gets_replies stays
 	stop stays
 	grep -q ' 0 lost' "$TOPO_DIR/stays.log" || fail "detaching eth1 lost packets between eth0 and wg0"
 	is "$(attached eth1)" "" "programs left on eth1"
@@ -108,9 +109,8 @@ test_detach_one() {
 	json 'length == 5' map list
 }
 
-# All detached: maps and settings stay, nothing is forwarded; attached again: all as before, the open
-# connections included. This one says nothing meanwhile: what home sent to the gateway's own address would
-# be answered with RST by the gateway's stack, that knows nothing of it.
+# All devices detached: maps and settings stay, no packet is forwarded; after attach, open connections continue. The one
+# here is silent meanwhile, because the gateway's stack would reset it.
 test_detach_all() {
 	topology
 	maps_and_services
@@ -125,12 +125,12 @@ test_detach_all() {
 	is "$(attached eth0 wg0)" "" "programs left on the devices"
 	attach eth0 wg0
 	kill -CONT "${PID[stays]}"
-	goes_on stays 5
+	gets_replies stays 5
 	stop stays
 	forward_untouched
 }
 
-# attach again and again, while 8 MiB go each way and datagrams are counted: nothing is lost.
+# attach repeatedly, during transfers of 8 MiB in each direction and with counted datagrams: no packet is lost.
 test_attach_again() {
 	topology
 	maps_and_services
@@ -140,7 +140,7 @@ test_attach_again() {
 	for i in {1..8}; do
 		on gateway "$FWDCTL" attach eth0 wg0
 	done
-	goes_on datagrams
+	gets_replies datagrams
 	stop datagrams
 	grep -q ' 0 lost' "$TOPO_DIR/datagrams.log" || fail "attach lost packets"
 	start_peer put client put $MAP4 --timeout 30 --size $((8 << 20))
@@ -155,23 +155,23 @@ test_attach_again() {
 	is "$(attached eth0 wg0 | awk '{ print $1, $2 }')" "$before" "the programs on the devices"
 }
 
-# Two instances on one host, in two network namespaces, with the same addresses and maps, each its own.
+# Two instances on one host, in two network namespaces, with the same addresses and maps, are independent.
 test_two_instances() {
 	topology
 	maps_and_services
 	pulse first client $MAP4 --proto udp --interval 0.005
-	# The other one is a run of its own: prefix, bpffs, topology.
-	TOPO_PREFIX=${TOPO_PREFIX}b TOPO_DIR='' "$NET/run" "$NET/70-instances.sh" beside >"$TOPO_DIR/beside.log" 2>&1 ||
-		fail "the second instance: $(cat "$TOPO_DIR/beside.log")"
-	goes_on first
+	# The second one is a run of its own: prefix, bpffs, topology.
+	TOPO_PREFIX=${TOPO_PREFIX}b TOPO_DIR='' "$NET/run" "$NET/70-instances.sh" second_instance >"$TOPO_DIR/second.log" 2>&1 ||
+		fail "the second instance: $(cat "$TOPO_DIR/second.log")"
+	gets_replies first
 	stop first
 	grep -q ' 0 lost' "$TOPO_DIR/first.log" || fail "the first instance lost packets while the second came and went"
 	json 'length == 4' map list
 	json '[.devices[].name] | sort == ["eth0", "wg0"]' stats
 }
 
-# What the second instance of test_two_instances does.
-test_beside() {
+# The second instance of test_two_instances.
+test_second_instance() {
 	topology
 	json 'length == 0' map list
 	maps_and_services
@@ -181,7 +181,7 @@ test_beside() {
 	fwd purge
 }
 
-# Two pin directories in one namespace do not see each other's state either.
+# Two pin directories in one namespace are independent, too.
 test_pin_dir_option() {
 	topology
 	local other=$TOPO_DIR/bpf/other
@@ -195,8 +195,8 @@ test_pin_dir_option() {
 	json 'length == 1' map list
 }
 
-# kill -9 at any moment of attach or map add; afterwards purge and a new start work, and leave nothing.
-test_killed_halfway() {
+# kill -9 at any moment of attach or map add; afterwards purge and attach work, and leave nothing behind.
+test_killed() {
 	topology
 	serve service home --tcp $HOME_WG:8000
 	local i delay pid command
@@ -212,9 +212,9 @@ test_killed_halfway() {
 		wait $pid 2>/dev/null || true
 		if [ $((i % 4)) = 0 ]; then
 			fwd purge || fail "purge after a kill"
-			is "$(hangs_on_gateway)" "" "what purge left after a kill"
+			is "$(installed)" "" "what purge left after a kill"
 		else
-			# Go on from whatever is there.
+			# Continue from the partial state.
 			attach eth0 wg0 || fail "attach after a kill ($delay s into ${command[*]})"
 			fwd map list >/dev/null || fail "map list after a kill"
 			on gateway "$FWDCTL" map add tcp $MAP4 $HOME_WG:8000 2>/dev/null ||
@@ -228,8 +228,8 @@ test_killed_halfway() {
 	peer client who $MAP4
 }
 
-# Many at once: each command does all of its work or says why not.
-test_commands_at_once() {
+# Concurrent commands: each one completes.
+test_concurrent_commands() {
 	topology
 	local port pids=() pid failed=0
 	attach eth0 wg0
@@ -248,8 +248,7 @@ test_commands_at_once() {
 	done
 }
 
-# Two instances on one device would give out the same source ports: the second is refused, and leaves
-# nothing behind.
+# Two instances on one device would allocate the same source ports: the second is refused, and leaves nothing behind.
 test_one_device_one_instance() {
 	topology
 	attach eth0 wg0

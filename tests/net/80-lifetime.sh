@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# A connection's record lives as long as its protocol says, and goes away by itself.
+# Connections expire by the timeout of their state, without any process.
 
-active() {
-	json '.connections.active' stats 2>/dev/null
-}
 
 no_connections() {
 	[ "$(on gateway "$FWDCTL" conn count --json 2>/dev/null | jq '.count? // .')" = 0 ] ||
 		[ "$(on gateway "$FWDCTL" conn list --json | jq length)" = 0 ]
 }
 
-# UDP: 30 s, here 2; and the counters say so.
+# UDP expires (30 s by default, 2 s here), and the counters show it.
 test_udp_expires() {
 	topology
 	maps_and_services
@@ -23,13 +20,13 @@ test_udp_expires() {
 	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
 	json '.connections.active == 0 and .connections.created == 2 and .connections.expired == 2' stats
 	json 'all(.connections == 0)' map list
-	# The port can be had again, by another map's connection even.
+	# The source port is free again, also for another map's connection.
 	fwd map add udp $GATEWAY:9000 $HOME_WG:8000
 	peer client udp-burst $GATEWAY:9000 --size 10 --bind $CLIENT:4711
 }
 
-# As long as packets come, it stays.
-test_udp_stays_while_used() {
+# Packets refresh a connection.
+test_udp_refreshed() {
 	topology
 	maps_and_services
 	fwd set udp 1
@@ -59,14 +56,14 @@ test_tcp_expires() {
 		[ "$(on gateway "$FWDCTL" conn list --json | jq length)" = 1 ]
 	}
 	topo_wait 8 two_are_gone || fail "still there: $(fwd conn list)"
-	goes_on stays
+	gets_replies stays
 	json '.[0].state == "ESTABLISHED" and .[0].expires_s > 430000' conn list
 	stop stays
 	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
 	json '.connections.active == 0' stats
 }
 
-# SYNs that nobody answers, and SYNs whose answer nobody takes up.
+# SYNs without a SYN-ACK, and SYN-ACKs without an ACK.
 test_half_open_expires() {
 	topology
 	maps_and_services
@@ -79,7 +76,7 @@ test_half_open_expires() {
 	peer client syns $MAP4 --count 20 --bind $CLIENT:31000
 	topo_wait 2 json 'length == 40' conn list || fail "$(fwd conn list)"
 	json '([.[].state] | group_by(.) | map([.[0], length])) == [["SYN_RECV", 20], ["SYN_SENT", 20]]' conn list
-	# Home repeats its answer for a while; then it ends.
+	# Home repeats its SYN-ACKs for a while.
 	on home iptables -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP
 	topo_wait 10 no_connections || fail "still there: $(fwd conn list)"
 }
@@ -91,12 +88,12 @@ test_conn_flush() {
 	pulse ends client $MAP4 --lossy --timeout 0.3
 	json 'length == 1' conn list
 	fwd conn flush
-	stands_still ends
+	gets_no_replies ends
 	json 'length == 0' conn list
 	peer client who $MAP4
 }
 
-# The counters add up: per map, per connection, both ways.
+# Counters of maps and of connections, in both directions.
 test_counters() {
 	topology
 	maps_and_services
@@ -113,21 +110,21 @@ test_counters() {
 		and .listen == "'$MAP4'" and .target == "'$HOME_WG':8000" and .state == "ASSURED"
 		and .packets_in == 50 and .packets_out == 50
 		and .bytes_in == '"$bytes_in"' and .bytes_out == '"$bytes_out"')' conn list
-	# A bulk transfer: at least what was sent, packets by segment and not by what GRO made of them. What got lost behind the
-	# gateway, and came again, has come twice.
+	# A bulk transfer: at least the bytes sent, and packets counted as segments, not as GRO merged them.
+	# Retransmissions are counted, too.
 	peer client put $MAP4 --size $((4 << 20))
 	json '.[] | select(.proto == "tcp" and .listen == "'$MAP4'")
 		| .bytes_in > 4194304
 		and .bytes_in < 5000000 + 1500 * '"$(retransmitted client)"' and .packets_in >= 2900' map list
 }
 
-# set and get: kept with the maps, and what is under way is held to it.
+# set and get: settings are kept with the maps, and apply to existing connections.
 test_settings() {
 	topology
-	# Nothing is there yet: the defaults, and looking leaves nothing behind.
+	# No instance yet: get prints the defaults, and creates nothing.
 	is "$(fwd get | wc -l)" 11 "the number of settings"
 	is "$(fwd get tcp_established)" 432000 "tcp_established"
-	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "get left something"
+	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "get created files"
 	fwd set udp 17
 	fwd set udp_stream 1000
 	is "$(fwd get udp)" 17 "udp"
@@ -137,7 +134,7 @@ test_settings() {
 		"tcp_close_wait": 60, "tcp_last_ack": 30, "tcp_time_wait": 120, "tcp_close": 10,
 		"udp": 17, "udp_stream": 1000, "flood": 5}' get
 	json '. == {"udp": 17}' get udp
-	# Whatever else is kept beside it stays.
+	# Other commands keep the settings.
 	maps_and_services
 	json '.udp == 17 and .udp_stream == 1000' get
 	peer client udp-burst $MAP4 --size 10 --count 5
@@ -161,5 +158,5 @@ test_settings() {
 	rejects 2 'udp: "1728001"' fwd set udp 1728001
 	rejects 2 'udp: "5m"' fwd set udp 5m
 	rejects 2 'NAME VALUE' fwd set udp
-	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "a wrong word left something"
+	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "a wrong argument created files"
 }

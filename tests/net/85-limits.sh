@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What happens at the limits.
+# Behaviour at the limits.
 
-# A full table: the established go on, a new one is refused and counted, and when room is there again the
-# next comes in.
+# A full table: established connections continue, a new one is refused and counted, and accepted once there is room.
 test_full_table() {
 	topology
 	attach eth0 wg0 --connections 16 --half-open 16
@@ -17,11 +16,11 @@ test_full_table() {
 		--hold <&9 >"$TOPO_DIR/fifteen.log" 2>"$TOPO_DIR/fifteen.err" &
 	topo_remember $!
 	PID[fifteen]=$!
-	topo_wait 5 logged fifteen '^open 15' || fail "15 connections did not come up"
+	topo_wait 5 logged fifteen '^open 15' || fail "15 connections were not established"
 	json '.connections.active >= 16' stats
 	# The 17th.
-	! on client "$PYTHON" "$NET/peer.py" who $MAP4 --timeout 1 || fail "a 17th connection was let in"
-	goes_on first
+	! on client "$PYTHON" "$NET/peer.py" who $MAP4 --timeout 1 || fail "a 17th connection was accepted"
+	gets_replies first
 	json '.drops.table_full > 0' stats
 	json '.connections.failed > 0' stats
 	# Room again.
@@ -29,7 +28,7 @@ test_full_table() {
 	peer client who $MAP4
 }
 
-# A flood of half-open connections pushes out none that is established, and is soon gone.
+# A flood of half-open connections evicts no established one, and expires soon.
 few_are_left() {
 	(($(fwd conn count) <= 8))
 }
@@ -44,11 +43,10 @@ test_syn_flood() {
 	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
 	pulse first client $MAP4 --timeout 10
 	peer client syns $GATEWAY:8009 --count 5000 --bind $CLIENT:10000
-	goes_on first
-	# And a real one still gets in, between them.
+	gets_replies first
+	# A real client still connects.
 	peer client who $MAP4
 	stop first
 	json '.connections.active <= 128' stats
-	topo_wait 5 few_are_left || fail "the flood stays: $(fwd conn list)"
+	topo_wait 5 few_are_left || fail "the flood does not expire: $(fwd conn list)"
 }
-

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Bad input: exit status 2 for a usage that can't be, 1 for what was not done; one line that names the thing
-# and the reason; and nothing has changed.
+# Invalid input: exit status 2 for an invalid command line, 1 for a command that failed; one line that names the object
+# and the reason; no change of state. And help, version, manual.
 
 test_bad_arguments() {
 	topology
@@ -21,14 +21,14 @@ test_bad_arguments() {
 	rejects 2 'frobnicate' fwd map list --frobnicate
 	rejects 2 'frobnicate' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --frobnicate
 
-	# Values: 1 or 2, and the word that was wrong. $1: the word that the message must name.
+	# Values: 2, and the word that is wrong. $1: the word that the message must name.
 	bad() {
 		local status=0 message word=$1
 		shift
 		message=$(fwd "$@" 2>&1 >/dev/null) || status=$?
 		message=$(sed '/^+ /d' <<<"$message")
 		printf '%s -> %s: %s\n' "$*" $status "$message"
-		[ $status = 1 ] || [ $status = 2 ] || fail "$*: exit status $status"
+		[ $status = 2 ] || fail "$*: exit status $status"
 		grep -q '^fwdctl: ' <<<"$message" || fail "$*: \"$message\""
 		grep -qF -- "$word" <<<"$message" || fail "$*: \"$message\" does not name $word"
 	}
@@ -58,6 +58,14 @@ test_bad_arguments() {
 	bad "many" attach eth0 --connections many
 	bad "--half-open" attach eth0 --half-open 0
 	bad "warp" attach eth0 --mode warp
+	bad ":99999" map add tcp :99999 $HOME_WG:80
+	bad ":99999" map del tcp :99999
+	bad "a b" map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "a b"
+	bad "87" map add tcp $GATEWAY:8001 $HOME_WG:8001 --mss 87
+	bad "10.0.0.0/33" conn list --client 10.0.0.0/33
+	bad "icmp" conn count --proto icmp
+	bad "OPEN" conn flush --state OPEN
+	bad "$HOME_WG:x" conn list --target $HOME_WG:x
 
 	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps after bad arguments"
 	json '.devices == []' stats
@@ -81,7 +89,7 @@ test_conflicts() {
 	rejects 1 "8000" fwd map del udp $GATEWAY:8000
 	rejects 1 "5000" fwd map del tcp $GATEWAY:5000
 	is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps"
-	# Not conflicts: another protocol, another address, a port beside.
+	# No conflicts: another protocol, another address, an adjacent port.
 	fwd map add udp $GATEWAY:8000 $HOME_WG:8000
 	fwd map add tcp 93.184.216.35:8000 $HOME_WG:8000
 	fwd map add tcp $GATEWAY:5010 $HOME_WG:5010
@@ -89,9 +97,9 @@ test_conflicts() {
 	fwd map add tcp $GATEWAY:5000 $HOME_WG:5000
 }
 
-# Many in one command: all or none, and the one line of an error says where.
+# Many maps in one command: all or none, and an error names the line.
 test_lines() {
-	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables has its own way to add many"
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no batches"
 	topology
 	local name before
 	fwd map add - <<-END
@@ -109,42 +117,45 @@ test_lines() {
 	fwd map add - </dev/null
 	before=$(on gateway "$FWDCTL" map list --json)
 
-	# wrong WORDS COMMAND LINES: behind two good lines.
+	# wrong STATUS WORDS COMMAND LINES: behind two good lines.
 	wrong() {
-		local good=(7001 7002)
+		local good=(7001 7002) status=$1
+		shift
 		[ "$2" = add ] || good=(8000 7000)
 		printf 'tcp %s\n' "$GATEWAY:${good[0]}" "$GATEWAY:${good[1]}" |
 			if [ "$2" = add ]; then sed "s/$/ $HOME_WG:80/"; else cat; fi >"$TOPO_DIR/lines"
 		printf '%b' "$3" >>"$TOPO_DIR/lines"
-		rejects 1 "^fwdctl: map $2: line $1" fwd map "$2" - <"$TOPO_DIR/lines"
+		rejects "$status" "^fwdctl: map $2: line $1" fwd map "$2" - <"$TOPO_DIR/lines"
 		is "$(on gateway "$FWDCTL" map list --json)" "$before" "the maps behind a wrong line"
 	}
-	wrong "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
-	wrong "5: .*PROTO" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
-	wrong "3: holds a NUL byte$" add "tcp $GATEWAY:7003 $HOME_WG:80\\0 --snat none\n"
-	wrong "3: .*LISTEN TARGET" add "tcp $GATEWAY:7003\n"
-	wrong "3: .*one word too many" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
-	wrong "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
-	wrong "3: .*--keep-connections" add "tcp $GATEWAY:7003 $HOME_WG:80 --keep-connections\n"
-	wrong "3: .*--pin-dir" add "tcp $GATEWAY:7003 $HOME_WG:80 --pin-dir /x\n"
-	wrong "3: .*address of this host" add "tcp $GATEWAY:7003 $GATEWAY_WG:80\n"
-	# With what is there, and with each other; a wildcard, a range, a name.
-	wrong "3: .*mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" add "tcp $GATEWAY:8000 $HOME_WG:80\n"
-	wrong "3: .*mapped to $HOME_WG:80 already: see line 1$" add "tcp $GATEWAY:7001 $HOME_WG:81\n"
-	wrong "4: .*overlaps .*see line 2$" add "udp $GATEWAY:7002 $HOME_WG:80\ntcp $GATEWAY:7002-7009 $HOME_WG\n"
-	wrong "3: .*overlaps .*see line 1$" add "tcp :7001 $HOME_WG:80\n"
-	wrong "3: .*overlaps .*:9000" add "tcp $GATEWAY:8990-9010 $HOME_WG\n"
-	wrong "3: .*overlaps .*$GATEWAY:8000" add "tcp :8000 $HOME_WG\n"
-	wrong "3: .*\"web\".*already: fwdctl map del" add "tcp $GATEWAY:7003 $HOME_WG:80 --name web\n"
-	wrong "4: .*\"new\".*already: see line 3" add "tcp $GATEWAY:7003 $HOME_WG:80 --name new\ntcp $GATEWAY:7004 $HOME_WG:80 --name new\n"
-	wrong "3: .*no such map" del "tcp $GATEWAY:7005\n"
-	wrong "3: .*given twice" del "tcp $GATEWAY:8000\n"
-	wrong "3: .*touches the map" del "udp $GATEWAY:8000\n"
-	wrong "3: .*PROTO LISTEN" del "tcp\n"
-	wrong "3: .*--name" del "tcp :9000 --name web\n"
+	# The text is wrong.
+	wrong 2 "3: \"$HOME_WG:80000\": a port is 1 to 65535$" add "tcp $GATEWAY:7003 $HOME_WG:80000\n"
+	wrong 2 "5: \"icmp\": unknown protocol; one of: tcp, udp$" add "\n#\nicmp $GATEWAY:7003 $HOME_WG:80\n"
+	wrong 2 "3: contains a NUL byte$" add "tcp $GATEWAY:7003 $HOME_WG:80\\0 --snat none\n"
+	wrong 2 "3: expected PROTO LISTEN TARGET$" add "tcp $GATEWAY:7003\n"
+	wrong 2 "3: \"#\": unexpected argument$" add "tcp $GATEWAY:7003 $HOME_WG:80 # no comment here\n"
+	wrong 2 "3: .*--frobnicate" add "tcp $GATEWAY:7003 $HOME_WG:80 --frobnicate\n"
+	wrong 2 "3: .*--keep-connections" add "tcp $GATEWAY:7003 $HOME_WG:80 --keep-connections\n"
+	wrong 2 "3: .*--pin-dir" add "tcp $GATEWAY:7003 $HOME_WG:80 --pin-dir /x\n"
+	# Two lines exclude each other.
+	wrong 2 "3: .*mapped to $HOME_WG:80 already: see line 1$" add "tcp $GATEWAY:7001 $HOME_WG:81\n"
+	wrong 2 "4: .*overlaps .*see line 2$" add "udp $GATEWAY:7002 $HOME_WG:80\ntcp $GATEWAY:7002-7009 $HOME_WG\n"
+	wrong 2 "3: .*overlaps .*see line 1$" add "tcp :7001 $HOME_WG:80\n"
+	wrong 2 "4: .*\"new\".*already: see line 3" add "tcp $GATEWAY:7003 $HOME_WG:80 --name new\ntcp $GATEWAY:7004 $HOME_WG:80 --name new\n"
+	wrong 2 "3: .*given twice" del "tcp $GATEWAY:8000\n"
+	wrong 2 "3: expected PROTO LISTEN$" del "tcp\n"
+	wrong 2 "3: .*--name" del "tcp :9000 --name web\n"
+	# The host, or what is there, does not allow it: a wildcard, a range, a name.
+	wrong 1 "3: .*address of this host" add "tcp $GATEWAY:7003 $GATEWAY_WG:80\n"
+	wrong 1 "3: .*mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" add "tcp $GATEWAY:8000 $HOME_WG:80\n"
+	wrong 1 "3: .*overlaps .*:9000" add "tcp $GATEWAY:8990-9010 $HOME_WG\n"
+	wrong 1 "3: .*overlaps .*$GATEWAY:8000" add "tcp :8000 $HOME_WG\n"
+	wrong 1 "3: .*\"web\".*already: fwdctl map del" add "tcp $GATEWAY:7003 $HOME_WG:80 --name web\n"
+	wrong 1 "3: .*no such map" del "tcp $GATEWAY:7005\n"
+	wrong 1 "3: .*overlaps the map" del "udp $GATEWAY:8000\n"
 
-	rejects 2 '"-" stands alone' fwd map add - tcp $GATEWAY:7001 $HOME_WG:80
-	rejects 2 '"-" stands alone' fwd map del - tcp
+	rejects 2 '"tcp": unexpected argument: "-" reads the words from the lines' fwd map add - tcp $GATEWAY:7001 $HOME_WG:80
+	rejects 2 '"tcp": unexpected argument: "-" reads the words from the lines' fwd map del - tcp
 	rejects 2 '--snat does not go with "-"' fwd map add - --snat none
 	rejects 1 'standard input' fwd map add - <"$TOPO_DIR"
 
@@ -159,7 +170,7 @@ test_unknown_device() {
 	topology
 	attach eth0
 	rejects 1 "nodev7" fwd attach nodev7
-	# All or nothing: wg0 must not be attached either.
+	# Atomic: wg0 must not be attached either.
 	rejects 1 "nodev7" fwd attach wg0 nodev7
 	json '[.devices[].name] == ["eth0"]' stats
 	rejects 1 "nodev7" fwd detach nodev7
@@ -167,7 +178,7 @@ test_unknown_device() {
 	json '[.devices[].name] == ["eth0"]' stats
 }
 
-# Named twice it is still one, by whichever of its names.
+# A device named twice, also by an altname.
 test_device_twice() {
 	topology
 	on gateway ip link property add dev eth0 altname wan0
@@ -182,7 +193,7 @@ test_device_twice() {
 	json '[.devices[].name] == ["wg0"]' stats
 }
 
-# One that was renamed is known by its new name; who has its old one now is another.
+# A renamed device is known by its new name; a device that has its old name now is another one.
 test_device_renamed() {
 	topology
 	attach eth0 wg0
@@ -199,7 +210,7 @@ test_device_renamed() {
 	json '.devices | length == 3' stats
 	fwd detach veth9
 	json '[.devices[].name] == ["eth0", "wg0"]' stats
-	# Of one that is gone there is only the old name.
+	# A device that was deleted is known by its last name only.
 	fwd attach veth7
 	on gateway ip link del veth9
 	on gateway ip link add veth7 type veth peer name veth8
@@ -207,7 +218,7 @@ test_device_renamed() {
 	json '[.devices[].name] == ["eth0", "wg0"]' stats
 }
 
-# A list that could not be read is none, not an empty one.
+# A list that could not be read prints nothing, not an empty list.
 test_no_list() {
 	topology
 	attach eth0
@@ -219,7 +230,7 @@ test_no_list() {
 test_not_root() {
 	topology
 	command -v setpriv >/dev/null || skip "no setpriv here"
-	# Where nobody can read it.
+	# Readable for the user nobody.
 	local tool=$TOPO_DIR/../fwdctl-$TOPO_PREFIX
 	install -m 755 "$FWDCTL" "$tool"
 	chmod 755 "${TOPO_DIR%/*}"
@@ -236,7 +247,7 @@ test_not_root() {
 	rejects 1 'CAP_PERFMON' able 0 "" attach eth0
 	able 0 ,+perfmon attach eth0
 	json '[.devices[].name] == ["eth0"]' stats
-	# Who may do everything, but not look into the instance, isn't told to purge it.
+	# A user with all capabilities, but without access to the instance, gets no advice to purge it.
 	local few=-all,+bpf,+net_admin,+perfmon
 	chmod 755 "$TOPO_DIR" "$TOPO_DIR/bpf"
 	rejects 1 'belongs to the user with the ID 0$' on gateway setpriv --reuid=65534 --regid=65534 --clear-groups \
@@ -260,8 +271,8 @@ attached_any() {
 	on gateway "$PYTHON" "$NET/attached.py" eth0 wg0
 }
 
-# Nothing set up yet: what prints state says that there is none, and what would take away says so.
-test_empty() {
+# No instance yet: commands print an empty state, and those that remove something fail.
+test_no_instance() {
 	topology
 	json '. == []' map list
 	json '. == []' conn list
@@ -274,7 +285,7 @@ test_empty() {
 	fwd detach
 	fwd purge
 	rejects 1 "8000" fwd map del tcp $MAP4
-	[ -z "$(find "$FWDCTL_PIN_DIR" -type f 2>/dev/null)" ] || fail "looking at it left something: $(find "$FWDCTL_PIN_DIR")"
+	[ -z "$(find "$FWDCTL_PIN_DIR" -type f 2>/dev/null)" ] || fail "a query created files: $(find "$FWDCTL_PIN_DIR")"
 }
 
 test_help_and_version() {
@@ -291,8 +302,38 @@ test_help_and_version() {
 	is "$status" 2 "the exit status without a command"
 	is "$(cat "$TOPO_DIR/out")" "" "standard output without a command"
 	grep -q attach "$TOPO_DIR/usage" || fail "no usage without a command"
-	# What a script would do with the output: a full disk is an error.
-	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk goes unnoticed"
+	# A write error is an error.
+	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk is not an error"
+}
+
+# The short options, and what is suggested for a mistyped word.
+test_conventions() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has a command line of its own"
+	topology
+	local version
+	version=$(fwd version)
+	is "$(fwd --version)" "$version" "--version"
+	is "$(fwd -V)" "$version" "-V"
+	is "$(fwd map list -V)" "$version" "-V behind a command"
+	is "$(fwd -V -j)" "$(fwd version --json)" "-V -j"
+	fwd version -j | jq -e --arg text "$version" '"fwdctl \(.version)" + (if .commit then " (\(.commit))" else "" end)
+		== $text and (.version | test("^[0-9]+[.][0-9]+[.][0-9]+$")) and (.abi | type == "number")' ||
+		fail "the version's JSON: $(fwd version -j)"
+	is "$(fwd map list -j)" "[]" "-j"
+	is "$(fwd -h)" "$(fwd help)" "-h"
+	is "$(fwd map add -h)" "$(fwd help map add)" "map add -h"
+
+	rejects 2 'unknown command "mpa": did you mean "map"[?]' fwd mpa add tcp $MAP4 $HOME_WG:80
+	rejects 2 'unknown command "map lst": did you mean "map list"[?]' fwd map lst
+	rejects 2 'unknown command "attahc": did you mean "attach"[?]' fwd help attahc
+	rejects 2 'unknown command "frobnicate": fwdctl help' fwd frobnicate
+	rejects 2 'fwdctl: map list: unknown option "--jsno": did you mean "--json"[?]' fwd map list --jsno
+	rejects 2 'unknown option "--conections=5": did you mean "--connections"[?]' fwd attach eth0 --conections=5
+	rejects 2 '"tcp_establised": unknown setting: did you mean "tcp_established"[?]' fwd set tcp_establised 5
+	rejects 2 '--state: "ESTABLISED": unknown state: did you mean "ESTABLISHED"[?]' fwd conn list --state ESTABLISED
+	rejects 2 '"tcpp": unknown protocol: did you mean "tcp"[?]' fwd map add tcpp $MAP4 $HOME_WG:80
+	rejects 2 '--mode: "xpd": unknown mode: did you mean "xdp"[?]' fwd attach eth0 --mode xpd
+	json '.devices == []' stats
 }
 
 # Names are kept, listed, and checked.
@@ -302,11 +343,11 @@ test_names() {
 	json '.[0].name == "web"' map list
 	local long
 	long=$(printf 'x%.0s' {1..200})
-	rejects '1' 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
+	rejects 2 'name' fwd map add tcp $GATEWAY:8001 $HOME_WG:8001 --name "$long"
 	json 'length == 1' map list
 }
 
-# The commands' usage as the manual has it: "map del PROTO LISTEN [--keep-connections]".
+# The usage of the commands in the manual: "map del PROTO LISTEN [--keep-connections]".
 manual_usage() {
 	sed -n '/^\.Sh COMMANDS/,/^\.Sh OPTIONS/p' "$ROOT/docs/fwdctl.8" | awk '
 		/^\.It Xo Ic/ { sub(/^\.It Xo Ic /, ""); sub(/ Ar /, " "); usage = $0; next }
@@ -315,18 +356,18 @@ manual_usage() {
 		usage && !/^\.Op/ { print "strange: " $0 }' | sort
 }
 
-# manual_items SECTION MACRO: the items of a section's list, behind the macro that they begin with.
+# manual_items SECTION MACRO: the items of a section's list, without the macro that they begin with.
 manual_items() {
 	sed -n "/^\.Sh $1/,/^\.Sh/ { s/^\.It $2//p }" "$ROOT/docs/fwdctl.8"
 }
 
-# The tables that the command line is parsed with, what help says of them, and the manual: the same words.
+# The tables of commands and options, the output of help, and the manual agree.
 test_manual() {
 	topology
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in has no manual"
 	local commands command family
-	commands=$(sed -n 's/^[[:space:]]*{"\([a-z ]*\)",.*/\1/p' "$ROOT/user/main.c" | sort)
-	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/main.c"
+	commands=$(sed -n 's/^[[:space:]]*{"\([a-z ]*\)",.*/\1/p' "$ROOT/user/cli/commands.c" | sort)
+	[ "$(wc -l <<<"$commands")" -ge 15 ] || fail "no table of commands in user/cli/commands.c"
 	while read -r command; do
 		# shellcheck disable=SC2086
 		fwd help $command | tee "$TOPO_DIR/help" |
@@ -345,7 +386,7 @@ test_manual() {
 		fail "get (<) and the manual (>) differ in the settings"
 }
 
-# Every key of the JSON that is printed, reasons apart, is in the manual.
+# All keys of the JSON output, except the reasons, are in the manual.
 test_manual_json() {
 	topology
 	maps_and_services
@@ -363,7 +404,7 @@ test_manual_json() {
 	done
 }
 
-# Every test that the documents name is there: LAYER/FILE, or LAYER/FILE/TEST.
+# All tests that the documents name exist: LAYER/FILE, or LAYER/FILE/TEST.
 test_named_tests() {
 	local layer file test source names
 	names=$({
@@ -376,13 +417,13 @@ test_named_tests() {
 		source=$ROOT/tests/$layer/$file.c
 		[ "$layer" != net ] || source=$NET/$file.sh
 		[ -f "$source" ] || fail "$layer/$file is named, but isn't there"
-		[ -z "$test" ] || grep -qE "^(Test\([a-z]*, $test[,)]|test_$test\(\) )" "$source" ||
+		[ -z "$test" ] || grep -qE "^(Test\([a-z_]*, $test[,)]|test_$test\(\) )" "$source" ||
 			fail "$layer/$file/$test is named, but isn't there"
 	done <<<"$names"
 }
 
-# The lines of docs/rfc.md that set the RFCs' timeouts.
-test_times_of_the_rfcs() {
+# The commands of docs/rfc.md that set the RFCs' timeouts.
+test_rfc_timeouts() {
 	topology
 	fwdctl() {
 		fwd "$@"
@@ -391,7 +432,7 @@ test_times_of_the_rfcs() {
 	json 'del(.flood) | all(.[]; . >= 300)' get
 }
 
-# What `make install` puts where, and that the licence is in each file of the repository.
+# `make install`, and the SPDX line in each file of the repository.
 test_installed() {
 	local name
 	make -s -C "$ROOT" install PREFIX=/usr DESTDIR="$TOPO_DIR/root" >&2
@@ -400,7 +441,7 @@ test_installed() {
 	"$TOPO_DIR/root/usr/sbin/fwdctl" version
 	git -C "$ROOT" -c safe.directory=* ls-files >"$TOPO_DIR/files" || skip "not a git checkout"
 	while read -r name; do
-		# The inputs of the fuzz targets are bytes, and no text.
+		# The inputs of the fuzz targets are binary.
 		case $name in tests/fuzz/regressions/*) continue ;; esac
 		grep -q "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause" "$ROOT/$name" ||
 			fail "$name has no SPDX line"

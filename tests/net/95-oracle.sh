@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# netfilter as the judge (scripts/oracle), the fast form: for each kind of inside, sequences that are always the
-# same, and some that nobody has seen before.
+# The comparison with netfilter (scripts/oracle), shortened: for each kind of inside, the same sequences in each run,
+# and some random ones.
 
 oracle() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in is netfilter itself"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""attached.py DEV...: the BPF programs that tcx holds on each device, one "DEV HOOK ID" a line.
+"""attached.py DEV...: prints the BPF programs that are attached to each device by TCX, as lines "DEV HOOK ID".
 
-bpftool before 7.3 does not know tcx, so this asks the kernel itself (BPF_PROG_QUERY)."""
+bpftool before 7.3 does not know TCX, so this asks the kernel (BPF_PROG_QUERY)."""
 import ctypes
 import os
 import platform
@@ -23,7 +23,7 @@ for name in sys.argv[1:]:
                         ctypes.addressof(ids), 64, 0, 0, 0, 0, 0), 128)
         if libc.syscall(SYSCALL, BPF_PROG_QUERY, attr, 64) < 0:
             error = ctypes.get_errno()
-            if error == 22:  # a kernel without tcx
+            if error == 22:  # a kernel without TCX
                 continue
             sys.exit(f"{name}: {os.strerror(error)}")
         for number in ids[: struct.unpack_from("=I", attr, 24)[0]]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What the files of tests/net are written with. tests/net/run sources it, then the file, then calls
-# one test_* function of it. A test ends by `fail`, `skip`, any command that fails, or well.
+# The functions that tests in tests/net use. tests/net/run sources this file and a test file, then calls one of its
+# test_* functions. `fail`, and any command that fails, end a test; `skip` skips it.
 
 NET=$ROOT/tests/net
 FWDCTL=${FWDCTL:-$ROOT/build/fwdctl}
@@ -22,10 +22,10 @@ skip() {
 	exit 77
 }
 
-# topology [OPTION...]: see scripts/topology.sh. Most tests begin with it.
+# topology [OPTION...]: creates the hosts; see scripts/topology.sh.
 topology() {
 	TOPO_OPTIONS=$*
-	topo_up || fail "the topology could not be made"
+	topo_up || fail "the topology could not be created"
 }
 
 on() {
@@ -38,20 +38,20 @@ fwd() {
 	on gateway "$FWDCTL" "$@"
 }
 
-# json FILTER COMMAND...: what fwdctl says, through jq; fails where jq says false or null.
+# json FILTER COMMAND...: the JSON output of a fwdctl command must satisfy a jq filter (neither false nor null).
 json() {
 	local filter=$1 output
 	shift
 	output=$(fwd "$@" --json) || fail "fwdctl $* --json failed"
 	jq -ce "$filter" <<<"$output" || {
 		echo "$output"
-		fail "fwdctl $* --json: not so: $filter"
+		fail "fwdctl $* --json: does not satisfy: $filter"
 	}
 }
 
 # ---- processes ----
 
-# start NAME HOST CMD...: in the background.
+# start NAME HOST CMD...: runs a command in the background.
 start() {
 	local name=$1 host=$2
 	shift 2
@@ -59,7 +59,7 @@ start() {
 	PID[$name]=$TOPO_PID
 }
 
-# finish NAME: waits for its own end; it must be a good one.
+# finish NAME: waits until it ends, with exit status 0.
 finish() {
 	local status=0
 	wait "${PID[$1]}" || status=$?
@@ -67,7 +67,7 @@ finish() {
 	[ $status = 0 ] || fail "$1 failed ($status): $(tail -n 3 "$TOPO_DIR/$1.err")"
 }
 
-# stop NAME: tells it to end; it must not have failed before.
+# stop NAME: ends it with SIGTERM; it must exit with 0.
 stop() {
 	kill -TERM "${PID[$1]}" 2>/dev/null || true
 	finish "$1"
@@ -89,7 +89,7 @@ start_peer() {
 	start "$name" "$host" "$PYTHON" -u "$NET/peer.py" "$@"
 }
 
-# serve NAME HOST --tcp ADDR:PORT... --udp ADDR:PORT...: ready when this returns.
+# serve NAME HOST --tcp ADDR:PORT... --udp ADDR:PORT...: starts a server, which is ready when this returns.
 serve() {
 	local name=$1 host=$2
 	shift 2
@@ -97,42 +97,42 @@ serve() {
 	topo_wait 5 logged "$name" '^ready' || fail "$name: $(cat "$TOPO_DIR/$name.err")"
 }
 
-answers() {
+replies() {
 	grep -c ' ms$' "$TOPO_DIR/$1.log" || true
 }
 
-more_answers() {
-	[ "$(answers "$1")" -ge "$2" ]
+more_replies() {
+	[ "$(replies "$1")" -ge "$2" ]
 }
 
-# pulse NAME HOST ADDR:PORT OPTION...: runs, and has had answers, when this returns.
+# pulse NAME HOST ADDR:PORT OPTION...: starts `peer.py pulse`, which has had replies when this returns.
 pulse() {
 	local name=$1 host=$2
 	shift 2
 	start_peer "$name" "$host" pulse "$@" --tag "$name"
-	topo_wait 5 more_answers "$name" 3 || fail "$name: no answers: $(cat "$TOPO_DIR/$name.err")"
+	topo_wait 5 more_replies "$name" 3 || fail "$name: no replies: $(cat "$TOPO_DIR/$name.err")"
 }
 
-# goes_on NAME [SECONDS]: it must get 10 more answers.
-goes_on() {
-	local goal=$(($(answers "$1") + 10))
-	topo_wait "${2:-3}" more_answers "$1" $goal ||
-		fail "$1 stands still at $(answers "$1") answers: $(cat "$TOPO_DIR/$1.err")"
+# gets_replies NAME [SECONDS]: it must get 10 more replies.
+gets_replies() {
+	local goal=$(($(replies "$1") + 10))
+	topo_wait "${2:-3}" more_replies "$1" $goal ||
+		fail "$1 stalls after $(replies "$1") replies: $(cat "$TOPO_DIR/$1.err")"
 }
 
-# refuses_to_go_on NAME: and no answer any more, after what is under way has come.
-stands_still() {
+# gets_no_replies NAME: no replies for a second, except those in flight.
+gets_no_replies() {
 	sleep 0.2
 	local before
-	before=$(answers "$1")
+	before=$(replies "$1")
 	sleep 1
-	[ "$(answers "$1")" = "$before" ] || fail "$1 still gets answers"
+	[ "$(replies "$1")" = "$before" ] || fail "$1 still gets replies"
 }
 
 # ---- captures ----
 
-# capture NAME HOST DEV FILTER...: runs when this returns; the packets go to NAME.pcap. The buffer is made
-# of frames of the snapshot's length, so a small one holds many; pcap.py refuses packets that were cut.
+# capture NAME HOST DEV FILTER...: captures into NAME.pcap, and runs when this returns. The buffer consists of frames of
+# the snapshot length, so a short one holds many; pcap.py refuses truncated packets.
 capture() {
 	local name=$1 host=$2 dev=$3
 	shift 3
@@ -149,11 +149,11 @@ capture_end() {
 		kill -INT "${PID[$name]}"
 		wait "${PID[$name]}" || fail "tcpdump $name: $(cat "$TOPO_DIR/$name.err")"
 		! grep -q '^[1-9][0-9]* packets dropped by kernel' "$TOPO_DIR/$name.err" ||
-			fail "the capture $name is not whole"
+			fail "the capture $name is incomplete"
 	done
 }
 
-# packets NAME [FILTER]: a JSON line for each packet; FILTER is a jq condition.
+# packets NAME [FILTER]: a JSON line for each packet of a capture that satisfies a jq filter.
 packets() {
 	"$PYTHON" "$NET/pcap.py" list "$TOPO_DIR/$1.pcap" | jq -c "select(${2:-true})"
 }
@@ -162,7 +162,7 @@ count() {
 	packets "$@" | wc -l
 }
 
-# checksums NAME...: every one of every packet must be right.
+# checksums NAME...: all checksums of all packets of these captures must be right.
 checksums() {
 	local name
 	for name; do
@@ -170,14 +170,14 @@ checksums() {
 	done
 }
 
-# ---- what must hold ----
+# ---- assertions ----
 
 is() {
 	[ "$1" = "$2" ] || fail "${3:-value} is \"$1\", not \"$2\""
 }
 
-# rejects STATUS WORDS COMMAND...: COMMAND exits with STATUS and says WORDS (a regular expression) in
-# one line on standard error that begins with "fwdctl:".
+# rejects STATUS WORDS COMMAND...: COMMAND exits with STATUS and prints one line on standard error that begins with
+# "fwdctl:" and matches WORDS (a regular expression).
 rejects() {
 	local status=$1 words=$2 got=0 message
 	shift 2
@@ -185,7 +185,7 @@ rejects() {
 	message=$(sed '/^+ /d' <<<"$message")
 	printf '%s -> %s: %s\n' "$*" "$got" "$message"
 	[ "$got" = "$status" ] || fail "$*: exit status $got, not $status: $message"
-	grep -Eqi -- "$words" <<<"$message" || fail "$*: \"$message\" does not say \"$words\""
+	grep -Eqi -- "$words" <<<"$message" || fail "$*: \"$message\" does not match \"$words\""
 	grep -q '^fwdctl: ' <<<"$message" || fail "$*: \"$message\" does not begin with fwdctl:"
 	[ "$status" = 2 ] || [ "$(wc -l <<<"$message")" = 1 ] || fail "$*: more than one line: $message"
 }
@@ -202,7 +202,7 @@ forward_count() {
 
 forward_untouched() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || return 0
-	is "$(forward_count)" 0 "packets that the gateway's FORWARD chain saw"
+	is "$(forward_count)" 0 "packets in the gateway's FORWARD chain"
 	is "$(on gateway iptables -S FORWARD)" "-P FORWARD DROP" "the FORWARD chain"
 }
 
@@ -210,7 +210,7 @@ retransmitted() {
 	on "$1" nstat -asz TcpRetransSegs | awk '/TcpRetrans/ { print $2 }'
 }
 
-# What a host says to itself goes by lo, which every firewall lets pass.
+# Local traffic on lo, which firewalls accept.
 let_lo_pass() {
 	local tables
 	for tables in iptables ip6tables; do
@@ -219,26 +219,26 @@ let_lo_pass() {
 	done
 }
 
-# attach DEV...; by FWDCTL_MODE=xdp or xdp-generic, which the whole of tests/net can be run with, at XDP, too.
+# attach DEV...: with FWDCTL_MODE=xdp or xdp-generic, with which all of tests/net can be run, also to XDP.
 attach() {
-	[ "${FWDCTL_MODE:-}" != xdp ] || take_from_xdp
+	[ "${FWDCTL_MODE:-}" != xdp ] || accept_from_xdp
 	fwd attach "$@" ${FWDCTL_MODE:+--mode "$FWDCTL_MODE"}
 }
 
-# A veth takes frames from XDP only while it has an XDP program (or GRO, which would put together what the tests
-# want to see). Ours passes everything where there are no connections.
-take_from_xdp() {
+# A veth accepts frames from XDP only while its peer has an XDP program (or GRO, which would merge the segments that
+# tests look at). fwd_xdp passes all packets where there are no connections.
+accept_from_xdp() {
 	xdp_program internet g0
 	! topo_option lan || xdp_program lan eth0
 }
 
-# xdp_program HOST DEV: one that is nothing of the gateway's.
+# xdp_program HOST DEV: attaches an XDP program that does not belong to the gateway's fwdctl.
 xdp_program() {
 	on "$1" ip -force link set "$2" xdpdrv object "$ROOT/build/xdp.bpf.o" section xdp
 }
 
-# maps_and_services [OPTION...]: what most tests need: everything attached, port 8000 and its own service.
-# The options are those of the TCP maps.
+# maps_and_services [OPTION...]: the setup of most tests: eth0 and wg0 attached, maps of port 8000 for both families and
+# protocols, and the service at home. The options are those of the TCP maps.
 MAP4=$GATEWAY:8000
 MAP6=[$GATEWAY6]:8000
 maps_and_services() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Links that not every kernel has the module for, made of TUN and TAP devices. Each lives as long as this runs.
+"""Links whose module not every kernel has, made of TUN and TAP devices. They exist as long as this process.
 
-    links.py vlan DEV ID               DEV.ID, whose frames travel on DEV with an 802.1Q tag
-    links.py ppp NETNS DEV NETNS DEV   a cable for IP packets without any header in front, both ends of type PPP
+    links.py vlan DEV ID               DEV.ID, whose frames have an 802.1Q tag on DEV
+    links.py ppp NETNS DEV NETNS DEV   a link for IP packets without a link header, both ends of type PPP
 """
 import ctypes
 import fcntl
@@ -25,7 +25,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(netns):
-    """This process's next sockets and devices are of that network namespace."""
+    """Enters a network namespace, for the next sockets and devices."""
     with open(netns, "rb") as file:
         if libc.setns(file.fileno(), CLONE_NEWNET):
             sys.exit(f"{netns}: {os.strerror(ctypes.get_errno())}")
@@ -38,17 +38,17 @@ def device(name, kind):
 
 
 def send(write, packet):
-    """As a cable does: what the other side doesn't take is lost."""
+    """Drops the packet if the other side does not accept it, as a cable would."""
     try:
         write(packet)
     except OSError:
         pass
 
 
-def pump(*ways):
-    """For each (file, callback): the callback whenever there is something to read."""
+def pump(*readers):
+    """For each (file, callback): calls the callback whenever the file is readable."""
     selector = selectors.DefaultSelector()
-    for file, callback in ways:
+    for file, callback in readers:
         selector.register(file, selectors.EVENT_READ, callback)
     print("ready", flush=True)
     while True:
@@ -59,7 +59,7 @@ def pump(*ways):
 def vlan(lower, number):
     number = int(number)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    # The kernel takes the tag out of the frame, and tells it beside.
+    # The kernel removes the tag from the frame, and passes it as auxiliary data.
     wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     wire.bind((lower, ETH_P_ALL))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Reads what tcpdump -w captured, and judges it.
+"""Reads captures of tcpdump -w, and checks them.
 
-    pcap.py list FILE            a JSON object per packet
-    pcap.py checksums FILE       recomputes every checksum; fails at the first that is wrong
-    pcap.py same FILE FILE       the same IP packets, byte for byte, in whatever order (CPUs overtake each other)
-    pcap.py routed FILE FILE     the same, but for one hop less in the second
+    pcap.py list FILE            prints a JSON object for each packet
+    pcap.py checksums FILE       recomputes all checksums; fails at the first wrong one
+    pcap.py same FILE FILE       the same IP packets, byte for byte, in any order (CPUs reorder packets)
+    pcap.py routed FILE FILE     the same, with the TTL decremented in the second
 """
 import ipaddress
 import json
@@ -30,7 +30,7 @@ def frames(path):
         frame = content[at + 16 : at + 16 + captured]
         at += 16 + captured
         if captured < length:
-            sys.exit(f"{path}: a packet of {length} bytes was cut to {captured}")
+            sys.exit(f"{path}: a packet of {length} bytes was truncated to {captured}")
         if link == ETHERNET:
             kind, tag, inner = struct.unpack("!HHH", frame[12:18])
             if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
@@ -44,14 +44,14 @@ def frames(path):
 
 
 def ones_sum(content):
-    """The one's complement sum (RFC 1071): arithmetic modulo 2^16 - 1, whose zero is 0xffff."""
+    """The ones' complement sum (RFC 1071): arithmetic modulo 2^16 - 1, whose zero is 0xffff."""
     if len(content) % 2:
         content += b"\0"
     return int.from_bytes(content, "big") % 0xFFFF or 0xFFFF
 
 
 def parse(packet):
-    """What is in an IP packet; `wrong` lists the checksums that are."""
+    """The fields of an IP packet; `wrong` lists wrong checksums."""
     wrong = []
     if packet[0] >> 4 == 4:
         header = (packet[0] & 15) * 4
@@ -113,7 +113,7 @@ def parse(packet):
 
 
 def quoted(packet):
-    """What an ICMP error quotes. Its checksums count as far as they are covered by what is quoted."""
+    """The packet that an ICMP error quotes. Its checksums are verified as far as the quote covers them."""
     header = (packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40
     total = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else 40 + int.from_bytes(packet[4:6], "big")
     if len(packet) >= total:
@@ -126,7 +126,7 @@ def quoted(packet):
 
 
 def one_hop_less(packet):
-    """What a router makes of it: TTL and header checksum, nothing else."""
+    """The packet after a router: new TTL and header checksum."""
     if packet[0] >> 4 == 6:
         return packet[:7] + bytes([packet[7] - 1]) + packet[8:]
     header = (packet[0] & 15) * 4

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The hosts that talk to each other in tests/net. Python's standard library only.
+"""The clients and servers of tests/net. Python's standard library only.
 
-`serve` is the far side. A TCP connection says in its first line what it wants:
+`serve` is the server. The first line of a TCP connection is the request:
 
-    WHO            answers "ADDR PORT" of whoever called
-    ECHO           sends back what comes, until end of file
-    PUT            reads up to the end of file, answers the sha256
+    WHO            replies with "ADDR PORT" of the client
+    ECHO           sends back what it receives, until end of file
+    PUT            reads up to the end of file, replies with the sha256
     GET SIZE SEED  sends SIZE bytes that follow from SEED, then closes
-    HALF SIZE SEED reads up to the end of file, only then answers: the sha256, and what GET would send
+    HALF SIZE SEED reads up to the end of file, then sends the sha256, and the data of GET
 
-Each accepted connection is a line of its output, `tcp ADDR PORT` (whom it takes for the caller), each
-new UDP caller `udp ADDR PORT`. UDP is answered with "ADDR PORT " and the datagram.
+It prints a line for each accepted connection, `tcp ADDR PORT` (the address that it sees), and for each new UDP
+client, `udp ADDR PORT`. It replies to a datagram with "ADDR PORT " and the datagram.
 
-All other commands are callers. They exit 0 if everything they asked for came, and was right.
+All other commands are clients, unless their description says otherwise. They exit with 0 if all replies arrived and
+were right.
 """
 import argparse
 import contextlib
@@ -49,7 +50,7 @@ def sha256(content):
 
 
 def say(*words):
-    # In one piece: threads may speak at once.
+    # One write, because threads print concurrently.
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
@@ -59,10 +60,10 @@ def fail(*words):
     sys.exit(1)
 
 
-# ---- the far side ----
+# ---- server ----
 
 
-def answer(sock, words, lines):
+def reply(sock, words, lines):
     if words[0] == "WHO":
         caller = sock.getpeername()
         sock.sendall(f"{caller[0]} {caller[1]}\n".encode())
@@ -86,7 +87,7 @@ def served(sock, caller):
         with sock, sock.makefile("rb") as lines:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if words := lines.readline().decode().split():
-                answer(sock, words, lines)
+                reply(sock, words, lines)
     except OSError as error:
         say("tcp-error", caller[0], caller[1], error.strerror or error)
     finally:
@@ -97,12 +98,12 @@ def accept_all(listener):
     while True:
         try:
             in_background(served, *listener.accept())
-        except (OSError, RuntimeError) as error:  # no more descriptors, no more threads
+        except (OSError, RuntimeError) as error:  # out of descriptors or threads
             say("tcp-error", error)
             time.sleep(0.1)
 
 
-def answer_all(sock):
+def reply_all(sock):
     callers = set()
     while True:
         content, caller = sock.recvfrom(65536)
@@ -117,19 +118,19 @@ def in_background(run, *args):
     threading.Thread(target=run, args=args, daemon=True).start()
 
 
-# Threads, since asyncio takes longer to import than most tests need this for.
+# Threads, because importing asyncio takes longer than most tests.
 def serve(args):
     for where in map(endpoint, args.tcp):
         in_background(accept_all, socket.create_server(where, family=family(where[0]), backlog=4096))
     for where in map(endpoint, args.udp):
         sock = socket.socket(family(where[0]), socket.SOCK_DGRAM)
         sock.bind(where)
-        in_background(answer_all, sock)
+        in_background(reply_all, sock)
     say("ready")
     threading.Event().wait()
 
 
-# ---- callers ----
+# ---- clients ----
 
 
 def call(args, bind=None, kind=socket.SOCK_STREAM):
@@ -147,24 +148,26 @@ def call(args, bind=None, kind=socket.SOCK_STREAM):
 
 
 def read_all(sock, expected=None):
-    """Up to the end of file; each block must come within the timeout."""
+    """Reads to the end of file; each block must arrive within the timeout."""
     blocks, size = [], 0
     while block := sock.recv(1 << 18):
         blocks.append(block)
         size += len(block)
     content = b"".join(blocks)
     if expected is not None and size != expected:
-        fail(f"{size} bytes came instead of {expected}")
+        fail(f"{size} bytes arrived instead of {expected}")
     return content
 
 
 def who(args):
+    """Prints the source address and port that the server sees."""
     sock = call(args)
     sock.sendall(b"WHO\n")
     say(read_all(sock).decode().strip())
 
 
 def put(args):
+    """Sends SIZE bytes."""
     content = data(args.size, args.seed)
     sock = call(args)
     sock.sendall(b"PUT\n")
@@ -172,38 +175,39 @@ def put(args):
     for at in range(0, len(content), 1 << 18):
         sock.sendall(content[at : at + (1 << 18)])
     sock.shutdown(socket.SHUT_WR)
-    answer = read_all(sock).decode().strip()
-    if answer != sha256(content):
-        fail(f"what arrived has sha256 {answer}, what was sent {sha256(content)}")
-    say(f"{args.size} bytes out, {args.size * 8e-6 / (time.monotonic() - start):.0f} Mbit/s, sha256 {answer}")
+    reply = read_all(sock).decode().strip()
+    if reply != sha256(content):
+        fail(f"sha256 of the data that arrived: {reply}, that were sent: {sha256(content)}")
+    say(f"{args.size} bytes out, {args.size * 8e-6 / (time.monotonic() - start):.0f} Mbit/s, sha256 {reply}")
 
 
 def get(args):
+    """Receives SIZE bytes."""
     sock = call(args)
     start = time.monotonic()
     sock.sendall(f"GET {args.size} {args.seed}\n".encode())
     content = read_all(sock, args.size)
     if sha256(content) != sha256(data(args.size, args.seed)):
-        fail("what arrived is not what was sent")
+        fail("the data that arrived differ from those that were sent")
     say(f"{args.size} bytes in, {args.size * 8e-6 / (time.monotonic() - start):.0f} Mbit/s, sha256 {sha256(content)}")
 
 
 def half(args):
-    """Says what it wants, closes its own direction, and only then gets a long answer."""
+    """Half-closed: sends a request and FIN, and then receives a long reply."""
     question = data(100000, args.seed + 1)
     sock = call(args)
     sock.sendall(f"HALF {args.size} {args.seed}\n".encode() + question)
     sock.shutdown(socket.SHUT_WR)
     content = read_all(sock, 65 + args.size)
     if content[:64].decode() != sha256(question):
-        fail("the question did not arrive whole")
+        fail("the request did not arrive complete")
     if content[65:] != data(args.size, args.seed):
-        fail("the answer did not arrive whole")
+        fail("the reply did not arrive complete")
     say(f"half-closed: {len(content)} bytes after the FIN")
 
 
 def many(args):
-    """COUNT connections, all open at the same time; then each echoes something of its own."""
+    """Opens COUNT connections at the same time; then each echoes a line of its own."""
     where = endpoint(args.to)
     selector = selectors.DefaultSelector()
     deadline = time.monotonic() + args.timeout
@@ -215,7 +219,7 @@ def many(args):
         while waiting > until:
             events = selector.select(max(0, deadline - time.monotonic()))
             if not events:
-                fail(f"{waiting} of {args.count} connections did not come up")
+                fail(f"{waiting} of {args.count} connections were not established")
             for key, _ in events:
                 error = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if error:
@@ -254,7 +258,7 @@ def many(args):
 
 
 def rst(args):
-    """Connects, echoes, ends with RST, and uses the same source port again at once, COUNT times."""
+    """Connects, echoes, ends with RST, and reuses the same source port at once, COUNT times."""
     for number in range(args.count):
         sock = call(args)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -273,9 +277,8 @@ def rst(args):
 
 
 def pulse(args):
-    """A small question and its answer every INTERVAL seconds, on one connection, until told to end
-    (SIGTERM) or COUNT is reached. One line per answer. What is not answered within the timeout is an
-    error; with --lossy it is only counted."""
+    """A short request and its reply every INTERVAL seconds, on one connection, until SIGTERM or COUNT requests. Prints
+    a line for each reply. A request without a reply within the timeout is an error; with --lossy it is only counted."""
     ending = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     udp = args.proto == "udp"
@@ -283,10 +286,10 @@ def pulse(args):
     if not udp:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"ECHO\n")
-    answered = lost = 0
+    replies = lost = 0
     slowest = 0.0
-    while not ending and (not args.count or answered + lost < args.count):
-        number = answered + lost
+    while not ending and (not args.count or replies + lost < args.count):
+        number = replies + lost
         expected = f"{args.tag}-{number:09}\n".encode()
         start = time.monotonic()
         try:
@@ -295,88 +298,88 @@ def pulse(args):
             while not got.endswith(expected):
                 block = sock.recv(65536)
                 if not block:
-                    fail(f"the connection ended after {answered} answers")
+                    fail(f"the connection ended after {replies} replies")
                 if udp:
                     got = block
                     sender, _, payload = got.partition(args.tag.encode())
-                    if args.who and not answered:
+                    if args.who and not replies:
                         say("who", sender.decode().strip())
                     if not got.endswith(expected) and not payload:
-                        fail(f"not our answer: {got!r}")
+                        fail(f"unexpected reply: {got!r}")
                 else:
                     got += block
                     if not expected.startswith(got):
                         fail(f"expected {expected!r}, got {got!r}")
-            answered += 1
+            replies += 1
             took = time.monotonic() - start
             slowest = max(slowest, took)
-            say(f"{answered} {took * 1000:.1f} ms")
+            say(f"{replies} {took * 1000:.1f} ms")
         except OSError as error:
             if not args.lossy or (not udp and not isinstance(error, TimeoutError)):
-                fail(f"{args.tag}: after {answered} answers: {error}")
+                fail(f"{args.tag}: after {replies} replies: {error}")
             lost += 1
             say(f"lost {lost}: {error}")
         time.sleep(max(0, args.interval - (time.monotonic() - start)))
-    say(f"sum: {answered} answered, {lost} lost, slowest {slowest * 1000:.0f} ms")
+    say(f"sum: {replies} replies, {lost} lost, slowest {slowest * 1000:.0f} ms")
 
 
 def udp_burst(args):
-    """COUNT datagrams of SIZE from one socket, all answered whole; lost ones are asked again twice."""
+    """Sends COUNT datagrams of SIZE from one socket; each must be echoed, and is repeated up to twice if lost."""
     sock = call(args, kind=socket.SOCK_DGRAM)
     for number in range(args.count):
         content = data(args.size, args.seed + number)
         for attempt in range(3):
             try:
                 sock.send(content)
-                answer = sock.recv(65536)
+                reply = sock.recv(65536)
                 break
             except TimeoutError:
-                say("no answer to", number)
+                say("no reply to", number)
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise
-                say("a smaller path MTU is known now")
+                say("the kernel has learnt a smaller path MTU")
         else:
-            fail(f"datagram {number} was not answered")
-        sender, port, got = answer.split(b" ", 2)
+            fail(f"no reply to datagram {number}")
+        sender, port, got = reply.split(b" ", 2)
         if got != content:
-            fail(f"the answer to datagram {number} is not what was sent")
-    say("udp answered", args.count, "home saw", sender.decode(), port.decode())
+            fail(f"the reply to datagram {number} differs from it")
+    say("udp replies", args.count, "home saw", sender.decode(), port.decode())
 
 
 def refused(args):
-    """The far side must answer that nobody is there: RST, or ICMP for UDP."""
+    """Expects a refusal: RST for TCP, "port unreachable" for UDP."""
     try:
         sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
         if args.proto == "udp":
-            sock.send(b"anybody?")
+            sock.send(b"request")
             sock.recv(100)
     except ConnectionRefusedError:
         say("refused")
         return
     except TimeoutError:
-        fail("no answer at all")
-    fail("somebody answered")
+        fail("no reply")
+    fail("unexpected reply")
 
 
 def silent(args):
-    """Nothing must come."""
+    """Expects no reply at all."""
     try:
         sock = call(args, kind=socket.SOCK_DGRAM if args.proto == "udp" else socket.SOCK_STREAM)
         if args.proto == "udp":
-            sock.send(b"anybody?")
+            sock.send(b"request")
             sock.recv(100)
     except TimeoutError:
         say("silent")
         return
     except OSError as error:
-        fail(f"an answer: {error}")
-    fail("somebody answered")
+        fail(f"unexpected reply: {error}")
+    fail("unexpected reply")
 
 
 def too_big(sock, size, timeout):
-    """Sends datagrams of `size` that must not be fragmented until the kernel has learnt that they are too large
-    for the way: then it refuses them. Returns the path MTU that it knows."""
+    """Sends datagrams of `size` with DF until the kernel refuses them, because it has learnt that they are too large
+    for the path. Returns the path MTU that it has learnt."""
     ipv6 = sock.family == socket.AF_INET6
     level = socket.IPPROTO_IPV6 if ipv6 else socket.IPPROTO_IP
     discover, mtu = (23, 24) if ipv6 else (10, 14)  # IPV6_MTU_DISCOVER, IPV6_MTU; IP_MTU_DISCOVER, IP_MTU
@@ -390,16 +393,17 @@ def too_big(sock, size, timeout):
                 raise
             return sock.getsockopt(level, mtu)
         time.sleep(0.05)
-    fail("nobody said that it was too big")
+    fail("no ICMP error: too big")
 
 
 def big(args):
-    """Sends DF datagrams of SIZE; somebody must say that they are too big."""
+    """Sends DF datagrams of SIZE until an ICMP error says that they are too big."""
     say("mtu", too_big(call(args, kind=socket.SOCK_DGRAM), args.size, args.timeout))
 
 
-def answer_big(args):
-    """Waits at BIND for a datagram, and answers it with DF datagrams of SIZE that must turn out too big."""
+def reply_big(args):
+    """A server at TO that replies to one datagram with DF datagrams of SIZE, until an ICMP error says that they are too
+    big."""
     sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
     sock.settimeout(args.timeout)
     sock.bind(endpoint(args.to))
@@ -408,8 +412,8 @@ def answer_big(args):
     say("mtu", too_big(sock, args.size, args.timeout))
 
 
-def answer_short(args):
-    """Answers one datagram at TO by one whose TTL or hop limit is COUNT, when its sender has had time to go."""
+def reply_short(args):
+    """A server at TO: one reply with TTL or hop limit COUNT, once the client has closed its socket."""
     sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
     sock.settimeout(args.timeout)
     sock.bind(endpoint(args.to))
@@ -423,8 +427,8 @@ def answer_short(args):
     sock.sendto(b"short-lived", caller)
 
 
-def ask_for_errors(sock, ttl):
-    """What goes wrong with its packets is told to the socket, from now on; they live for `ttl` hops."""
+def enable_errors(sock, ttl):
+    """ICMP errors are queued at the socket from now on; its packets have this TTL."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, 25, 1)  # IPV6_RECVERR
         sock.setsockopt(socket.IPPROTO_IPV6, 16, ttl)  # IPV6_UNICAST_HOPS
@@ -433,8 +437,8 @@ def ask_for_errors(sock, ttl):
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
 
 
-def error_heard(sock, timeout):
-    """Who says what is wrong, and the ICMP type and code."""
+def error_received(sock, timeout):
+    """The sender, type and code of the next ICMP error."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -444,50 +448,50 @@ def error_heard(sock, timeout):
             continue
         # struct sock_extended_err, then a struct sockaddr_in or sockaddr_in6.
         kind, code = error[5:7]
-        who = error[20:24] if sock.family == socket.AF_INET else error[24:40]
-        return socket.inet_ntop(sock.family, who), kind, code
-    fail("nobody said what is wrong")
+        sender = error[20:24] if sock.family == socket.AF_INET else error[24:40]
+        return socket.inet_ntop(sock.family, sender), kind, code
+    fail("no ICMP error")
 
 
 def hop(args):
-    """Within a connection, a datagram whose TTL is COUNT: who says that it ended, by which ICMP type and code?"""
+    """Sends a datagram with TTL COUNT on a connection, and prints sender, type and code of the ICMP error."""
     sock = call(args, kind=socket.SOCK_DGRAM)
-    sock.send(b"anybody?")
+    sock.send(b"request")
     sock.recv(100)
-    ask_for_errors(sock, args.count)
+    enable_errors(sock, args.count)
     sock.send(b"short-lived")
-    say(*error_heard(sock, args.timeout))
+    say(*error_received(sock, args.timeout))
 
 
-def answer_hop(args):
-    """The same for an answer to one datagram at TO."""
+def reply_hop(args):
+    """A server at TO: the same for the reply to one datagram."""
     sock = socket.socket(family(endpoint(args.to)[0]), socket.SOCK_DGRAM)
     sock.settimeout(args.timeout)
     sock.bind(endpoint(args.to))
     say("ready")
     caller = sock.recvfrom(65536)[1]
-    ask_for_errors(sock, args.count)
+    enable_errors(sock, args.count)
     sock.sendto(b"short-lived", caller)
-    say(*error_heard(sock, args.timeout))
+    say(*error_received(sock, args.timeout))
 
 
 def unreachable(args):
-    """The far side's router must say that the host is not there."""
+    """Expects "host unreachable"."""
     udp = args.proto == "udp"
     try:
         sock = call(args, kind=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
         if udp:
-            ask_for_errors(sock, 64)
-            sock.send(b"anybody?")
+            enable_errors(sock, 64)
+            sock.send(b"request")
             sock.recv(100)
     except TimeoutError:
-        fail("no answer at all")
+        fail("no reply")
     except OSError as error:
         if error.errno != errno.EHOSTUNREACH:
             raise
         say("unreachable")
         return
-    fail("somebody answered")
+    fail("unexpected reply")
 
 
 def ones_complement(content):
@@ -498,7 +502,7 @@ def ones_complement(content):
 
 
 def datagram(source, target, sport, port, content):
-    """Both addresses, packed, and the UDP datagram."""
+    """Both addresses as bytes, and the UDP datagram."""
     src, dst = (socket.inet_pton(family(source), address) for address in (source, target))
     length = 8 + len(content)
     pseudo = src + dst + (struct.pack("!II", length, 17) if len(src) == 16 else struct.pack("!HH", 17, length))
@@ -507,7 +511,7 @@ def datagram(source, target, sport, port, content):
 
 
 def fragments_of(source, target, sport, port, content, size, identification):
-    """A datagram as IP packets of `size` bytes of payload each, in order, headers included."""
+    """A datagram as IP packets with `size` bytes of payload each, in order, with headers."""
     ipv6 = family(source) == socket.AF_INET6
     src, dst, whole = datagram(source, target, sport, port, content)
     for start in range(0, len(whole), size):
@@ -522,10 +526,10 @@ def fragments_of(source, target, sport, port, content, size, identification):
 
 
 def fragments(args):
-    """COUNT datagrams of SIZE, each cut by hand and sent in ORDER; answered whole, or with --lossy not at all."""
+    """Sends COUNT datagrams of SIZE in fragments, in this ORDER; each must be echoed, or with --lossy none."""
     host, port = endpoint(args.to)
     source, sport = endpoint(args.bind)
-    answers = call(args, kind=socket.SOCK_DGRAM)
+    client = call(args, kind=socket.SOCK_DGRAM)
     raw = socket.socket(family(host), socket.SOCK_RAW, socket.IPPROTO_RAW)
     for number in range(args.count):
         content = data(args.size, args.seed + number)
@@ -542,20 +546,20 @@ def fragments(args):
         for part in order:
             raw.sendto(part, (host, 0))
         try:
-            got = answers.recv(65536).split(b" ", 2)[2]
+            got = client.recv(65536).split(b" ", 2)[2]
         except TimeoutError:
             if args.lossy:
                 continue
-            fail(f"datagram {number} was not answered")
+            fail(f"no reply to datagram {number}")
         if args.lossy:
-            fail(f"datagram {number} was answered")
+            fail(f"unexpected reply to datagram {number}")
         if got != content:
-            fail(f"the answer to datagram {number} is not what was sent")
+            fail(f"the reply to datagram {number} differs from it")
     say(args.order, args.count)
 
 
 def icmp_unreachable(args):
-    """Tells BIND that a datagram of SIZE from there to TO can't be delivered, as the kernel of this host would."""
+    """Sends BIND an ICMP error about a datagram of SIZE from BIND to TO, as the kernel of this host would."""
     target, port = endpoint(args.to)
     source, sport = endpoint(args.bind)
     src, dst, udp = datagram(source, target, sport, port, data(args.size, args.seed))
@@ -573,12 +577,12 @@ def icmp_unreachable(args):
 
 
 def shout(args):
-    """One datagram, and gone before an answer comes."""
-    call(args, kind=socket.SOCK_DGRAM).send(b"anybody?")
+    """Sends one datagram, and closes the socket before the reply."""
+    call(args, kind=socket.SOCK_DGRAM).send(b"request")
 
 
 def syns(args):
-    """COUNT half-open connections: SYNs by a raw socket from ports counting up. IPv4."""
+    """Opens COUNT half-open connections: SYNs from a raw socket, from ascending ports. IPv4."""
     host, port = endpoint(args.to)
     source, sport = endpoint(args.bind)
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
@@ -602,11 +606,11 @@ def main():
     command.add_argument("--tcp", nargs="*", default=[])
     command.add_argument("--udp", nargs="*", default=[])
     command.set_defaults(run=serve)
-    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, unreachable, syns, big, answer_big, answer_short,
-                hop, answer_hop, icmp_unreachable, fragments, shout):
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, unreachable, syns, big, reply_big, reply_short,
+                hop, reply_hop, icmp_unreachable, fragments, shout):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
         command.add_argument("to", help="ADDR:PORT")
-        command.add_argument("--bind", help="ADDR:PORT to call from")
+        command.add_argument("--bind", help="ADDR:PORT of the client")
         command.add_argument("--timeout", type=float, default=5)
         command.add_argument("--size", type=int, default=30 << 20)
         command.add_argument("--seed", type=int, default=1)

@@ -10,7 +10,7 @@
 struct port_question {
 	struct sequence *s;
 	enum gateway g;
-	const struct conn *first; /* of two connections that fit, this one */
+	const struct conn *first; /* preferred if two connections match */
 };
 
 static bool real_port(void *arg, uint8_t proto, const struct addr *own, const struct addr *other, uint16_t other_port,
@@ -25,7 +25,7 @@ static bool real_port(void *arg, uint8_t proto, const struct addr *own, const st
 	if (*port < VIRTUAL_PORT || i >= q->s->conn_count || !c->map->snat || c->proto != proto ||
 	    !addr_equal(own, &c->source))
 		return false;
-	/* Before the client's first packet: some port that is nobody's. */
+	/* Before the client's first packet: a port that no connection has. */
 	*port = c->source_port[q->g] ? c->source_port[q->g] : UNKNOWN_PORT + i;
 	return true;
 }
@@ -79,10 +79,9 @@ static bool is_syn(const struct packet *p)
 	       p->data[l.l4 + 13] & TCP_SYN;
 }
 
-/* Which source port did the gateway choose? False: it didn't send the packet on. */
+/* Notes the source port that the gateway chose. False: it did not forward the packet. */
 static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 {
-	/* (Without SNAT it is known.) */
 	bool sent = false;
 	unsigned i;
 
@@ -100,7 +99,8 @@ static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 		    get16(p->data + l.l4 + 2) != c->tport)
 			continue;
 		sent = true;
-		c->passed |= g == NFT;
+		c->forwarded_by_nft |= g == NFT;
+		/* Without SNAT it is the client's. */
 		if (c->map->snat)
 			c->source_port[g] = get16(p->data + l.l4);
 	}
@@ -112,7 +112,7 @@ static bool is_alive(const struct conn *c)
 	return c->proto == PROTO_UDP || (c->acked && !c->rst && !c->fin[CLIENT] && !c->fin[TARGET]);
 }
 
-/* Another living connection with the same source port to the same target? */
+/* Another live connection with the same source port to the same target; NULL: none. */
 static const struct conn *shares_port(const struct sequence *s, const struct conn *c, enum gateway g)
 {
 	unsigned i;
@@ -128,10 +128,10 @@ static const struct conn *shares_port(const struct sequence *s, const struct con
 	return NULL;
 }
 
-/* ---- fragments that came out ---- */
+/* ---- reassembly ---- */
 
-/* Pieces are put together before they are compared: where a gateway cuts is its own choice. Of what
- * stays incomplete nothing is said. */
+/* Fragments are reassembled before they are compared, because the sizes of fragments are the gateway's choice.
+ * Incomplete datagrams are not compared. */
 #define WHOLES_MAX 64
 
 struct whole {
@@ -140,9 +140,9 @@ struct whole {
 	struct addr src, dst;
 	uint8_t proto;
 	uint32_t id;
-	unsigned header, total; /* total 0: the last piece has not come */
-	bool first;
-	struct packet packet; /* header of the first piece, and the pieces in place */
+	unsigned header, total; /* bytes; total 0: the last fragment is missing */
+	bool first;             /* the first fragment is there */
+	struct packet packet;   /* header of the first fragment, then the payload */
 	bool have[PACKET_MAX / 8 + 1];
 };
 
@@ -197,13 +197,13 @@ static void whole_finish(struct whole *w, struct packet *p)
 	w->used = false;
 }
 
-/* Puts the piece into its place. True: *p is now the whole. */
+/* Adds a fragment. True: *p is now the complete datagram. */
 static bool whole_add(enum gateway g, enum side side, struct packet *p, const struct layout *l)
 {
 	struct whole *w = whole_find(g, side, p, l);
 	unsigned header = l->frag_header ? l->frag_header : l->l4, size = l->end - l->l4, i;
 
-	/* A whole has its header in front, without the fragment header. */
+	/* The header, without a fragment header, needs room in front. */
 	if (!w || l->frag_at + size + 64 > PACKET_MAX)
 		return false;
 	if (!l->more)
@@ -249,8 +249,7 @@ static void reassemble(enum gateway g, struct outs *outs)
 	outs->count = kept;
 }
 
-/* A gateway's stack gives up on fragments some time, and says so in the middle of something else.
- * (If that is such a message too, by the length we tell them apart.) */
+/* "Fragment reassembly time exceeded", which a gateway's stack sends at any time. */
 static bool is_fragment_timeout(const struct packet *p)
 {
 	struct layout l;
@@ -259,6 +258,7 @@ static bool is_fragment_timeout(const struct packet *p)
 	       p->data[l.l4] == (l.family == 4 ? 11 : 3) && p->data[l.l4 + 1] == 1;
 }
 
+/* Removes such errors, but not one that the step itself injected, recognized by its length. */
 static void drop_timeouts(const struct step *step, struct outs *outs)
 {
 	unsigned i, kept = 0;
@@ -274,9 +274,9 @@ static void drop_timeouts(const struct step *step, struct outs *outs)
 	outs->count = kept;
 }
 
-/* ---- alike? ---- */
+/* ---- comparison ---- */
 
-/* What the gateway made itself: identification, DF and TTL are its own choice. */
+/* True for a packet that the gateway created: it chooses identification, DF and TTL. */
 static bool is_made_here(const struct step *step, const struct packet *p)
 {
 	struct layout in, out;
@@ -297,8 +297,7 @@ static bool is_made_here(const struct step *step, const struct packet *p)
 	return false;
 }
 
-/* What time it was, if the IP header has a timestamp option; `check` is the checksum that covers
- * it. */
+/* Clears the timestamp option of an IP header; `check` is the checksum that covers it. */
 static void forget_time(uint8_t *ip, unsigned len, uint8_t *check)
 {
 	unsigned header = (ip[0] & 15) * 4;
@@ -311,7 +310,7 @@ static void forget_time(uint8_t *ip, unsigned len, uint8_t *check)
 	sum_replace(check, before, ip + 24, header - 24);
 }
 
-/* The gateways' stacks don't write at the same moment. */
+/* Clears timestamps, which the two stacks write at different times. */
 static void forget_times(struct packet *p)
 {
 	struct layout l;
@@ -344,7 +343,7 @@ bool compare_same_packet(const struct step *step, const struct packet *a, const 
 	return x.len == y.len && !memcmp(x.data, y.data, x.len);
 }
 
-/* Takes those of one side in order: the two sides' order means nothing. */
+/* Packet n of one side; the order across the two sides is arbitrary. */
 static const struct out *nth(const struct outs *outs, enum side side, unsigned n)
 {
 	unsigned i;
@@ -380,7 +379,7 @@ bool compare_has_wrong_sums(const struct step *step, enum gateway g)
 	return false;
 }
 
-/* The connection whose number the packet is sent to. */
+/* The connection whose virtual port the packet is sent to. */
 static const struct conn *addressed(const struct sequence *s, const struct step *step)
 {
 	struct layout l;
@@ -406,13 +405,13 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 {
 	enum end end = CLIENT;
 	struct conn *c = model_conn_of(s, &step->packet, &end);
-	bool frag_copies = step->mangled & MANGLE_FRAGMENTS;
+	const bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
 	bool kept[GATEWAYS], sent = false;
 
 	if (end != CLIENT)
 		c = NULL;
-	if (!c && frag_copies && step->end == CLIENT)
+	if (!c && fragments && step->end == CLIENT)
 		c = step->conn;
 	step->same_packets = false;
 	step->same_ports = true;

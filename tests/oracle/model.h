@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where packets come from: a small world of clients, targets and connections, and random actions in
- * it. Everything follows from the sequence's seed, and each action draws from a seed of its own, so
- * that a failing sequence can be made shorter by leaving actions out.
+ * The model of a sequence: clients, targets, maps and connections. Everything follows from the sequence's seed, and
+ * each action has a seed of its own, so that a failing sequence can be shortened by leaving actions out.
  *
- * Packets here are symbolic: what the target of a connection sends to, or the client's packets
- * carry behind the gateway, is the connection's own number (VIRTUAL_PORT) instead of the source
- * port, which each gateway chooses by itself. compare.c translates to and fro.
+ * Packets are symbolic here: each gateway chooses source ports by itself, so that in place of the source port that the
+ * target sees, packets carry the connection's number (VIRTUAL_PORT). compare.c translates in both directions.
  */
 #ifndef ORACLE_MODEL_H
 #define ORACLE_MODEL_H
 
+#include "chance.h"
 #include "world.h"
 
 #define ACTIONS_MAX  32
+#define MAPS_MAX     64
 #define CONNS_MAX    400
 #define HISTORY_MAX  300
 #define VIRTUAL_PORT 60000
@@ -42,12 +42,12 @@ struct conn {
 	/* TCP, by end */
 	uint32_t next[ENDS]; /* sequence number */
 	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
-	bool called;      /* the client has sent something */
-	bool passed;      /* and nft sent it on */
-	bool syn_refused; /* its last SYN was not sent on */
+	bool has_sent;         /* the client has sent a packet */
+	bool forwarded_by_nft; /* and nft forwarded it */
+	bool syn_refused;      /* its last SYN was not forwarded */
 };
 
-/* What was done to a packet after it was made well. */
+/* How a packet differs from an ordinary one. */
 enum mangle {
 	MANGLE_TTL = 1 << 0,
 	MANGLE_OPTIONS = 1 << 1,
@@ -61,30 +61,30 @@ enum mangle {
 	MANGLE_MAC = 1 << 9,
 	MANGLE_TOS = 1 << 10,
 	MANGLE_FRAGMENTS = 1 << 11,
-	MANGLE_SOURCE = 1 << 12, /* a source that can't be */
+	MANGLE_SOURCE = 1 << 12, /* an impossible source address */
 };
 
-/* One packet, injected and answered. */
+/* One packet that is injected, and the packets that left the gateways. */
 struct step {
 	char what[96];
 	enum side side;
 	enum link_to to;
 	struct packet packet; /* symbolic */
-	struct conn *conn;    /* that it belongs to, or NULL */
-	enum end end;         /* of it, that sends */
+	struct conn *conn;    /* that it belongs to; NULL: none */
+	enum end end;         /* of conn, that sends */
 	unsigned mangled;
-	const char *note;           /* of the action, for the table of known differences; or NULL */
-	unsigned long invalid;      /* so many packets netfilter called invalid */
+	const char *note;           /* of the action, for the table of known differences; NULL: none */
+	unsigned long invalid;      /* packets that netfilter classified as INVALID */
 	struct outs outs[GATEWAYS]; /* symbolic */
-	bool same_packets;          /* whatever else differs */
-	bool same_ports;            /* both gateways kept the client's, or neither did */
+	bool same_packets;          /* the packets are the same, the source ports possibly not */
+	bool same_ports;            /* both gateways kept the client's port, or neither did */
 };
 
 struct sequence {
 	uint64_t seed;
-	uint32_t actions; /* bit by bit, which ones are done */
-	unsigned slot;    /* keeps sequences between two flushes apart */
-	bool frag_copies;
+	uint32_t actions; /* a bit for each action that runs */
+	unsigned slot;    /* gives the sequences between two flushes ports of their own */
+	bool fragments;
 	/* state */
 	unsigned conn_count;
 	struct conn conn[CONNS_MAX];
@@ -92,28 +92,56 @@ struct sequence {
 		enum side side;
 		unsigned mangled;
 		struct packet packet;
-	} sent[HISTORY_MAX], seen[HISTORY_MAX]; /* injected; come out of the nft gateway */
+	} sent[HISTORY_MAX], seen[HISTORY_MAX]; /* injected; sent by the nft gateway */
 	unsigned sent_count, seen_count;
-	unsigned wild;        /* how many in 100 packets are mangled */
-	unsigned odd_sources; /* connections from such, so far */
+	unsigned mangle_percent; /* of the packets */
+	unsigned odd_sources;    /* connections from impossible addresses so far */
 };
+
+/* Called for each packet; false: the sequence is over. */
+typedef bool (*take_step)(struct sequence *s, struct step *step);
+
+extern struct map maps[MAPS_MAX];
+extern unsigned map_count;
+
+/* Two public IPv4 addresses, two public IPv6 addresses, the address on the inside for each family, and one of
+ * 240.0.0.0/4. */
+#define GATEWAY_ADDRS 7
+extern const struct addr gateway_addrs[GATEWAY_ADDRS];
+
+/* The maps of tests/oracle/maps. */
+void model_read_maps(const char *path);
+
+/* ---- addresses ----------------------------------------------------------------------------- */
 
 /* The gateway's address on the inside. */
 const struct addr *model_inner(int family);
-/* What the model's number stood for before anybody chose a source port; any other port as it is. */
-uint16_t model_real_port(const struct sequence *s, uint16_t port);
-/* The connection that this packet belongs to by its tuple, and which end of it sends it; or NULL.
- */
-struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end);
 bool model_is_gateway(const struct addr *a);
-void model_read_maps(const char *path);
-/* Does the sequence share well-known ports with others? It then wants a flush before. */
-bool model_wants_flush(uint64_t seed);
-void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool frag_copies);
+struct addr model_inner_host(int family, unsigned last);
+struct addr model_client_addr(const struct sequence *s, int family, unsigned k);
+/* A router on the internet or behind the tunnel: neither a client nor a target. */
+struct addr model_router_addr(int family, enum side side);
+uint16_t model_client_port(const struct sequence *s);
+
+/* ---- sequences ----------------------------------------------------------------------------- */
+
+/* True: the sequence uses ports below 1024, which other sequences use, too. It needs a flush before. */
+bool model_uses_low_ports(uint64_t seed);
+void model_begin(struct sequence *s, uint64_t seed, unsigned slot, bool fragments);
 unsigned model_action_count(uint64_t seed);
-/* Called for each packet; false: the sequence is over. */
-typedef bool (*take_step)(struct sequence *s, struct step *step);
-/* Does the action; false: a step said that it is over. */
-bool model_act(struct sequence *s, unsigned action, take_step take);
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+/* Finds the connection or creates it. */
+struct conn *model_find_conn(struct sequence *s, const struct map *m, enum side side, const struct addr *client,
+			     uint16_t cport, const struct addr *listen, uint16_t lport);
+struct conn *model_new_conn(struct sequence *s);
+struct conn *model_any_conn(struct sequence *s);
+
+/* The client's port of the connection that a virtual port stands for; other ports are returned unchanged. */
+uint16_t model_real_port(const struct sequence *s, uint16_t port);
+
+/* The connection that a packet belongs to by its tuple, and the end that sends it; NULL: none. */
+struct conn *model_conn_of(struct sequence *s, const struct packet *p, enum end *end);
 
 #endif

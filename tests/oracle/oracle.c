@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The oracle: random sequences of packets through two gateways, until they differ. scripts/oracle
- * makes the gateways and starts it.
+ * The oracle: random sequences of packets through two gateways, one with netfilter, one with fwdctl, whose output is
+ * compared. scripts/oracle creates the gateways and starts this program.
  *
- *   model.c    what is sent       world.c    how it goes in and comes out
- *   compare.c  what must be alike known.c    what may differ
+ *   chance.c   random numbers               model.c    addresses, maps, connections
+ *   spec.c     sound packets                mangle.c   faulty ones
+ *   send.c     steps, fragments             actions.c  what happens in a sequence
+ *   world.c    injects and collects         compare.c  compares
+ *   known.c    the differences that are accepted, by facts.c
  */
 #include <sched.h>
 #include <stdio.h>
@@ -13,14 +16,15 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "actions.h"
 #include "compare.h"
 
-#define SLOTS_TO_FLUSH 150 /* sequences, each with ports of its own (model.c, client_port) */
-#define FAILURES_MAX   100 /* that are told at length */
-#define ERRORS_MAX     500 /* of fwdctl's own in a second: it sends no more than 1,000 */
+#define SLOTS_TO_FLUSH 150 /* sequences, each with ports of its own: model_client_port() */
+#define FAILURES_MAX   100 /* that are reported in full */
+#define ERRORS_MAX     500 /* ICMP errors of fwdctl in a second: its rate limit is 1,000 */
 
 enum result {
-	ALIKE,
+	EQUAL,
 	KNOWN,
 	DIFFERENT
 };
@@ -41,16 +45,16 @@ static struct run {
 		QUIET,
 		BRIEF,
 		VERBOSE
-	} verbose; /* brief: what went in; verbose: what came out, too */
+	} verbose; /* BRIEF: the injected packets; VERBOSE: also the packets that left */
 	unsigned steps;
 	char why[100];
 	char signature[500];
 	struct step last;
-	struct known *known; /* the last that was met */
+	struct known *known; /* the last one that applied */
 } run;
 static unsigned long total_steps;
 static unsigned slot;
-static bool shared_ports; /* since the last flush, a sequence that wants one has run */
+static bool shared_ports; /* a sequence that uses low ports has run since the last flush */
 
 static double now(void)
 {
@@ -66,7 +70,7 @@ static uint64_t next_seed(uint64_t seed, unsigned long n)
 
 	x = (x ^ (x >> 33)) * 0xff51afd7ed558ccd;
 	x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53;
-	/* The first is the seed itself, so that --replay and --seed mean the same. */
+	/* The first is the seed itself, so that --replay takes the same number as --seed. */
 	return n ? x ^ (x >> 33) : seed;
 }
 
@@ -84,7 +88,7 @@ static void print_step(const struct step *step, bool brief)
 	if (step->mangled)
 		packet_dump(&step->packet, "            ");
 	if (step->invalid)
-		printf("    netfilter calls it invalid\n");
+		printf("    INVALID in netfilter\n");
 	for (g = 0; g < GATEWAYS; g++)
 		for (i = 0; i < step->outs[g].count; i++) {
 			const struct out *out = &step->outs[g].out[i];
@@ -105,7 +109,7 @@ static void print_bytes(const struct step *step)
 			packet_dump(&step->outs[g].out[i].packet, g == NFT ? "    nft    " : "    fwdctl ");
 	if (step->outs[NFT].count != 1 || step->outs[FWD].count != 1)
 		return;
-	printf("    other bytes:");
+	printf("    different bytes:");
 	for (i = g = 0; i < a->len && i < b->len && g < 12; i++)
 		if (a->data[i] != b->data[i]) {
 			printf(" %u: %02x/%02x", i, a->data[i], b->data[i]);
@@ -127,7 +131,7 @@ static void sign(const struct step *step)
 		 step->side == INSIDE ? " from inside" : "", nft, fwd);
 }
 
-/* Waits where fwdctl would soon be silent. (The other gateway's limits can be set, and are.) */
+/* Waits before fwdctl's rate limit of ICMP errors is reached. (The limits of the kernel are set by sysctl.) */
 static void pace(const struct step *step)
 {
 	static double second;
@@ -176,7 +180,7 @@ static bool take(struct sequence *s, struct step *step)
 		k->count++;
 		if (run.verbose)
 			printf("    known: %s\n", k->name);
-		if (run.result == ALIKE)
+		if (run.result == EQUAL)
 			run.result = KNOWN;
 		if (options.show_known && !k->shown && !run.verbose) {
 			k->shown = true;
@@ -196,24 +200,24 @@ static enum result play(uint64_t seed, uint32_t actions, bool flush, int verbose
 	unsigned count = model_action_count(seed), i;
 
 	slot = (slot + 1) % 65000;
-	/* Those that want a flush have no ports of their own, but clients. */
-	if (flush || slot % SLOTS_TO_FLUSH == 0 || (model_wants_flush(seed) && shared_ports)) {
+	/* Sequences that use low ports share these; they have clients of their own. */
+	if (flush || slot % SLOTS_TO_FLUSH == 0 || (model_uses_low_ports(seed) && shared_ports)) {
 		world_flush();
 		shared_ports = false;
 	}
-	shared_ports |= model_wants_flush(seed);
+	shared_ports |= model_uses_low_ports(seed);
 	model_begin(&sequence, seed, slot, !options.no_fragments);
 	compare_begin();
-	run.result = ALIKE;
+	run.result = EQUAL;
 	run.verbose = verbose;
 	run.steps = 0;
 	for (i = 0; i < count; i++)
-		if (actions >> i & 1 && !model_act(&sequence, i, take))
+		if (actions >> i & 1 && !action_run(&sequence, i, take))
 			break;
 	return run.result;
 }
 
-/* Leaves out actions as long as the same difference is left. */
+/* Leaves out actions as long as the same difference remains. */
 static uint32_t minimise(uint64_t seed)
 {
 	uint32_t actions = (1ULL << model_action_count(seed)) - 1;
@@ -236,8 +240,8 @@ static struct {
 } failures[FAILURES_MAX];
 static unsigned failure_count;
 
-/* Is it a failure that was told before? */
-static bool is_told(void)
+/* True if a failure of this signature was reported before. */
+static bool is_reported(void)
 {
 	unsigned i;
 
@@ -249,28 +253,28 @@ static bool is_told(void)
 	return failure_count == FAILURES_MAX;
 }
 
-static void tell(void)
+static void report_once(void)
 {
-	if (is_told())
+	if (is_reported())
 		return;
 	memcpy(failures[failure_count].signature, run.signature, sizeof(run.signature));
 	failures[failure_count++].count = 1;
 }
 
-/* Once more, alone: does it differ again? */
+/* Repeats the sequence alone, and reports it. False: it does not differ again. */
 static bool examine(uint64_t seed)
 {
 	uint32_t actions;
 	int tries;
 
-	if (is_told())
+	if (is_reported())
 		return true;
 	for (tries = 0; tries < 3; tries++)
 		if (play(seed, 0xffffffff, !tries, QUIET) == DIFFERENT)
 			break;
 	if (tries == 3)
 		return false;
-	tell();
+	report_once();
 	actions = minimise(seed);
 	printf("DIFFERENT: %s\n  scripts/oracle --replay %#lx --actions %#x\n", run.signature, (unsigned long)seed,
 	       actions);
@@ -324,7 +328,7 @@ static int run_many(void)
 
 static int replay(void)
 {
-	static const char *const words[] = {"alike", "alike but for what is known", "DIFFERENT"};
+	static const char *const words[] = {"equal", "equal but for known differences", "DIFFERENT"};
 
 	play(options.seed, options.actions, true, VERBOSE);
 	if (run.result == DIFFERENT) {
@@ -367,7 +371,7 @@ static void read_options(int argc, char **argv, struct world_config *config)
 			config->inner[NFT] = argv[++i];
 			config->inner[FWD] = argv[++i];
 		} else {
-			fprintf(stderr, "oracle: %s? Started by scripts/oracle\n", argv[i]);
+			fprintf(stderr, "oracle: unexpected argument \"%s\": run scripts/oracle\n", argv[i]);
 			exit(2);
 		}
 	}
@@ -383,7 +387,7 @@ int main(int argc, char **argv)
 	options.seed >>= 16; /* shorter to type */
 	read_options(argc, argv, &config);
 	if (!options.maps || !config.netns[FWD] || !config.outer[FWD] || !config.flush) {
-		fprintf(stderr, "oracle: started by scripts/oracle\n");
+		fprintf(stderr, "oracle: missing arguments: run scripts/oracle\n");
 		return 2;
 	}
 	CPU_ZERO(&cpu);

@@ -104,8 +104,6 @@ static uint32_t pseudo(const uint8_t *data, const struct layout *l, unsigned len
 	return sum(data + 8, 32, l->proto + (len >> 16) + (len & 0xffff));
 }
 
-/* Over a message whose checksum field is zero, or to verify: then 0 comes out. UDP goes by its own
- * length field where that is sane (RFC 768). */
 uint16_t sum_transport(const uint8_t *data, const struct layout *l)
 {
 	unsigned len = l->end - l->l4;
@@ -277,7 +275,7 @@ bool packet_sums_right(const uint8_t *d, unsigned len)
 		return true;
 	if (l.family == 4 && sum(d, (d[0] & 15) * 4, 0) != 0xffff)
 		return false;
-	/* A quote that is cut, or a fragment, can't be verified. */
+	/* A truncated quote or a fragment can't be verified. */
 	if (l.fragment || (l.family == 4 ? get16(d + 2) : 40u + get16(d + 4)) > len)
 		return true;
 	check = packet_check_at(l.proto);
@@ -321,7 +319,7 @@ static void rename_at(uint8_t *d, unsigned len, port_of ask, void *arg, int dept
 		sum_replace(check, before, d + l.l4, 4);
 		if (l.proto == PROTO_UDP && !get16(check))
 			put16(check, 0xffff);
-		/* Ones' complement has two zeros; which one is left is nobody's concern. */
+		/* Ones' complement has two zeros, which are equivalent. */
 		if (l.proto == PROTO_TCP && get16(check) == 0xffff)
 			put16(check, 0);
 	} else if (!depth && packet_is_icmp_error(d, &l)) {
@@ -371,7 +369,7 @@ void packet_describe(const uint8_t *d, unsigned len, char *text, size_t size)
 	size_t n;
 
 	if (!packet_layout(d, len, &l)) {
-		snprintf(text, size, "%u bytes, not to be read", len);
+		snprintf(text, size, "%u bytes, malformed", len);
 		return;
 	}
 	a = addr_of(d, false);

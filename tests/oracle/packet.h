@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * IP packets as bytes: made, measured, summed, and described in one line. A packet begins with its
- * IP header; whatever a link puts in front is world.c's business.
+ * IP packets as bytes: building, parsing, checksums, and a description in one line. A packet begins with its IP header;
+ * world.c handles link headers.
  */
 #ifndef ORACLE_PACKET_H
 #define ORACLE_PACKET_H
@@ -43,41 +43,40 @@ struct packet {
 	uint8_t data[PACKET_MAX];
 };
 
-/* What packet_build() makes a packet of. */
+/* The input of packet_build(). */
 struct spec {
 	struct addr src, dst;
 	uint8_t proto, ttl, tos;
 	uint16_t id;
 	uint8_t ip_flags; /* the upper three bits of the fragment field, as a byte: 0x40 is DF */
 	uint32_t flow;
-	uint8_t options[40]; /* IPv4 options, or IPv6 extension headers, with room for the last
-				"next" */
+	uint8_t options[40]; /* IPv4 options, or IPv6 extension headers */
 	unsigned options_len;
-	uint8_t first_ext;  /* IPv6: of what type the first extension header is */
-	unsigned last_next; /* ... and where in options the transport protocol's number goes */
+	uint8_t first_ext;  /* IPv6: type of the first extension header */
+	unsigned last_next; /* IPv6: offset in `options` of the last "next header", for the transport protocol */
 	uint16_t sport, dport;
 	uint32_t seq, ack;
 	uint8_t flags;
 	uint16_t window;
 	uint8_t tcp_options[40];
 	unsigned tcp_options_len;
-	uint8_t icmp[8]; /* type, code, room for the sum, and the four bytes behind */
+	uint8_t icmp[8]; /* type, code, checksum (computed), and the second word */
 	const uint8_t *payload;
 	unsigned payload_len;
 };
 
-/* Where things are in a packet, or in what an error quotes of one. */
+/* Offsets in a packet, or in the quote of an ICMP error. */
 struct layout {
 	int family;
 	unsigned l4;  /* offset of the transport header */
-	unsigned end; /* by the IP header, but no further than what is there */
+	unsigned end; /* by the IP header's length, at most the length of the packet */
 	uint8_t proto;
-	bool fragment; /* of more than one piece; `atomic` ones don't count */
+	bool fragment; /* not an atomic fragment (RFC 6946) */
 	bool more;
-	unsigned frag_at; /* offset of this piece in the whole, in bytes */
+	unsigned frag_at; /* offset of the fragment, in bytes */
 	uint32_t frag_id;
-	unsigned frag_header; /* IPv6: where the fragment header is; 0: none */
-	unsigned frag_next;   /* ... and where its number is in the header before */
+	unsigned frag_header; /* IPv6: offset of the fragment header; 0: none */
+	unsigned frag_next;   /* IPv6: offset of the "next header" field that names it */
 };
 
 uint16_t get16(const uint8_t *at);
@@ -87,30 +86,30 @@ void put32(uint8_t *at, uint32_t value);
 
 struct addr addr_parse(const char *text);
 bool addr_equal(const struct addr *a, const struct addr *b);
-/* The source (or destination) address of the IP header at data. */
+/* The source or destination address of the IP header at `data`. */
 struct addr addr_of(const uint8_t *data, bool destination);
 
 /* The ones' complement sum of the bytes, folded, not complemented. */
 uint16_t sum(const uint8_t *data, unsigned len, uint32_t start);
-/* Adapts the checksum at `check` to bytes that became others: a wrong one stays wrong by as much.
- */
+/* Updates the checksum at `check` for bytes that changed; a wrong checksum stays wrong by the same amount. */
 void sum_replace(uint8_t *check, const uint8_t *before, const uint8_t *after, unsigned len);
-/* The transport checksum of the packet, computed anew. */
+/* The transport checksum of a packet whose checksum field is zero; 0 if the field holds the right one. UDP's length
+ * field is used where it is plausible (RFC 768). */
 uint16_t sum_transport(const uint8_t *data, const struct layout *l);
 
 void packet_build(struct packet *p, const struct spec *spec);
 bool packet_layout(const uint8_t *data, unsigned len, struct layout *l);
-/* Where the transport checksum is in the transport header; 0: no such protocol. */
+/* Offset of the checksum in the transport header; 0: unknown protocol. */
 unsigned packet_check_at(uint8_t proto);
 bool packet_is_icmp_error(const uint8_t *data, const struct layout *l);
 void packet_fix_ip_sum(uint8_t *data);
-/* Every checksum that is there and can be verified, those of a whole quote included. */
+/* True if all checksums that can be verified are right, those of a complete quote included. */
 bool packet_sums_right(const uint8_t *data, unsigned len);
 
-/* Asked about one end of each transport header in a packet; true: the port is to become *port. */
+/* Called for each end of each transport header in a packet; true: the port is replaced by *port. */
 typedef bool (*port_of)(void *arg, uint8_t proto, const struct addr *own, const struct addr *other, uint16_t other_port,
 			uint16_t *port);
-/* Renames ports in the packet and in what it quotes, and adapts all checksums. */
+/* Replaces ports in the packet and in what it quotes, and updates all checksums. */
 void packet_rename(struct packet *p, port_of ask, void *arg);
 
 void packet_describe(const uint8_t *data, unsigned len, char *text, size_t size);

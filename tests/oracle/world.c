@@ -19,8 +19,7 @@
 #include <unistd.h>
 #include "world.h"
 
-/* As scripts/oracle sets them; the far ends have others, so that their own stacks stay out of it.
- */
+/* As scripts/oracle sets them. The peers have other MAC addresses, so that their stacks ignore the packets. */
 static const uint8_t gateway_mac[SIDES][6] = {{2, 0, 0, 0, 1, 1}, {2, 0, 0, 0, 2, 1}};
 static const uint8_t far_mac[6] = {2, 0, 0, 0, 0, 0xfe};
 
@@ -104,8 +103,7 @@ void world_open(const struct world_config *config)
 			world.fd[g][INSIDE] = open_cable(config->inner[g]);
 	}
 	close(home);
-	usleep(200000); /* for the kernel to notice that the TUN devices are open: until then it
-			   drops */
+	usleep(200000); /* until the kernel has set the carrier of the TUN devices, it drops packets */
 }
 
 /* As scripts/oracle sets them. */
@@ -127,7 +125,7 @@ void world_inject(enum gateway g, enum side side, const struct packet *p, enum l
 	ssize_t sent;
 
 	if (is_tun(g, side)) {
-		/* The kernel refuses what is of no IP version. So does WireGuard. */
+		/* The kernel refuses packets of an unknown IP version. So does WireGuard. */
 		sent = write(world.fd[g][side], p->data, p->len);
 		if (sent < 0 && errno != EINVAL)
 			die("tun write");
@@ -170,7 +168,7 @@ static bool is_marker(const struct packet *p)
 	       get16(p->data + 24) == MARKER_ID;
 }
 
-/* What hosts say to find each other. */
+/* Neighbour discovery, MLD and ARP. */
 static bool is_noise(const uint8_t *frame, const struct packet *p)
 {
 	struct layout l;
@@ -181,8 +179,7 @@ static bool is_noise(const uint8_t *frame, const struct packet *p)
 	       ((p->data[l.l4] >= 130 && p->data[l.l4] <= 137) || p->data[l.l4] == 143);
 }
 
-/* Takes the next packet; false: there is none now. *marker: the one that was waited for has come.
- */
+/* Reads the next packet. False: none is queued. *marker: the expected echo reply was received. */
 static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool *marker)
 {
 	uint8_t frame[ETH_HLEN + PACKET_MAX];
@@ -198,7 +195,7 @@ static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool 
 		die("read");
 	}
 	if (outs->count == OUTS_MAX) {
-		fprintf(stderr, "oracle: too many answers to one packet\n");
+		fprintf(stderr, "oracle: one packet caused more than %d\n", OUTS_MAX);
 		exit(2);
 	}
 	out = &outs->out[outs->count];
@@ -214,9 +211,8 @@ static bool collect_one(enum gateway g, enum side side, struct outs *outs, bool 
 }
 
 /*
- * A ping goes in behind the packets, from the outside. All of it is on one CPU, whose queue of
- * received packets is in order; when the answer comes out, whatever the packets led to has come out
- * before.
+ * A ping is injected after the packets, from the outside. Everything runs on one CPU, whose backlog of received packets
+ * is a queue; so when the echo reply leaves, everything that the packets caused has left before.
  */
 void world_collect(enum gateway g, struct outs *outs)
 {
@@ -233,7 +229,7 @@ void world_collect(enum gateway g, struct outs *outs)
 		if (!poll(&wait, 1, 200)) {
 			if (++tries == 10) {
 				errno = ETIMEDOUT;
-				die(g == NFT ? "the nft gateway is silent" : "the fwdctl gateway is silent");
+				die(g == NFT ? "the nft gateway does not reply" : "the fwdctl gateway does not reply");
 			}
 			inject_marker(g);
 		}
@@ -285,7 +281,7 @@ unsigned long world_invalid(void)
 	if (len <= 0)
 		die("nf_conntrack statistics");
 	text[len] = 0;
-	/* A line of words for each CPU; `invalid` is the fifth. */
+	/* One line of hexadecimal columns for each CPU; `invalid` is the fifth. */
 	while ((line = strchr(line, '\n')) && *++line)
 		if (sscanf(line, "%*x %*x %*x %*x %lx", &value) == 1)
 			total += value;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The far ends of both gateways: what is injected into them, and what comes out.
+ * The links of both gateways: packets are injected into them and collected from them.
  *
- * The gateways are network namespaces made by scripts/oracle, alike to the last MAC address; each
- * has eth0 (outside) and wg0 (inside). This process is in the namespace of the cables' other ends,
- * and holds raw sockets on those; where the inside has no Ethernet, the file descriptor of the TUN
- * device.
+ * The gateways are network namespaces that scripts/oracle creates, equal down to the MAC addresses; each has eth0
+ * (outside) and wg0 (inside). This process runs in the namespace of the veth peers and has raw sockets on those; where
+ * the inside is not Ethernet, it has the file descriptor of the TUN device.
  */
 #ifndef ORACLE_WORLD_H
 #define ORACLE_WORLD_H
@@ -23,7 +22,7 @@ enum side {
 	SIDES
 };
 
-/* To whom the frame is addressed; where there is Ethernet. */
+/* The destination MAC address, on Ethernet. */
 enum link_to {
 	TO_GATEWAY,
 	TO_OTHER,
@@ -52,14 +51,14 @@ struct world_config {
 
 void world_open(const struct world_config *config);
 void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to);
-/* All that the gateway had to say to what was injected so far; waits until it has been through. */
+/* Waits until the gateway has processed all injected packets, and collects what it sent. */
 void world_collect(enum gateway g, struct outs *outs);
-/* The largest IP packet that the gateway may send there. On the inside without Ethernet any:
- * WireGuard cuts what it makes of it. */
+/* The largest IP packet that the gateway may send there. Any size on the inside without Ethernet: WireGuard's own UDP
+ * packets are fragmented. */
 unsigned world_mtu(enum side side);
-/* Connections of both gateways end. */
+/* Ends the connections of both gateways. */
 void world_flush(void);
-/* How many packets netfilter has called invalid so far. */
+/* Packets that netfilter has classified as INVALID so far. */
 unsigned long world_invalid(void);
 
 #endif

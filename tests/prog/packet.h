@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets in words. TCP("54.147.66.132:40000 > 93.184.216.34:8000", SYN, .ttl = 9) is one; put into
- * bytes by packet_build(), with every checksum computed from scratch, and judged by
- * packet_wrong(). Shares no code with bpf/, on purpose: whoever tests arithmetic with the same
- * arithmetic finds nothing. Used by tests/host, too.
+ * Packets as text: TCP("54.147.66.132:40000 > 93.184.216.34:8000", SYN, .ttl = 9). packet_build() turns one into bytes
+ * and computes all checksums, packet_wrong() verifies bytes. It shares no code with bpf/, because a test with the same
+ * arithmetic would find no error in it. Used by tests/prog, tests/host and tests/fuzz.
  */
 #ifndef PACKET_H
 #define PACKET_H
 
-/* What a row doesn't say is 0 on purpose. */
+/* Fields that a row of a table omits are 0. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #include <stdbool.h>
@@ -29,9 +28,9 @@
 #define FRAME_MAX  4096
 #define TTL_NORMAL 64
 
-/* What isn't said is as in the most ordinary packet. */
+/* A field of 0 means the value of an ordinary packet. */
 struct packet {
-	const char *route; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
+	const char *flow; /* "SRC:PORT > DST:PORT", IPv6 addresses in brackets */
 	__u8 proto;
 	__u8 flags;
 	__u32 seq, ack;
@@ -39,23 +38,23 @@ struct packet {
 	__u8 tos;          /* IPv4; 0: 0x10 */
 	int data;          /* bytes of payload */
 	__u16 mss;         /* TCP: this MSS option */
-	bool mss_odd;      /* and that at an odd place */
+	bool mss_odd;      /* at an odd offset */
 	int options;       /* bytes of IPv4 options; a multiple of 4 */
-	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the
-			      same with 24 bytes, r routing, f fragment, a authentication */
+	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the same with 24 bytes,
+			      r routing, f fragment, a authentication */
 	__u16 fragment;    /* IPv4: the 16-bit field of flags and offset */
 	bool no_checksum;  /* UDP */
-	int l4_cut;        /* IPv4: the packet ends so much earlier, and knows it: for first fragments */
-	int padding;       /* bytes that the link adds behind */
-	int cut;           /* bytes missing at the end */
-	__u16 ether_type;  /* 0: as the addresses say */
-	const char *to;    /* destination MAC address, if not the device's */
-	int poke_at, poke; /* at last, the byte at this offset from the IP header is changed */
+	int l4_cut;        /* IPv4: so many bytes shorter, total length included: for first fragments */
+	int padding;       /* bytes that the link appends */
+	int cut;           /* so many bytes shorter, total length not included */
+	__u16 ether_type;  /* 0: of the addresses' family */
+	const char *to;    /* destination MAC address; NULL: the device's */
+	int poke_at, poke; /* the byte at this offset from the IP header is overwritten last, checksums not updated */
 	unsigned int gso_segs;
 };
 
-#define TCP(way_, flags_, ...) ((struct packet){.route = way_, .proto = PROTO_TCP, .flags = flags_, ##__VA_ARGS__})
-#define UDP(way_, ...)         ((struct packet){.route = way_, .proto = PROTO_UDP, ##__VA_ARGS__})
+#define TCP(flow_, flags_, ...) ((struct packet){.flow = flow_, .proto = PROTO_TCP, .flags = flags_, ##__VA_ARGS__})
+#define UDP(flow_, ...)         ((struct packet){.flow = flow_, .proto = PROTO_UDP, ##__VA_ARGS__})
 
 struct frame {
 	__u8 data[FRAME_MAX];
@@ -68,50 +67,14 @@ struct endpoint {
 	__u16 port;
 };
 
-/* From <arpa/inet.h>, which can't be had together with <linux/in6.h>. */
-extern int inet_pton(int family, const char *text, void *addr);
+/* For errors in the test itself: prints both and aborts. */
+void packet_die(const char *what, const char *text) __attribute__((noreturn));
 
-static inline void packet_die(const char *what, const char *text)
-{
-	fprintf(stderr, "bad test: %s: %s\n", what, text);
-	abort();
-}
+/* "ADDR:PORT", an IPv6 address in brackets; `len` bytes of `text`. */
+struct endpoint endpoint_parse(const char *text, size_t len);
 
-static inline struct endpoint endpoint_parse(const char *text, size_t len)
-{
-	char copy[80], *port, *addr = copy;
-	struct endpoint e = {};
-
-	if (len >= sizeof(copy))
-		packet_die("endpoint", text);
-	memcpy(copy, text, len);
-	copy[len] = 0;
-	port = strrchr(copy, ':');
-	if (!port)
-		packet_die("endpoint", text);
-	*port++ = 0;
-	e.port = atoi(port);
-	e.family = copy[0] == '[' ? 6 : 4;
-	if (e.family == 6) {
-		addr = copy + 1;
-		addr[strlen(addr) - 1] = 0;
-	}
-	if (inet_pton(e.family == 6 ? 10 : 2, addr, e.addr) != 1)
-		packet_die("address", text);
-	return e;
-}
-
-static inline void way_parse(const char *route, struct endpoint *src, struct endpoint *dst)
-{
-	const char *arrow = strstr(route, " > ");
-
-	if (!arrow)
-		packet_die("way", route);
-	*src = endpoint_parse(route, arrow - route);
-	*dst = endpoint_parse(arrow + 3, strlen(arrow + 3));
-	if (src->family != dst->family)
-		packet_die("families", route);
-}
+/* "SRC:PORT > DST:PORT", of one family. */
+void flow_parse(const char *flow, struct endpoint *src, struct endpoint *dst);
 
 static inline void put16(__u8 *at, unsigned int value)
 {
@@ -130,7 +93,7 @@ static inline unsigned int get16(const __u8 *at)
 	return at[0] << 8 | at[1];
 }
 
-/* RFC 1071 4.1, as slow as it is plain. */
+/* The folded ones' complement sum (RFC 1071 4.1), not complemented. */
 static inline __u32 sum16(__u32 sum, const __u8 *data, size_t len)
 {
 	for (size_t i = 0; i + 1 < len; i += 2)
@@ -142,7 +105,7 @@ static inline __u32 sum16(__u32 sum, const __u8 *data, size_t len)
 	return sum;
 }
 
-/* Sum of the pseudo header; addrs: both addresses, as they stand in the IP header. */
+/* Sum of the pseudo header; `addrs`: source and destination as in the IP header. */
 static inline __u32 sum_pseudo(const __u8 *addrs, size_t len, __u8 proto, size_t l4_len)
 {
 	__u8 rest[4] = {l4_len >> 8, l4_len, 0, proto};
@@ -150,153 +113,15 @@ static inline __u32 sum_pseudo(const __u8 *addrs, size_t len, __u8 proto, size_t
 	return sum16(sum16(0, addrs, len), rest, sizeof(rest));
 }
 
-static inline __u8 *packet_build_ext(__u8 *at, const char *ext, __u8 *next_at, __u8 proto)
-{
-	for (; ext && *ext; ext++) {
-		int len = *ext == 'D' ? 24 : 8;
+/* Computes the TCP or UDP checksum field; `pseudo` is sum_pseudo(). */
+void packet_checksum(__u8 *l4, size_t len, __u8 proto, __u32 pseudo);
 
-		switch (*ext) {
-		case 'h':
-			*next_at = 0;
-			break;
-		case 'd':
-		case 'D':
-			*next_at = 60;
-			break;
-		case 'r':
-			*next_at = 43;
-			break;
-		case 'f':
-			*next_at = 44;
-			break;
-		case 'a':
-			*next_at = 51;
-			break;
-		default:
-			packet_die("extension header", ext);
-		}
-		memset(at, 0, len);
-		if (*ext == 'h' || *ext == 'd' || *ext == 'D') {
-			at[1] = len / 8 - 1;
-			at[2] = 1; /* PadN */
-			at[3] = len - 4;
-		}
-		if (*ext == 'f')
-			put16(at + 2, 0x0001); /* more fragments */
-		next_at = at;
-		at += len;
-	}
-	*next_at = proto;
-	return at;
-}
+/* `dmac`, `smac`: of the Ethernet header; NULL: the frame begins with the IP header. */
+void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac, const __u8 *smac);
 
-static inline __u8 *packet_build_l4(__u8 *at, const struct packet *p, const struct endpoint *src,
-				    const struct endpoint *dst)
-{
-	/* A timestamp option, so that what must not change has bytes to change. */
-	static const __u8 tcp_options[12] = {1, 1, 8, 10, 0x11, 0x22, 0x33, 0x44, 5, 6, 7, 8};
-
-	__u8 mss[8] = {1, 1, 2, 4, p->mss >> 8, p->mss, 1, 1};
-	int mss_len = p->mss ? sizeof(mss) : 0;
-
-	if (p->mss_odd) {
-		memmove(mss + 1, mss + 2, 4);
-		mss[5] = 1;
-	}
-	put16(at, src->port);
-	put16(at + 2, dst->port);
-	if (p->proto == PROTO_TCP) {
-		put32(at + 4, p->seq);
-		put32(at + 8, p->ack);
-		at[12] = (20 + mss_len + sizeof(tcp_options)) / 4 << 4;
-		at[13] = p->flags;
-		put16(at + 14, 0xfaf0);
-		put32(at + 16, 0);
-		memcpy(at + 20, mss, mss_len);
-		memcpy(at + 20 + mss_len, tcp_options, sizeof(tcp_options));
-		at += 20 + mss_len + sizeof(tcp_options);
-	} else if (p->proto == PROTO_UDP) {
-		put16(at + 4, 8 + p->data);
-		put16(at + 6, 0);
-		at += 8;
-	}
-	for (int i = 0; i < p->data; i++)
-		*at++ = i * 7 + 3;
-	return at;
-}
-
-/* The checksum field, from scratch. */
-static inline void packet_checksum(__u8 *l4, size_t len, __u8 proto, __u32 pseudo)
-{
-	__u8 *at = l4 + (proto == PROTO_TCP ? 16 : 6);
-	__u16 check;
-
-	put16(at, 0);
-	check = ~sum16(pseudo, l4, len);
-	put16(at, proto == PROTO_UDP && !check ? 0xffff : check);
-}
-
-/* The IP packet at f->data + f->len. */
-static inline void packet_build_ip(struct frame *f, const struct packet *p)
-{
-	__u8 *ip = f->data + f->len, *l4, *end;
-	int ttl = p->ttl ? (p->ttl < 0 ? 0 : p->ttl) : TTL_NORMAL;
-	struct endpoint src, dst;
-	__u32 pseudo;
-
-	way_parse(p->route, &src, &dst);
-	if (src.family == 4) {
-		int header = 20 + p->options;
-
-		memset(ip, 0, 20);
-		ip[0] = 0x40 | header / 4;
-		ip[1] = p->tos ? p->tos : 0x10;
-		put16(ip + 4, 0x1234);
-		put16(ip + 6, p->fragment ? p->fragment : 0x4000);
-		ip[8] = ttl;
-		ip[9] = p->proto;
-		memcpy(ip + 12, src.addr, 4);
-		memcpy(ip + 16, dst.addr, 4);
-		memset(ip + 20, 1, p->options); /* NOP */
-		l4 = ip + header;
-		end = packet_build_l4(l4, p, &src, &dst) - p->l4_cut;
-		put16(ip + 2, end - ip);
-		put16(ip + 10, ~sum16(0, ip, header));
-		pseudo = sum_pseudo(ip + 12, 8, p->proto, end - l4);
-	} else {
-		put32(ip, 0x60012345);
-		ip[7] = ttl;
-		memcpy(ip + 8, src.addr, 16);
-		memcpy(ip + 24, dst.addr, 16);
-		l4 = packet_build_ext(ip + 40, p->ext, ip + 6, p->proto);
-		end = packet_build_l4(l4, p, &src, &dst);
-		put16(ip + 4, end - ip - 40);
-		pseudo = sum_pseudo(ip + 8, 32, p->proto, end - l4);
-	}
-	if ((p->proto == PROTO_TCP || p->proto == PROTO_UDP) && !p->no_checksum)
-		packet_checksum(l4, end - l4, p->proto, pseudo);
-	if (p->poke_at)
-		ip[p->poke_at] = p->poke;
-	memset(end, 0xaa, p->padding);
-	f->len = end - f->data + p->padding - p->cut;
-}
-
-/* dmac, smac: of the Ethernet header; NULL: the frame begins with the IP header. */
-static inline void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac, const __u8 *smac)
-{
-	memset(f, 0, sizeof(*f));
-	if (dmac) {
-		memcpy(f->data, dmac, 6);
-		memcpy(f->data + 6, smac, 6);
-		put16(f->data + 12, p->ether_type ? p->ether_type : (p->route[0] == '[' ? 0x86dd : 0x0800));
-		f->len = ETHER_LEN;
-	}
-	packet_build_ip(f, p);
-}
-
-/* An ICMP error in words: which, from whom to whom, and about what packet. */
+/* An ICMP error as text. */
 struct error {
-	const char *route; /* with port 0 */
+	const char *flow; /* with port 0 */
 	__u8 type, code;
 	__u32 info; /* the second word: an MTU, say */
 	struct packet quoted;
@@ -304,97 +129,15 @@ struct error {
 	int ttl;        /* 0: TTL_NORMAL */
 };
 
-static inline void error_build(struct frame *f, const struct error *e, const __u8 *dmac, const __u8 *smac)
-{
-	bool v6 = e->route[0] == '[';
-	struct packet p = {.route = e->route, .proto = v6 ? 58 : 1, .ttl = e->ttl};
-	size_t icmp, quote, header = v6 ? 40 : 20;
-	struct frame inner;
-	__u32 pseudo = 0;
-	__u8 *ip;
-
-	packet_build(&inner, &e->quoted, NULL, NULL);
-	quote = e->quoted_len ? (size_t)e->quoted_len : inner.len;
-	p.data = 4 + quote; /* packet_build_l4() puts 4 bytes of ports in front */
-	packet_build(f, &p, dmac, smac);
-	ip = f->data + (dmac ? ETHER_LEN : 0);
-	icmp = ip + header - f->data;
-	memset(f->data + icmp, 0, 8);
-	f->data[icmp] = e->type;
-	f->data[icmp + 1] = e->code;
-	put32(f->data + icmp + 4, e->info);
-	memcpy(f->data + icmp + 8, inner.data, quote);
-	f->len = icmp + 8 + quote;
-	if (v6) {
-		put16(ip + 4, 8 + quote);
-		pseudo = sum_pseudo(ip + 8, 32, 58, 8 + quote);
-	} else {
-		put16(ip + 2, header + 8 + quote);
-		put16(ip + 10, 0);
-		put16(ip + 10, ~sum16(0, ip, header));
-	}
-	put16(f->data + icmp + 2, ~sum16(pseudo, f->data + icmp, 8 + quote));
-}
+void error_build(struct frame *f, const struct error *e, const __u8 *dmac, const __u8 *smac);
 
 /*
- * What is wrong with the IP packet of `len` bytes (lengths, checksums), or NULL. It finds the
- * transport header by itself; link padding must be cut off before.
+ * The first error in an IP packet of `len` bytes (lengths, checksums), or NULL. The transport header is found
+ * independently of packet_build(). Link padding must be removed before.
  */
-static inline const char *packet_wrong(const __u8 *ip, size_t len)
-{
-	size_t off, addr_len;
-	const __u8 *addrs;
-	__u8 proto;
+const char *packet_wrong(const __u8 *ip, size_t len);
 
-	if (len < 20)
-		return "shorter than an IP header";
-	if (ip[0] >> 4 == 4) {
-		off = (ip[0] & 15) * 4;
-		if (get16(ip + 2) != len)
-			return "total length";
-		if (sum16(0, ip, off) != 0xffff)
-			return "IPv4 header checksum";
-		proto = ip[9];
-		addrs = ip + 12;
-		addr_len = 8;
-	} else {
-		if (len < 40 || get16(ip + 4) + 40 != len)
-			return "payload length";
-		off = 40;
-		for (proto = ip[6]; (proto == 0 || proto == 60) && off + 8 <= len;) {
-			proto = ip[off];
-			off += (ip[off + 1] + 1) * 8;
-		}
-		addrs = ip + 8;
-		addr_len = 32;
-	}
-	if (off + 8 > len)
-		return "no transport header";
-	if (proto == PROTO_UDP && get16(ip + off + 4) != len - off)
-		return "UDP length";
-	if (proto == PROTO_UDP && !get16(ip + off + 6))
-		return addr_len == 8 ? NULL : "UDP over IPv6 without a checksum";
-	if (sum16(sum_pseudo(addrs, addr_len, proto, len - off), ip + off, len - off) != 0xffff)
-		return "transport checksum";
-	return NULL;
-}
-
-/* The first place in which two frames differ, said in words; NULL: none. */
-static inline const char *frame_difference(const __u8 *got, size_t got_len, const __u8 *want, size_t want_len)
-{
-	static char text[160];
-	size_t i;
-
-	if (got_len != want_len) {
-		snprintf(text, sizeof(text), "%zu bytes instead of %zu", got_len, want_len);
-		return text;
-	}
-	for (i = 0; i < got_len && got[i] == want[i]; i++)
-		;
-	if (i == got_len)
-		return NULL;
-	snprintf(text, sizeof(text), "byte %zu is %02x instead of %02x", i, got[i], want[i]);
-	return text;
-}
+/* The first difference of two frames as text, valid until the next call; NULL: they are equal. */
+const char *frame_difference(const __u8 *got, size_t got_len, const __u8 *want, size_t want_len);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Connections: answers, states, source ports, the gateway's own sockets, and how they end.
+ * Connections: replies, states, source ports, the gateway's own sockets, ends, routes.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <unistd.h>
 #include "check.h"
 
 #define CLIENT   "54.147.66.132:40000"
@@ -39,28 +40,28 @@ TestSuite(connections, .init = start, .fini = check_table_at_end, .timeout = 30)
 
 #define SERVER_SEQ 9000
 
-/* A visitor's handshake with the service behind `in`, which leaves as `out`. */
+/* The handshake of a visitor whose packets arrive as `in` and leave as `out`. */
 static void handshake(const char *in, const char *out)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(WG0, out));
-	arrives("SYN-ACK", WG0, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, out));
 }
 
-Test(connections, answers)
+Test(connections, replies)
 {
 	handshake(IN, OUT);
 	arrives("request", ETH0, TCP(IN, ACK | PSH, .data = 333), LEAVES_BY(WG0, OUT));
-	arrives("answer", WG0, TCP(way_back(OUT), ACK, .data = 1361, .ttl = 9), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("answer with options", WG0, TCP(way_back(OUT), ACK, .options = 8, .data = 5),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("reply", WG0, TCP(reverse_of(OUT), ACK, .data = 1361, .ttl = 9), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("reply with options", WG0, TCP(reverse_of(OUT), ACK, .options = 8, .data = 5),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	cr_expect(check_table() == 1);
 
 	handshake(IN6, OUT6);
 	arrives("request, IPv6", ETH0, TCP(IN6, ACK | PSH, .data = 1, .ext = "d"), LEAVES_BY(WG0, OUT6));
-	arrives("answer, IPv6", WG0, TCP(way_back(OUT6), ACK, .data = 1361, .ext = "h"),
-		LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("reply, IPv6", WG0, TCP(reverse_of(OUT6), ACK, .data = 1361, .ext = "h"),
+		LEAVES_BY(ETH0, reverse_of(IN6)));
 	cr_expect(check_table() == 2);
 }
 
@@ -68,18 +69,18 @@ Test(connections, udp)
 {
 	arrives("request", ETH0, UDP(IN, .data = 30), LEAVES_BY(WG0, OUT));
 	expect_state("request", IN, PROTO_UDP, "UNREPLIED");
-	arrives("answer", WG0, UDP(way_back(OUT), .data = 500), LEAVES_BY(ETH0, way_back(IN)));
-	expect_state("answer", IN, PROTO_UDP, "REPLIED");
-	arrives("answer without checksum", WG0, UDP(way_back(OUT), .data = 5, .no_checksum = true),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("reply", WG0, UDP(reverse_of(OUT), .data = 500), LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("reply", IN, PROTO_UDP, "REPLIED");
+	arrives("reply without checksum", WG0, UDP(reverse_of(OUT), .data = 5, .no_checksum = true),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("more", ETH0, UDP(IN, .data = 31), LEAVES_BY(WG0, OUT));
 	expect_state("more", IN, PROTO_UDP, "ASSURED");
 	arrives("request, IPv6", ETH0, UDP(IN6, .data = 30), LEAVES_BY(WG0, OUT6));
-	arrives("answer, IPv6", WG0, UDP(way_back(OUT6), .data = 500), LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("reply, IPv6", WG0, UDP(reverse_of(OUT6), .data = 500), LEAVES_BY(ETH0, reverse_of(IN6)));
 	cr_expect(check_table() == 2);
 }
 
-/* TCP and UDP between the same ports are two things. */
+/* TCP and UDP between the same ports are two connections. */
 Test(connections, protocols_apart)
 {
 	arrives("TCP", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
@@ -93,20 +94,20 @@ Test(connections, between_ethernets)
 	const char *out = "192.168.7.1:40000 > 192.168.7.2:80";
 
 	arrives("SYN", ETH0, TCP(in, SYN), LEAVES_BY(ETH1, out));
-	arrives("answer", ETH1, TCP(way_back(out), SYN | ACK), LEAVES_BY(ETH0, way_back(in)));
+	arrives("reply", ETH1, TCP(reverse_of(out), SYN | ACK), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("padded ACK", ETH0, TCP(in, ACK, .padding = 6), LEAVES_BY(ETH1, out));
 }
 
-/* What belongs to a connection is held to the same rules as what opens one. */
-Test(connections, what_stays_with_the_stack)
+/* Packets of a connection are checked by the same rules as packets that open one. */
+Test(connections, passed_to_the_stack)
 {
 	handshake(IN, OUT);
 	arrives("odd fragment", ETH0, TCP(IN, ACK, .data = 1, .fragment = 0x2000), IS_PASSED("malformed"));
-	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_LEFT_ALONE);
-	arrives("VLAN", ETH0, TCP(IN, ACK, .ether_type = 0x8100), IS_LEFT_ALONE);
+	arrives("broadcast", ETH0, TCP(IN, ACK, .to = "ff:ff:ff:ff:ff:ff"), IS_UNTOUCHED);
+	arrives("VLAN", ETH0, TCP(IN, ACK, .ether_type = 0x8100), IS_UNTOUCHED);
 	arrives("cut short", ETH0, TCP(IN, ACK, .data = 20, .cut = 1), IS_PASSED("malformed"));
-	arrives("answer from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE);
-	arrives("answer to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK), IS_LEFT_ALONE);
+	arrives("reply from another port", WG0, TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), IS_UNTOUCHED);
+	arrives("reply to another", WG0, TCP("10.172.16.2:8000 > 10.172.16.11:40000", ACK), IS_UNTOUCHED);
 	arrives("from another port", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK), IS_PASSED("no_connection"));
 }
 
@@ -114,31 +115,31 @@ Test(connections, tcp_states)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "SYN_SENT");
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("SYN-ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("a blind ACK", ETH0, TCP(IN, ACK, .ack = 12345678), LEAVES_BY(WG0, OUT));
 	expect_state("a blind ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	expect_state("ACK", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("RST", WG0, TCP(way_back(OUT), RST), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("RST", WG0, TCP(reverse_of(OUT), RST), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("RST", IN, PROTO_TCP, "CLOSE");
 	arrives("the client goes on", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("the client goes on", IN, PROTO_TCP, "CLOSE");
-	arrives("the RST was forged", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the RST was forged", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("the RST was forged", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
 	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
-	arrives("ACK", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("ACK", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("ACK of the FIN", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("data, half-closed", WG0, TCP(way_back(OUT), ACK, .data = 9), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("data, half-closed", WG0, TCP(reverse_of(OUT), ACK, .data = 9), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("data, half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("other FIN", WG0, TCP(way_back(OUT), FIN | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("other FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("other FIN", IN, PROTO_TCP, "LAST_ACK");
 	arrives("last ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
 }
 
-/* A SYN in a state in which it begins a new life: the old record goes, a new one comes. */
+/* A SYN in a closed state: the old record is freed, a new one is allocated. */
 static void check_reopened(const char *what)
 {
 	struct fwd_counters before = counters_read(), after;
@@ -157,11 +158,11 @@ Test(connections, reopened)
 	handshake(IN, OUT);
 	arrives("RST", ETH0, TCP(IN, RST), LEAVES_BY(WG0, OUT));
 	check_reopened("after the client's RST");
-	arrives("refused", WG0, TCP(way_back(OUT), RST | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("refused", WG0, TCP(reverse_of(OUT), RST | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	check_reopened("after a refusal");
 	handshake(IN, OUT);
 	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
-	arrives("FIN", WG0, TCP(way_back(OUT), FIN | ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	expect_state("closed", IN, PROTO_TCP, "TIME_WAIT");
 	check_reopened("in TIME_WAIT");
@@ -178,12 +179,11 @@ Test(connections, not_reopened)
 	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 && c.value[FWD_COUNTER_ENDED] == 0);
 }
 
-/* Which place a connection has: the ring's, or one of its own. */
-static bool has_own_slot(const char *route, __u8 proto)
+static bool is_confirmed(const char *flow, __u8 proto)
 {
 	struct entry conn;
 
-	cr_assert(conn_get(route, proto, &conn));
+	cr_assert(conn_get(flow, proto, &conn));
 	return conn.state == FWD_SLOT_CONFIRMED;
 }
 
@@ -191,60 +191,60 @@ Test(connections, confirmed)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	arrives("ACK without SYN-ACK", ETH0, TCP(IN, ACK, .ack = 1), LEAVES_BY(WG0, OUT));
-	cr_expect(!has_own_slot(IN, PROTO_TCP));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	cr_expect(!is_confirmed(IN, PROTO_TCP));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("wrong ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ), LEAVES_BY(WG0, OUT));
-	arrives("wilder ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1 + 65536), LEAVES_BY(WG0, OUT));
-	cr_expect(!has_own_slot(IN, PROTO_TCP));
+	arrives("ACK beyond the window", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1 + 65536), LEAVES_BY(WG0, OUT));
+	cr_expect(!is_confirmed(IN, PROTO_TCP));
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
-	cr_expect(has_own_slot(IN, PROTO_TCP));
-	cr_expect(sweeper_read().confirmed == 1);
+	cr_expect(is_confirmed(IN, PROTO_TCP));
+	cr_expect(gc_read().confirmed == 1);
 
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	arrives("more, unanswered", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	cr_expect(!has_own_slot(IN, PROTO_UDP));
-	arrives("answer", WG0, UDP(way_back(OUT)), LEAVES_BY(ETH0, way_back(IN)));
-	cr_expect(!has_own_slot(IN, PROTO_UDP));
-	arrives("answer to that", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	cr_expect(has_own_slot(IN, PROTO_UDP));
+	arrives("more, without a reply", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	cr_expect(!is_confirmed(IN, PROTO_UDP));
+	arrives("reply", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	cr_expect(!is_confirmed(IN, PROTO_UDP));
+	arrives("reply to that", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	cr_expect(is_confirmed(IN, PROTO_UDP));
 	check_table();
 }
 
-/* A target that answers a repeated SYN with another number: the last one counts. */
+/* A target that replies to a repeated SYN with another sequence number: the last one counts. */
 Test(connections, confirmed_by_the_last_syn)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("another", WG0, TCP(way_back(OUT), SYN | ACK, .seq = 0xffffffff), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("another", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = 0xffffffff), LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("the first one's ACK", ETH0, TCP(IN, ACK, .ack = 0x80000000), LEAVES_BY(WG0, OUT));
-	cr_expect(!has_own_slot(IN, PROTO_TCP));
+	cr_expect(!is_confirmed(IN, PROTO_TCP));
 	arrives("ACK across zero", ETH0, TCP(IN, ACK, .ack = 0), LEAVES_BY(WG0, OUT));
-	cr_expect(has_own_slot(IN, PROTO_TCP));
+	cr_expect(is_confirmed(IN, PROTO_TCP));
 }
 
 /* ---- source ports -------------------------------------------------------------------------- */
 
-static int port_of_source(const char *route)
+static int port_of_source(const char *flow)
 {
 	struct endpoint src, dst;
 
-	way_parse(route, &src, &dst);
+	flow_parse(flow, &src, &dst);
 	return src.port;
 }
 
-/* The packet leaves from another port than 40000, and its answer finds back. */
+/* The packet leaves from another port than 40000, and its reply is translated back. */
 static void check_other_port(const char *what, struct packet p)
 {
 	const struct result *r = arrives(what, ETH0, p, LEAVES_BY(WG0, NULL));
 	struct packet answer = p;
 	char out[200];
 
-	strcpy(out, way_out(r, ETH0, WG0));
-	cr_expect(port_of_source(out) != 40000, "%s: one port for two", what);
+	strcpy(out, flow_out(r, ETH0, WG0));
+	cr_expect(port_of_source(out) != 40000, "%s: two connections share a port", what);
 	cr_expect(port_of_source(out) >= 1024, "%s: port %d", what, port_of_source(out));
-	answer.route = way_back(out);
+	answer.flow = reverse_of(out);
 	answer.flags = SYN | ACK;
-	arrives(what, WG0, answer, LEAVES_BY(ETH0, way_back(p.route)));
+	arrives(what, WG0, answer, LEAVES_BY(ETH0, reverse_of(p.flow)));
 	arrives(what, ETH0, p, LEAVES_BY(WG0, out));
 	check_table();
 }
@@ -254,7 +254,7 @@ Test(connections, port_taken)
 	arrives("first", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	check_other_port("another client", TCP("54.147.66.133:40000 > " PUBLIC, SYN));
 	check_other_port("another map", TCP(CLIENT " > 93.184.216.34:8001", SYN));
-	arrives("UDP's is free", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	arrives("UDP's port is free", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	check_other_port("UDP", UDP("54.147.66.133:40000 > " PUBLIC));
 	arrives("first, IPv6", ETH0, TCP(IN6, SYN), LEAVES_BY(WG0, OUT6));
 	check_other_port("IPv6", TCP("[2001:db8:54::133]:40000 > " PUBLIC6, SYN));
@@ -262,17 +262,17 @@ Test(connections, port_taken)
 	cr_expect(check_table() == 7);
 }
 
-/* `--snat none`: the visitor's address, and so no collision among visitors. */
-Test(connections, port_with_own_address)
+/* `--snat none`: the source is the visitor's address, so that visitors do not collide. */
+Test(connections, port_with_snat_none)
 {
 	arrives("one", ETH0, TCP(CLIENT " > 93.184.216.34:8003", SYN), LEAVES_BY(WG0, CLIENT " > 10.172.16.2:8003"));
 	arrives("another", ETH0, TCP("54.147.66.133:40000 > 93.184.216.34:8003", SYN),
 		LEAVES_BY(WG0, "54.147.66.133:40000 > 10.172.16.2:8003"));
-	arrives("answer", WG0, TCP("10.172.16.2:8003 > " CLIENT, SYN | ACK),
+	arrives("reply", WG0, TCP("10.172.16.2:8003 > " CLIENT, SYN | ACK),
 		LEAVES_BY(ETH0, "93.184.216.34:8003 > " CLIENT));
 }
 
-/* A pool gives each address the port, before another port is taken. */
+/* The port is tried on each address of a pool before another port is. */
 Test(connections, port_on_each_address)
 {
 	bool seen[2] = {};
@@ -283,16 +283,16 @@ Test(connections, port_on_each_address)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.%d:40000 > 93.184.216.34:8002", i + 1);
-		p.route = in;
-		out = way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
+		p.flow = in;
+		out = flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
 		cr_expect(port_of_source(out) == 40000, "%s", out);
 		seen[!strncmp(out, "10.172.16.11:", 13)] = true;
 	}
-	cr_expect(seen[0] && seen[1], "an address of the pool isn't used");
+	cr_expect(seen[0] && seen[1], "an address of the pool is unused");
 	check_other_port("both are taken", TCP("54.147.66.3:40000 > 93.184.216.34:8002", SYN));
 }
 
-/* A pool spreads what could all go by one address. */
+/* A pool distributes connections that could all have one address. */
 Test(connections, pool_is_spread)
 {
 	int second = 0;
@@ -302,8 +302,8 @@ Test(connections, pool_is_spread)
 		char in[80];
 
 		snprintf(in, sizeof(in), "54.147.66.132:%d > 93.184.216.34:8002", 41000 + i);
-		p.route = in;
-		second += !strncmp(way_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
+		p.flow = in;
+		second += !strncmp(flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
 				   "10.172.16.11:", 13);
 	}
 	cr_expect(second > 0 && second < 40, "%d of 40", second);
@@ -334,7 +334,7 @@ static struct sockaddr_storage sockaddr_of(const char *text, socklen_t *len)
 	return s;
 }
 
-/* A socket bound to `from`, connected (or, TCP, trying to) to `to` unless that is NULL. */
+/* A socket bound to `from` and, unless `to` is NULL, connected or (TCP) connecting to it. */
 static int socket_make(int type, const char *from, const char *to)
 {
 	socklen_t len;
@@ -379,17 +379,17 @@ Test(connections, port_of_own_sockets_ipv6)
 	close(udp);
 }
 
-/* A socket bound to any address is none of a visitor's, who keeps his own. */
-Test(connections, port_with_own_address_beside_own_socket)
+/* A socket bound to any address does not conflict with a visitor's address. */
+Test(connections, port_with_snat_none_beside_own_socket)
 {
 	int fd = socket_make(SOCK_DGRAM, "0.0.0.0:40000", NULL);
 
 	arrives("UDP", ETH0, UDP(CLIENT " > 93.184.216.34:8003"), LEAVES_BY(WG0, CLIENT " > 10.172.16.2:8003"));
-	arrives("answer", WG0, UDP("10.172.16.2:8003 > " CLIENT), LEAVES_BY(ETH0, "93.184.216.34:8003 > " CLIENT));
+	arrives("reply", WG0, UDP("10.172.16.2:8003 > " CLIENT), LEAVES_BY(ETH0, "93.184.216.34:8003 > " CLIENT));
 	close(fd);
 }
 
-/* Sockets that are in nobody's way: to another target, or listening. */
+/* Sockets that do not conflict: connected to another target, or listening. */
 Test(connections, port_beside_own_sockets)
 {
 	int other = socket_make(SOCK_STREAM, "10.172.16.1:40000", "10.172.16.2:8001");
@@ -419,31 +419,31 @@ static void check_local(const char *in, const char *out, struct packet first)
 	struct packet p = first;
 	struct entry conn;
 
-	/* The visitor was first. */
-	p.route = in;
+	/* The visitor is first. */
+	p.flow = in;
 	arrives("visitor", ETH0, p, LEAVES_BY(WG0, out));
-	/* Then the gateway's own, from the very port. */
-	p.route = out;
+	/* Then the gateway's own connection, from the same port. */
+	p.flow = out;
 	p.ttl = 64;
-	strcpy(moved, way_out(departs("own", WG0, p, GOES_ON_AS(NULL)), WG0, WG0));
+	strcpy(moved, flow_out(departs("own", WG0, p, CONTINUES_AS(NULL)), WG0, WG0));
 	cr_expect(port_of_source(moved) != 40000 && port_of_source(moved) >= 1024, "%s", moved);
 	cr_assert(conn_get(out, p.proto, &conn));
 	cr_expect(conn.flow.rule == FWD_RULE_NONE);
-	departs("own, again", WG0, p, GOES_ON_AS(moved));
-	/* Its answer goes up the stack as if nothing had been. */
-	p.route = way_back(moved);
+	departs("own, again", WG0, p, CONTINUES_AS(moved));
+	/* Its reply reaches the stack with the original port. */
+	p.flow = reverse_of(moved);
 	p.flags = SYN | ACK;
-	arrives("answer to the own", WG0, p, GOES_ON_AS(way_back(out)));
+	arrives("reply to the own", WG0, p, CONTINUES_AS(reverse_of(out)));
 	p.ttl = 1;
-	arrives("no router here: TTL 1 will do", WG0, p, GOES_ON_AS(way_back(out)));
-	/* And the visitor's to the visitor. */
-	p.route = way_back(out);
+	arrives("TTL 1, which is not decremented", WG0, p, CONTINUES_AS(reverse_of(out)));
+	/* The visitor's reply is forwarded to the visitor. */
+	p.flow = reverse_of(out);
 	p.ttl = 64;
-	arrives("answer to the visitor", WG0, p, LEAVES_BY(ETH0, way_back(in)));
+	arrives("reply to the visitor", WG0, p, LEAVES_BY(ETH0, reverse_of(in)));
 	cr_expect(check_table() == 2);
 }
 
-Test(connections, own_packets_give_way)
+Test(connections, own_packets_change_port)
 {
 	check_local(IN, OUT, TCP(NULL, SYN));
 	table_flush();
@@ -460,50 +460,49 @@ Test(connections, own_packets_on_ethernet)
 	const struct result *r;
 
 	arrives("visitor", ETH0, TCP(CLIENT " > 93.184.216.34:8080", SYN), LEAVES_BY(ETH1, own));
-	r = departs("own", ETH1, TCP(own, SYN), GOES_ON_AS(NULL));
-	cr_expect(port_of_source(way_out(r, ETH1, ETH1)) != 40000);
+	r = departs("own", ETH1, TCP(own, SYN), CONTINUES_AS(NULL));
+	cr_expect(port_of_source(flow_out(r, ETH1, ETH1)) != 40000);
 	check_table();
 }
 
-Test(connections, other_packets_go_out_untouched)
+Test(connections, other_packets_leave_unchanged)
 {
 	handshake(IN, OUT);
-	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_LEFT_ALONE);
-	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN), IS_LEFT_ALONE);
-	departs("in mid-stream", WG0, TCP(OUT, ACK), IS_LEFT_ALONE);
-	departs("ICMP", WG0, (struct packet){OUT, 1, .data = 9}, IS_LEFT_ALONE);
-	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_LEFT_ALONE);
-	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_LEFT_ALONE);
-	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_LEFT_ALONE);
-	departs("the gateway's answer to the client", ETH0, TCP(way_back(IN), ACK), IS_LEFT_ALONE);
-	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_LEFT_ALONE);
+	departs("from another port", WG0, TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_UNTOUCHED);
+	departs("to another port", WG0, TCP("10.172.16.1:40000 > 10.172.16.2:22", SYN), IS_UNTOUCHED);
+	departs("in mid-stream", WG0, TCP(OUT, ACK), IS_UNTOUCHED);
+	departs("ICMP", WG0, (struct packet){OUT, 1, .data = 9}, IS_UNTOUCHED);
+	departs("cut short", WG0, TCP(OUT, SYN, .cut = 1), IS_UNTOUCHED);
+	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_UNTOUCHED);
+	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_UNTOUCHED);
+	departs("the gateway's reply to the client", ETH0, TCP(reverse_of(IN), ACK), IS_UNTOUCHED);
+	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_UNTOUCHED);
 	cr_expect(check_table() == 1);
 }
 
 /* ---- ends ---------------------------------------------------------------------------------- */
 
-/* A map's removal ends its connections with the next packet, from either side, UDP's too: nothing
- * keeps going to a removed target. */
+/* The removal of a map ends its connections with their next packet from either side, also UDP. */
 Test(connections, map_removed)
 {
 	struct fwd_counters c;
 
 	handshake(IN, OUT);
 	arrives("another map's", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	rule_give_up(RULE);
-	arrives("from the client", ETH0, TCP(IN, ACK), IS_LEFT_ALONE);
-	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(way_back(OUT), PROTO_TCP), "both entries are gone");
-	arrives("from the target", WG0, TCP(way_back(OUT), ACK), IS_LEFT_ALONE);
-	arrives("another map's goes on", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	rule_give_up(RULE_UDP);
-	arrives("UDP, from the target", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
+	rule_delete(RULE);
+	arrives("from the client", ETH0, TCP(IN, ACK), IS_UNTOUCHED);
+	cr_expect(!conn_exists(IN, PROTO_TCP) && !conn_exists(reverse_of(OUT), PROTO_TCP), "an entry is left");
+	arrives("from the target", WG0, TCP(reverse_of(OUT), ACK), IS_UNTOUCHED);
+	arrives("another map's, again", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	rule_delete(RULE_UDP);
+	arrives("UDP, from the target", WG0, UDP(reverse_of(OUT)), IS_UNTOUCHED);
 	cr_expect(check_table() == 0);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 2 && c.value[FWD_COUNTER_EXPIRED] == 0 &&
 		  c.value[FWD_COUNTER_EVICTED] == 0);
 }
 
-/* Another map in the same place: the old one's connections are still the old one's. */
+/* Another map at the same index: the old map's connections do not become the new map's. */
 Test(connections, map_replaced)
 {
 	struct fwd_rule r;
@@ -513,8 +512,8 @@ Test(connections, map_replaced)
 	r.gen++;
 	r.target_low = 9999;
 	rule_write(RULE_UDP, &r);
-	arrives("goes to the new target", ETH0, UDP(IN), LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
-	arrives("the old one's answer", WG0, UDP(way_back(OUT)), IS_LEFT_ALONE);
+	arrives("to the new target", ETH0, UDP(IN), LEAVES_BY(WG0, "10.172.16.1:40000 > 10.172.16.2:9999"));
+	arrives("the old target's reply", WG0, UDP(reverse_of(OUT)), IS_UNTOUCHED);
 	cr_expect(check_table() == 1);
 }
 
@@ -526,30 +525,30 @@ Test(connections, map_draining)
 	rule_read(RULE, &r);
 	r.state = FWD_RULE_DRAINING;
 	rule_write(RULE, &r);
-	arrives("goes on", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	arrives("and its answers", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("no new ones", ETH0, TCP("54.147.66.133:40000 > " PUBLIC, SYN), IS_LEFT_ALONE);
+	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("reply", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("no new ones", ETH0, TCP("54.147.66.133:40000 > " PUBLIC, SYN), IS_UNTOUCHED);
 }
 
-/* The gateway's own connection outlives the map that it made way for. */
-Test(connections, map_removed_but_not_the_gateways_own)
+/* The gateway's own connection stays translated when the map that caused the translation is removed. */
+Test(connections, map_removed_own_connection_stays)
 {
 	char moved[200];
 
 	arrives("visitor", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	strcpy(moved, way_out(departs("own", WG0, TCP(OUT, SYN), GOES_ON_AS(NULL)), WG0, WG0));
-	rule_give_up(RULE);
-	departs("own", WG0, TCP(OUT, ACK), GOES_ON_AS(moved));
-	arrives("answer", WG0, TCP(way_back(moved), ACK), GOES_ON_AS(way_back(OUT)));
+	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), CONTINUES_AS(NULL)), WG0, WG0));
+	rule_delete(RULE);
+	departs("own", WG0, TCP(OUT, ACK), CONTINUES_AS(moved));
+	arrives("reply", WG0, TCP(reverse_of(moved), ACK), CONTINUES_AS(reverse_of(OUT)));
 }
 
 Test(connections, ended_by_command)
 {
-	struct fwd_tuple forward = tuple_of(IN, PROTO_TCP), reply = tuple_turned(tuple_of(OUT, 6));
+	struct fwd_tuple forward = tuple_of(IN, PROTO_TCP), reply = tuple_reverse(tuple_of(OUT, 6));
 
 	cr_expect(control(FWD_REQUEST_END_CONNECTION, &forward) == -ENOENT);
 	handshake(IN, OUT);
-	cr_expect(control(FWD_REQUEST_END_CONNECTION, &reply) == -ENOENT, "not FORWARD");
+	cr_expect(control(FWD_REQUEST_END_CONNECTION, &reply) == -ENOENT, "ended by the tuple of REPLY");
 	cr_expect(check_table() == 1);
 	cr_expect(control(FWD_REQUEST_END_CONNECTION, &forward) == 0);
 	cr_expect(control(FWD_REQUEST_END_CONNECTION, &forward) == -ENOENT);
@@ -557,10 +556,10 @@ Test(connections, ended_by_command)
 	cr_expect(control(99, NULL) == -EINVAL);
 }
 
-/* Routes and neighbours change under a connection; within a second it follows. */
-Test(connections, way_follows_the_routes)
+/* A connection follows changes of routes and neighbours within a second. */
+Test(connections, route_follows_changes)
 {
-	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
+	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry conn;
 	struct result r;
 
@@ -568,38 +567,39 @@ Test(connections, way_follows_the_routes)
 	ip_batch("neigh change 93.184.216.1 lladdr 02:00:00:00:00:fd nud permanent dev eth0\n");
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "router exchanged");
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not to the router's new MAC address");
 
-	/* Not as long as there is any route by the device that the requests come in by. */
+	/* No effect while there is a route by the device that the requests arrive by. */
 	ip_batch("route replace 54.147.66.0/24 via 192.168.7.2 dev eth1\n");
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "where it came in by");
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not by the device of the request");
 	ip_batch("route del default\n");
 	clock_advance(2);
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "by another device");
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &conn));
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "not by the other device");
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &conn));
 	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
 	clock_advance(2);
-	arrives("nowhere", WG0, answer, IS_DROPPED("blackhole"));
+	arrives("blackhole", WG0, answer, IS_DROPPED("blackhole"));
 	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n"
 		 "route del default\n");
-	/* BPF_PROG_RUN has no packets without Ethernet header, so nothing can be said about this one. */
+	/* No ICMP error here: BPF_PROG_RUN has no packets without an Ethernet header. */
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_SHOT, "by a device that isn't fwdctl's");
+	cr_expect(r.verdict == TC_ACT_SHOT, "forwarded by a device that is not attached");
 	ip_batch("route del 54.147.66.0/24\nroute add default via 93.184.216.1\n");
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "and back");
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not by the restored route");
 }
 
-/* Where only another device leads back, requests don't call the answers off it; as soon as a route does, they follow. */
-Test(connections, way_back_by_another_device)
+/* Replies leave by another device while only that has a route to the client, and requests do not change that; once the
+ * device of the requests has a route, replies leave by it. */
+Test(connections, reply_route_by_another_device)
 {
-	struct packet answer = TCP(way_back(OUT), ACK, .data = 5);
+	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry before, after;
 	struct result r;
 
@@ -607,37 +607,38 @@ Test(connections, way_back_by_another_device)
 	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
 	run(WG0, INGRESS, &answer, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7, "by another device");
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before));
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
-	cr_expect(!memcmp(&before.flow.route, &after.flow.route, sizeof(before.flow.route)), "nothing has changed");
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after));
+	cr_expect(!memcmp(&before.flow.route, &after.flow.route, sizeof(before.flow.route)),
+		  "the request changed the reply's route");
 	ip_batch("route add default via 93.184.216.1\n");
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 	run(WG0, INGRESS, &answer, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfe, "where it came in by");
+	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfe, "not by the device of the request");
 }
 
-/* One visitor's request says nothing about where another's answers leave, whatever their ports. */
-Test(connections, way_of_a_namesake)
+/* A visitor's request does not change the reply route of another visitor with the same port. */
+Test(connections, route_of_the_same_port)
 {
 	struct entry before, after;
 
 	handshake(IN, OUT);
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before));
 	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
 	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after));
 	cr_expect(route_ifindex(&after.flow.route) == route_ifindex(&before.flow.route) &&
 			  after.flow.route.refreshed == before.flow.route.refreshed,
 		  "device %u instead of %u", route_ifindex(&after.flow.route), route_ifindex(&before.flow.route));
 }
 
-/* Within that second the FIB isn't asked. */
-Test(connections, way_is_kept_for_a_second)
+/* Within a second the FIB is not asked again. */
+Test(connections, route_is_cached_for_a_second)
 {
 	handshake(IN, OUT);
 	ip_batch("route add blackhole 54.147.66.0/24\n");
-	arrives("answer", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("reply", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors through the programs, and those that fwdctl sends itself; the clamping of the MSS.
+ * ICMP errors of others that the programs forward, ICMP errors that they send, fragmentation, MSS clamping.
  */
 #include "check.h"
 
@@ -17,8 +17,8 @@ static const struct rule rules[] = {
 	{PROTO_TCP, "93.184.216.34:8080", "192.168.7.2:80", "192.168.7.1"},
 };
 
-/* Errors towards home are made behind ETH1: BPF_PROG_RUN takes what WG0's packets begin with for an
- * Ethernet header, so that the kernel doesn't know their protocol, and puts no header in front. */
+/* Errors towards home are tested on ETH1: BPF_PROG_RUN takes the first bytes of WG0's packets for an Ethernet header,
+ * so that the kernel does not know their protocol, and inserts no header. */
 #define IN_LAN  "54.147.66.132:40000 > 93.184.216.34:8080"
 #define OUT_LAN "192.168.7.1:40000 > 192.168.7.2:80"
 
@@ -29,8 +29,7 @@ static void start(void)
 
 TestSuite(errors, .init = start, .fini = check_table_at_end, .timeout = 30);
 
-/* The error `before` comes in by `in`; out comes `after` by `out`, or nothing has changed (NULL).
- */
+/* The error `before` arrives by `in` and leaves as `after` by `out`; after: NULL: it is passed unchanged. */
 static void check_error(const char *what, enum device in, const struct error *before, enum device out,
 			const struct error *after)
 {
@@ -54,7 +53,7 @@ static void check_error(const char *what, enum device in, const struct error *be
 	check_reasons(what, reasons, NULL);
 }
 
-Test(errors, from_the_side_of_the_target)
+Test(errors, from_the_target_side)
 {
 	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT, .data = 9)};
 	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 3, 3, .quoted = UDP(IN, .data = 9), .ttl = 63};
@@ -64,7 +63,7 @@ Test(errors, from_the_side_of_the_target)
 	check_error("port unreachable", WG0, &before, ETH0, &after);
 	before.quoted_len = after.quoted_len = 28;
 	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
-	before.route = "10.172.16.9:0 > 10.172.16.1:0";
+	before.flow = "10.172.16.9:0 > 10.172.16.1:0";
 	check_error("from a router", WG0, &before, ETH0, &after);
 
 	arrives("TCP", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
@@ -73,7 +72,7 @@ Test(errors, from_the_side_of_the_target)
 	before.quoted_len = after.quoted_len = 0;
 	check_error("options in the quote", WG0, &before, ETH0, &after);
 	before.quoted_len = after.quoted_len = 36;
-	check_error("and 8 bytes", WG0, &before, ETH0, &after);
+	check_error("options and 8 bytes quoted", WG0, &before, ETH0, &after);
 }
 
 Test(errors, ipv6)
@@ -89,7 +88,7 @@ Test(errors, ipv6)
 	check_error("8 bytes quoted", WG0, &before, ETH0, &after);
 }
 
-Test(errors, from_the_side_of_the_client)
+Test(errors, from_the_client_side)
 {
 	const char *answer = "93.184.216.34:8000 > 54.147.66.132:40000";
 	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400, .quoted = TCP(answer, ACK, .data = 20)};
@@ -103,14 +102,15 @@ Test(errors, from_the_side_of_the_client)
 	check_error("of no connection", ETH0, &before, 0, NULL);
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	check_error("fragmentation needed", ETH0, &before, WG0, &after);
-	before.route = "192.0.2.77:0 > 93.184.216.34:0";
+	before.flow = "192.0.2.77:0 > 93.184.216.34:0";
 	check_error("from a router far away", ETH0, &before, WG0, &after);
 	before.type = 8;
 	check_error("echo", ETH0, &before, 0, NULL);
 }
 
-/* What an `ip rule` says of the connection's packets goes on to hold for these, whatever it says of the error. */
-Test(errors, way_by_a_rule)
+/* An `ip rule` that matches the connection's packets but not the error: the error has its own route and does not
+ * replace the connection's. */
+Test(errors, route_by_a_rule)
 {
 	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400,
 			       .quoted = TCP("93.184.216.34:8000 > 54.147.66.132:40000", ACK, .data = 20)};
@@ -125,11 +125,11 @@ Test(errors, way_by_a_rule)
 		 "route add 10.172.16.2 via 192.168.7.2 dev eth1 table 100\n");
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT));
 	clock_advance(2);
-	check_error("when the way has to be asked for anew", ETH0, &before, WG0, &after);
+	check_error("after the cached route expired", ETH0, &before, WG0, &after);
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(ETH1, OUT));
 }
 
-/* RFC 5508 REQ-3: whose own checksum is wrong is nobody's; the stack drops it. */
+/* RFC 5508 REQ-3: an error with a wrong checksum is passed to the stack, which drops it. */
 Test(errors, wrong_checksum)
 {
 	struct error e = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT, .data = 99)};
@@ -151,19 +151,19 @@ Test(errors, wrong_checksum)
 	}
 }
 
-/* An error must not keep a connection alive, nor count as its packet, nor begin one. */
-Test(errors, are_no_packets_of_the_connection)
+/* An error does not refresh a connection, count as its packet, or open one. */
+Test(errors, do_not_count_as_packets)
 {
 	struct error e = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT)};
 	struct entry before, after;
 	struct result r;
 
 	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &before));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_UDP, &before));
 	error_build(&r.in, &e, NULL, NULL);
 	clock_advance(5);
 	run_frame(WG0, INGRESS, 0, false, &r);
-	cr_assert(conn_get(way_back(OUT), PROTO_UDP, &after));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_UDP, &after));
 	cr_expect(after.flow.packets == before.flow.packets && after.flow.last_seen == before.flow.last_seen &&
 		  after.flow.ct_state == before.flow.ct_state);
 }
@@ -172,9 +172,9 @@ Test(errors, are_no_packets_of_the_connection)
 
 static void check_too_big(const char *what, const struct packet *p, __u32 mtu)
 {
-	bool v6 = p->route[0] == '[';
+	bool v6 = p->flow[0] == '[';
 
-	check_answer(what, ETH0, p, &(struct answer){v6 ? 2 : 3, v6 ? 0 : 4, mtu, "too_big"});
+	check_icmp_error(what, ETH0, p, &(struct icmp_error){v6 ? 2 : 3, v6 ? 0 : 4, mtu, "too_big"});
 }
 
 Test(errors, too_big)
@@ -193,11 +193,11 @@ Test(errors, too_big)
 	arrives("segments that fit", ETH0, UDP(IN, .data = 3000, .gso_segs = 3), LEAVES_BY(WG0, OUT));
 }
 
-/* ---- cut ----------------------------------------------------------------------------------- */
+/* ---- fragmentation ------------------------------------------------------------------------- */
 
-/* What may be fragmented is; the last piece of `p` is what a run shows. (tests/net/46-mtu.sh sees them all.)
- * Each has at most `piece` bytes. start: where p is in its datagram, in units of 8. */
-static void check_cut(const char *what, struct packet p, size_t piece, int start, bool more)
+/* A packet without DF is fragmented. BPF_PROG_RUN returns only the last fragment of `p`; tests/net/46-mtu.sh captures
+ * all. Each has at most `piece` bytes of payload. start: offset of p in its datagram, in units of 8 bytes. */
+static void check_fragmentation(const char *what, struct packet p, size_t piece, int start, bool more)
 {
 	size_t header = 20 + p.options, len, left;
 	struct packet whole = p;
@@ -205,11 +205,11 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	struct result r;
 	const __u8 *ip = r.out.data + ETHER_LEN;
 
-	/* A field of 0 would be the usual one, with DF; the highest bit means nothing. */
+	/* struct packet takes 0 for the default, which has DF; the reserved bit has no effect. */
 	p.fragment = start | (more ? 0x2000 : start ? 0 : 0x8000);
 	run(ETH0, INGRESS, &p, &r);
 	cr_assert(r.verdict == TC_ACT_REDIRECT, "%s: %s", what, verdict_name(r.verdict));
-	whole.route = OUT;
+	whole.flow = OUT;
 	whole.fragment = p.fragment;
 	whole.ttl = TTL_NORMAL - 1;
 	packet_build(&f, &whole, NULL, NULL);
@@ -217,7 +217,7 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	len = header + left;
 	cr_assert(r.out.len == ETHER_LEN + len, "%s: %zu bytes", what, r.out.len - ETHER_LEN);
 	cr_expect(get16(ip + 2) == len, "%s: length", what);
-	cr_expect(get16(ip + 6) == (start + (f.len - header - left) / 8) + (more ? 0x2000 : 0), "%s: place %x", what,
+	cr_expect(get16(ip + 6) == (start + (f.len - header - left) / 8) + (more ? 0x2000 : 0), "%s: offset %x", what,
 		  get16(ip + 6));
 	cr_expect(sum16(0, ip, header) == 0xffff, "%s: header checksum", what);
 	cr_expect(!memcmp(ip, f.data, 2) && !memcmp(ip + 4, f.data + 4, 2) && !memcmp(ip + 8, f.data + 8, 2) &&
@@ -226,39 +226,39 @@ static void check_cut(const char *what, struct packet p, size_t piece, int start
 	cr_expect(!memcmp(ip + header, f.data + f.len - left, left), "%s: payload", what);
 }
 
-Test(errors, cut)
+Test(errors, fragmentation)
 {
 	ip_batch("link set wg0 mtu 1380\n");
-	check_cut("two pieces", UDP(IN, .data = 1400), 1360, 0, false);
-	check_cut("just one byte", UDP(IN, .data = 1353), 1360, 0, false);
-	check_cut("two whole ones", UDP(IN, .data = 2712), 1360, 0, false);
-	check_cut("options", UDP(IN, .data = 2712, .options = 40), 1320, 0, false);
-	check_cut("a first fragment", UDP(IN, .data = 1400), 1360, 0, true);
-	check_cut("a later one", UDP(IN, .data = 1392), 1360, 177, true);
+	check_fragmentation("two pieces", UDP(IN, .data = 1400), 1360, 0, false);
+	check_fragmentation("one byte more than fits", UDP(IN, .data = 1353), 1360, 0, false);
+	check_fragmentation("two of full size", UDP(IN, .data = 2712), 1360, 0, false);
+	check_fragmentation("options", UDP(IN, .data = 2712, .options = 40), 1320, 0, false);
+	check_fragmentation("a first fragment", UDP(IN, .data = 1400), 1360, 0, true);
+	check_fragmentation("a later fragment", UDP(IN, .data = 1392), 1360, 177, true);
 	ip_batch("link set wg0 mtu 220\nlink set eth1 mtu 200\n");
-	clock_advance(2); /* the way is asked for once a second */
-	check_cut("small ones", UDP(IN, .data = 900), 200, 0, false);
-	check_too_big("more pieces than make sense", &TCP(IN_LAN, SYN, .data = 3000, .fragment = 0x8000), 200);
+	clock_advance(2); /* the route is cached for a second */
+	check_fragmentation("small fragments", UDP(IN, .data = 900), 200, 0, false);
+	check_too_big("too many fragments", &TCP(IN_LAN, SYN, .data = 3000, .fragment = 0x8000), 200);
 }
 
 /* ---- time exceeded ------------------------------------------------------------------------- */
 
-static const struct answer exceeded = {11, 0, 0, "ttl_exceeded"}, exceeded6 = {3, 0, 0, "ttl_exceeded"};
+static const struct icmp_error exceeded = {11, 0, 0, "ttl_exceeded"}, exceeded6 = {3, 0, 0, "ttl_exceeded"};
 
 Test(errors, time_exceeded)
 {
-	check_answer("TTL 1", ETH0, &TCP(IN, SYN, .ttl = 1), &exceeded);
-	check_answer("TTL 0", ETH0, &TCP(IN, SYN, .ttl = -1), &exceeded);
-	check_answer("UDP", ETH0, &UDP(IN, .ttl = 1, .data = 33), &exceeded);
-	check_answer("hop limit 1", ETH0, &UDP(IN6, .ttl = 1), &exceeded6);
-	cr_expect(check_table() == 0, "none of them opened anything");
+	check_icmp_error("TTL 1", ETH0, &TCP(IN, SYN, .ttl = 1), &exceeded);
+	check_icmp_error("TTL 0", ETH0, &TCP(IN, SYN, .ttl = -1), &exceeded);
+	check_icmp_error("UDP", ETH0, &UDP(IN, .ttl = 1, .data = 33), &exceeded);
+	check_icmp_error("hop limit 1", ETH0, &UDP(IN6, .ttl = 1), &exceeded6);
+	cr_expect(check_table() == 0, "a connection was opened");
 	arrives("SYN", ETH0, TCP(IN_LAN, SYN), LEAVES_BY(ETH1, OUT_LAN));
-	check_answer("of a connection", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
-	check_answer("the target's", ETH1, &TCP(way_back(OUT_LAN), SYN | ACK, .ttl = 1), &exceeded);
+	check_icmp_error("of a connection", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
+	check_icmp_error("the target's", ETH1, &TCP(reverse_of(OUT_LAN), SYN | ACK, .ttl = 1), &exceeded);
 }
 
-/* RFC 1812 4.3.2.7 */
-Test(errors, not_about_these)
+/* RFC 1812 4.3.2.7: no ICMP error about an ICMP error, nor about a fragment other than the first. */
+Test(errors, never_about_errors_or_fragments)
 {
 	struct error e = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT), .ttl = 1};
 	__u64 reasons[FWD_REASON_MAX];
@@ -271,44 +271,43 @@ Test(errors, not_about_these)
 	cr_expect(r.verdict == TC_ACT_SHOT, "an error: %s", verdict_name(r.verdict));
 	check_reasons("an error", reasons, "ttl_exceeded");
 	arrives("a first fragment", ETH0, UDP(IN, .data = 64, .fragment = 0x2000), LEAVES_BY(WG0, OUT));
-	arrives("a later one", ETH0, UDP(IN, .data = 64, .fragment = 9, .ttl = 1), IS_DROPPED("ttl_exceeded"));
+	arrives("a later fragment", ETH0, UDP(IN, .data = 64, .fragment = 9, .ttl = 1), IS_DROPPED("ttl_exceeded"));
 }
 
 /* ---- --snat none --------------------------------------------------------------------------- */
 
-/* Home sends to the visitors' own addresses; by those of the gateway and of routers it is told what is
- * wrong. */
-Test(errors, without_source_translation)
+/* Home sends to the visitors' addresses; it receives errors from the addresses of the gateway and of routers. */
+Test(errors, snat_none)
 {
 	const char *out = "54.147.66.132:40000 > 192.168.7.2:80";
-	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0, .quoted = TCP(way_back(IN_LAN), ACK)};
-	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0, .quoted = TCP(way_back(out), ACK), .ttl = 63};
+	struct error before = {"192.0.2.77:0 > 93.184.216.34:0", 11, 0, .quoted = TCP(reverse_of(IN_LAN), ACK)};
+	struct error after = {"192.0.2.77:0 > 192.168.7.2:0", 11, 0, .quoted = TCP(reverse_of(out), ACK), .ttl = 63};
 	struct error to_visitor = {"93.184.216.34:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(IN_LAN, ACK), .ttl = 63};
-	struct answer to_home = {11, 0, 0, "ttl_exceeded", .from = "192.168.7.1"};
+	struct icmp_error to_home = {11, 0, 0, "ttl_exceeded", .from = "192.168.7.1"};
 	struct fwd_rule r;
 
 	rule_read(4, &r);
-	r.snat = FWD_SNAT_NONE; /* the pool has the gateway's address towards home, as fwdctl enters it */
+	r.snat = FWD_SNAT_NONE; /* as fwdctl stores it: the pool has the gateway's address towards home */
 	rule_write(4, &r);
 	arrives("SYN", ETH0, TCP(IN_LAN, SYN), LEAVES_BY(ETH1, out));
 	check_error("a router's, to home", ETH0, &before, ETH1, &after);
 	before = (struct error){"192.168.7.9:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(out, ACK)};
 	check_error("a router's, to the visitor", ETH1, &before, ETH0, &to_visitor);
-	check_answer("the gateway's, to home", ETH1, &TCP(way_back(out), ACK, .ttl = 1), &to_home);
-	check_answer("the gateway's, to the visitor", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
+	check_icmp_error("the gateway's, to home", ETH1, &TCP(reverse_of(out), ACK, .ttl = 1), &to_home);
+	check_icmp_error("the gateway's, to the visitor", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
 }
 
 /* ---- the MSS ------------------------------------------------------------------------------- */
 
-/* A SYN that offers `offered` leaves with `want`, and no other byte is changed. */
-static void check_mss(const char *what, enum device in, struct packet p, __u16 want, enum device out, const char *route)
+/* A SYN leaves with the MSS `want`, with the option at an even and at an odd offset; no other byte changes. */
+static void check_mss(const char *what, enum device in, struct packet p, __u16 want, enum device out, const char *flow)
 {
 	struct packet after = p;
 	const char *difference;
 	struct frame f;
 	struct result r;
 
-	after.route = route;
+	after.flow = flow;
 	after.ttl = TTL_NORMAL - 1;
 	after.mss = want;
 	for (int odd = 0; odd < 2; odd++) {
@@ -320,7 +319,7 @@ static void check_mss(const char *what, enum device in, struct packet p, __u16 w
 		else
 			packet_build(&f, &after, devices[in].mac, devices[in].peer);
 		difference = frame_difference(r.out.data, r.out.len, f.data, f.len);
-		cr_expect(!difference, "%s, %s place: %s", what, odd ? "odd" : "even", difference);
+		cr_expect(!difference, "%s, %s offset: %s", what, odd ? "odd" : "even", difference);
 	}
 }
 
@@ -338,17 +337,17 @@ Test(errors, mss)
 {
 	ip_batch("link set wg0 mtu 1420\n");
 	check_mss("SYN", ETH0, TCP(IN, SYN, .mss = 1460), 1380, WG0, OUT);
-	check_mss("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .mss = 8960), 1380, ETH0, way_back(IN));
-	check_mss("just fits", ETH0, TCP(IN, SYN, .mss = 1380), 1380, WG0, OUT);
+	check_mss("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .mss = 8960), 1380, ETH0, reverse_of(IN));
+	check_mss("the MSS that fits", ETH0, TCP(IN, SYN, .mss = 1380), 1380, WG0, OUT);
 	check_mss("one more", ETH0, TCP(IN, SYN, .mss = 1381), 1380, WG0, OUT);
 	check_mss("less", ETH0, TCP(IN, SYN, .mss = 536), 536, WG0, OUT);
-	check_mss("the most", ETH0, TCP(IN, SYN, .mss = 0xffff), 1380, WG0, OUT);
-	check_mss("behind options of IP", ETH0, TCP(IN, SYN, .mss = 1460, .options = 40), 1380, WG0, OUT);
+	check_mss("the maximum", ETH0, TCP(IN, SYN, .mss = 0xffff), 1380, WG0, OUT);
+	check_mss("after IP options", ETH0, TCP(IN, SYN, .mss = 1460, .options = 40), 1380, WG0, OUT);
 	check_mss("without a SYN", ETH0, TCP(IN, ACK, .mss = 1460), 1460, WG0, OUT);
 	check_mss("IPv6", ETH0, TCP(IN6, SYN, .mss = 1440), 1360, WG0, OUT6);
 	check_mss("IPv6, with extension headers", ETH0, TCP(IN6, SYN, .mss = 1440, .ext = "hd"), 1360, WG0, OUT6);
 	rule_mss(0, FWD_MSS_OFF);
 	check_mss("off", ETH0, TCP(IN, SYN, .mss = 1460), 1460, WG0, OUT);
 	rule_mss(0, 1000);
-	check_mss("a number", ETH0, TCP(IN, SYN, .mss = 1460), 1000, WG0, OUT);
+	check_mss("a fixed MSS", ETH0, TCP(IN, SYN, .mss = 1460), 1000, WG0, OUT);
 }

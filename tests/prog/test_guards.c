@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What fwdctl must keep its hands off, and what must not make it lose its hold: each of these was a
- * bug once.
+ * Regressions: packets that must be passed unchanged, and events that must not end or leak connections.
  */
-#include <linux/in.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "fwd/neigh.h"
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -28,17 +31,17 @@ static int send_one(enum device device, enum hook hook, struct packet packet)
 static void handshake(const char *in, const char *out)
 {
 	send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
-	send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+	send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ));
 	send_one(ETH0, INGRESS, (struct packet)TCP(in, ACK, .ack = SERVER_SEQ + 1));
 }
 
-/* Off the path nobody knows the sequence numbers: what they forge changes no state. */
-Test(guards, forged, .timeout = 60)
+/* An off-path attacker does not know the sequence numbers: forged segments change no state. */
+Test(guards, forged_segments, .timeout = 60)
 {
 	gateway_start(16, 16);
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
-	send_one(WG0, INGRESS, (struct packet)TCP(way_back(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 500));
+	send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 500));
 	expect_state("opened", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("RST", ETH0, TCP(IN, RST, .seq = 0xdead0000), LEAVES_BY(WG0, OUT));
 	expect_state("after a forged RST", IN, PROTO_TCP, "ESTABLISHED");
@@ -48,28 +51,28 @@ Test(guards, forged, .timeout = 60)
 	expect_state("after a true RST", IN, PROTO_TCP, "CLOSE");
 }
 
-/* A map of any address is about the gateway's own ones, and not about what else is delivered here. */
+/* A map of any address matches the gateway's own addresses, and nothing else that is delivered locally. */
 Test(guards, wildcard, .timeout = 60)
 {
 	static const char *const to[] = {"224.0.0.251", "255.255.255.255", "239.1.1.1",
 					 "127.0.0.1",   "0.0.0.0",         "198.51.100.200"};
-	char route[100];
+	char flow[100];
 
 	gateway_start(64, 64);
 	rule_put(0, &(struct rule){PROTO_UDP, "0.0.0.0:5353", "10.172.16.2:5353", "10.172.16.1"});
 	rule_put(1, &(struct rule){PROTO_UDP, "[::]:5353", "[fd10:172:16::2]:5353", "fd10:172:16::1"});
 	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-		snprintf(route, sizeof(route), "10.172.16.9:5353 > %s:5353", to[i]);
-		arrives(to[i], WG0, UDP(route), IS_LEFT_ALONE);
+		snprintf(flow, sizeof(flow), "10.172.16.9:5353 > %s:5353", to[i]);
+		arrives(to[i], WG0, UDP(flow), IS_UNTOUCHED);
 	}
-	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"), IS_LEFT_ALONE);
+	arrives("IPv6 multicast", WG0, UDP("[fd10:172:16::9]:5353 > [ff02::fb]:5353"), IS_UNTOUCHED);
 	arrives("from the gateway's own address", ETH0, UDP("93.184.216.34:1111 > 93.184.216.34:5353"),
 		IS_PASSED("martian"));
 	arrives("the gateway's own", ETH0, UDP("54.147.66.132:5353 > 93.184.216.34:5353"),
 		LEAVES_BY(WG0, "10.172.16.1:5353 > 10.172.16.2:5353"));
 }
 
-/* UDP to a port that a socket of the gateway has is its own: an answer to its resolver, WireGuard's. */
+/* UDP to a port that a socket of the gateway is bound to belongs to the socket: a reply to its resolver, WireGuard. */
 Test(guards, own_udp_socket, .timeout = 60)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(51913)};
@@ -85,7 +88,7 @@ Test(guards, own_udp_socket, .timeout = 60)
 		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:51913"));
 }
 
-/* A packet of a living connection never goes to the stack, which would reset it. */
+/* A packet of a live connection is never passed to the stack, which would reset it. */
 Test(guards, route_lost, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -94,28 +97,28 @@ Test(guards, route_lost, .timeout = 60)
 	ip_batch("route del 10.172.16.0/24\n"
 		 "route add unreachable 10.172.16.0/24 metric 9\n");
 	clock_advance(2);
-	arrives("unreachable", ETH0, TCP(IN, ACK), IS_ANSWERED("unreachable", 3, 1));
+	arrives("unreachable", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("unreachable", 3, 1));
 	ip_batch("route del unreachable 10.172.16.0/24 metric 9\n"
 		 "route add 10.172.16.0/24 dev wg0\n");
 	clock_advance(2);
 	arrives("back", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
 }
 
-/* A SYN that isn't sent on ends no connection, not even one that is over: nothing comes in its place. */
+/* A SYN that is not forwarded does not end a closed connection, because no new one replaces it. */
 Test(guards, refused_syn, .timeout = 60)
 {
 	gateway_start(64, 64);
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
 	arrives("RST", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
-	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), IS_ANSWERED("ttl_exceeded", 11, 0));
+	arrives("SYN", ETH0, TCP(IN, SYN, .ttl = 1), GETS_ICMP_ERROR("ttl_exceeded", 11, 0));
 	cr_expect(conn_exists(IN, PROTO_TCP));
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
-	expect_state("begun anew", IN, PROTO_TCP, "SYN_SENT");
+	expect_state("reopened", IN, PROTO_TCP, "SYN_SENT");
 	cr_expect(check_table() == 1);
 }
 
-/* The tunnel's address is gone, and with it the route: nothing leaves by the default route in clear. */
+/* The tunnel's address is gone, and with it the route: no packet leaves unencrypted by the default route. */
 Test(guards, tunnel_down, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -123,11 +126,11 @@ Test(guards, tunnel_down, .timeout = 60)
 	handshake(IN, OUT);
 	ip_batch("addr flush dev wg0\n");
 	clock_advance(2);
-	arrives("of the connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
+	arrives("of the connection", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
-/* That the source address was there a moment ago says nothing once the target is found by another device. */
+/* The cached check of the source address does not apply once another device leads to the target. */
 Test(guards, tunnel_down_just_now, .timeout = 60)
 {
 	gateway_start(64, 64);
@@ -136,14 +139,14 @@ Test(guards, tunnel_down_just_now, .timeout = 60)
 	clock_advance(2);
 	handshake("54.147.66.132:40001 > " PUBLIC, "10.172.16.1:40001 > 10.172.16.2:8000");
 	ip_batch("addr flush dev wg0\n");
-	arrives("of a connection", ETH0, TCP(IN, ACK), IS_ANSWERED("route_lost", 3, 0));
+	arrives("of a connection", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("route_lost", 3, 0));
 	arrives("a new one", ETH0, TCP("54.147.66.132:40002 > " PUBLIC, SYN), IS_PASSED("no_source"));
 }
 
-/* When a packet last went by the kernel's entry of home in the LAN, ticks; 0: none did. */
+/* The tick of the last packet that used the kernel's neighbour entry of the LAN target; 0: none did. */
 static __u32 neighbour_used(void)
 {
-	const struct fwd_tuple home = tuple_of(way_back(OUT_LAN), PROTO_TCP);
+	const struct fwd_tuple home = tuple_of(reverse_of(OUT_LAN), PROTO_TCP);
 
 	for (__u32 i = 0; i < FWD_NEIGHS_MAX; i++) {
 		struct fwd_neigh n;
@@ -155,9 +158,8 @@ static __u32 neighbour_used(void)
 	return 0;
 }
 
-/* The kernel's neighbour entry is used once a second by all connections together, and at once where the next hop is
- * another one. */
-Test(guards, neighbour_is_kept_awake, .timeout = 60)
+/* All connections together use the kernel's neighbour entry of a next hop once a second. */
+Test(guards, neighbour_entry_is_used, .timeout = 60)
 {
 	__u32 first;
 
@@ -175,8 +177,8 @@ Test(guards, neighbour_is_kept_awake, .timeout = 60)
 	cr_expect(neighbour_used() != first);
 }
 
-/* Those that were confirmed when there was no room for them get their place as soon as there is. */
-Test(guards, ring_is_not_clogged, .timeout = 60)
+/* Connections that were confirmed while the table was full get a confirmed slot as soon as there is one. */
+Test(guards, ring_after_full_table, .timeout = 60)
 {
 	char in[100], out[100];
 	int let_in = 0;
@@ -193,7 +195,7 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
 		send_one(ETH0, INGRESS, (struct packet)TCP(in, SYN));
-		send_one(WG0, INGRESS, (struct packet)TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ));
+		send_one(WG0, INGRESS, (struct packet)TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ));
 	}
 	for (int i = 15; i < 31; i++) {
 		VISITOR(i);
@@ -215,7 +217,7 @@ Test(guards, ring_is_not_clogged, .timeout = 60)
 #undef VISITOR
 }
 
-/* The gateway's own connection is translated to its end, also when the map that made it necessary goes. */
+/* The gateway's own connection is translated until it ends, also when the map that caused it is removed. */
 Test(guards, own_connection_outlives_the_map, .timeout = 60)
 {
 	static struct result r;
@@ -226,12 +228,12 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 	rule_put(0, &tcp_rule);
 	handshake(IN, OUT);
 	run(WG0, EGRESS, &own, &r);
-	snprintf(with, sizeof(with), "%s", frame_way(&r.out, 0));
-	cr_expect(strcmp(with, OUT), "the port is a visitor's");
-	rule_give_up(0);
+	snprintf(with, sizeof(with), "%s", frame_flow(&r.out, 0));
+	cr_expect(strcmp(with, OUT), "two connections share a port");
+	rule_delete(0);
 	own = (struct packet)TCP(OUT, ACK);
 	run(WG0, EGRESS, &own, &r);
-	cr_expect_str_eq(frame_way(&r.out, 0), with);
+	cr_expect_str_eq(frame_flow(&r.out, 0), with);
 }
 
 /* ---- many CPUs in a small ring -------------------------------------------------------------- */
@@ -241,7 +243,7 @@ Test(guards, own_connection_outlives_the_map, .timeout = 60)
 static void *flood(void *arg)
 {
 	static __thread struct result r;
-	struct packet packet = {.route = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
+	struct packet packet = {.flow = "100.0.0.1:40000 > " PUBLIC, .proto = PROTO_UDP};
 	long cpu = (long)arg;
 	cpu_set_t cpus;
 
@@ -262,8 +264,8 @@ static void *flood(void *arg)
 	return NULL;
 }
 
-/* Each connection has its place, and each place one connection, whoever was held up in between. */
-Test(guards, ring_has_owners, .timeout = 110, .fini = check_table_at_end)
+/* Each connection has one slot, and each slot one connection, although CPUs race for them. */
+Test(guards, ring_slots_have_one_owner, .timeout = 110, .fini = check_table_at_end)
 {
 	pthread_t thread[2];
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What happens when there is no room, and when time is up.
+ * Behaviour at the limits: the half-open ring, the connection table, source ports, timeouts.
  */
 #include <time.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -16,7 +17,7 @@
 static const struct rule rules[] = {
 	{PROTO_TCP, PUBLIC, TARGET, "10.172.16.1", .last = 8001},
 	{PROTO_UDP, PUBLIC, TARGET, "10.172.16.1"},
-	/* Two ways to one target, with the visitor's own address. */
+	/* Two maps of one target, with --snat none. */
 	{PROTO_TCP, "93.184.216.34:8100", "10.172.16.2:8100", NULL},
 	{PROTO_TCP, "93.184.216.34:8101", "10.172.16.2:8100", NULL},
 };
@@ -33,7 +34,7 @@ static void start(void)
 	start_with(CONNECTIONS, HALF_OPEN);
 }
 
-/* A visitor by number, each with a port of its own, which is then kept. */
+/* A visitor by number, each with a port of its own, which is kept as source port. */
 struct visitor {
 	char in[80], out[80];
 };
@@ -58,7 +59,8 @@ static void syn_ack(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("SYN-ACK", WG0, TCP(way_back(v.out), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(v.out), SYN | ACK, .seq = SERVER_SEQ),
+		LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 static void from_client(int n, __u8 flags)
@@ -72,7 +74,7 @@ static void from_target(int n, __u8 flags)
 {
 	struct visitor v = visitor(n);
 
-	arrives("target", WG0, TCP(way_back(v.out), flags), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("target", WG0, TCP(reverse_of(v.out), flags), LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 static void establish(int n)
@@ -110,11 +112,11 @@ Test(limits, ring_turns)
 	cr_expect(check_table() == HALF_OPEN);
 	syn(100);
 	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 1);
-	cr_expect(!is_there(0, PROTO_TCP) && is_there(1, PROTO_TCP), "the oldest goes");
+	cr_expect(!is_there(0, PROTO_TCP) && is_there(1, PROTO_TCP), "the oldest is evicted");
 	cr_expect(check_table() == HALF_OPEN);
 }
 
-/* A flood pushes out only its own kind. */
+/* A flood evicts half-open connections only. */
 Test(limits, flood)
 {
 	struct fwd_counters c;
@@ -124,7 +126,7 @@ Test(limits, flood)
 		syn(1000 + n);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 + 10 * HALF_OPEN);
-	/* The place in the ring that the established one had was empty by then. */
+	/* The ring slot of the established one was vacant. */
 	cr_expect(c.value[FWD_COUNTER_EVICTED] == 9 * HALF_OPEN, "%llu", c.value[FWD_COUNTER_EVICTED]);
 	cr_expect(c.value[FWD_COUNTER_ENDED] == c.value[FWD_COUNTER_EVICTED] && c.value[FWD_COUNTER_EXPIRED] == 0 &&
 		  c.value[FWD_COUNTER_FAILED] == 0);
@@ -134,13 +136,13 @@ Test(limits, flood)
 	cr_expect(check_table() == 1 + HALF_OPEN);
 }
 
-/* So does one of UDP; a stream that was answered is established. */
+/* The same with UDP: a stream with replies is confirmed. */
 Test(limits, flood_of_udp)
 {
 	struct visitor v = visitor(1);
 
 	arrives("UDP", ETH0, UDP(v.in), LEAVES_BY(WG0, v.out));
-	arrives("answer", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("reply", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 	arrives("UDP", ETH0, UDP(v.in), LEAVES_BY(WG0, v.out));
 	for (int n = 0; n < 10 * HALF_OPEN; n++) {
 		struct visitor f = visitor(1000 + n);
@@ -148,11 +150,11 @@ Test(limits, flood_of_udp)
 		arrives("flood", ETH0, UDP(f.in, .data = 8), LEAVES_BY(WG0, f.out));
 	}
 	expect_state("through the flood", v.in, PROTO_UDP, "ASSURED");
-	arrives("answer", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("reply", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 	cr_expect(check_table() == 1 + HALF_OPEN);
 }
 
-/* A flood that sends ACKs, too, but can't know the target's number. */
+/* A flood that also sends ACKs, but does not know the target's sequence number. */
 Test(limits, flood_with_blind_acks)
 {
 	establish(1);
@@ -163,7 +165,7 @@ Test(limits, flood_with_blind_acks)
 		syn_ack(1000 + n);
 		arrives("blind", ETH0, TCP(f.in, ACK, .ack = 0x40000000), LEAVES_BY(WG0, f.out));
 	}
-	cr_expect(sweeper_read().confirmed == 1);
+	cr_expect(gc_read().confirmed == 1);
 	from_client(1, ACK);
 	check_table();
 }
@@ -176,9 +178,9 @@ static void slot_put(__u32 index, enum fwd_slot_state state)
 	cr_assert(!bpf_map_update_elem(MAP_FD(slots), &index, &slot, BPF_ANY));
 }
 
-/* Who has a place in the ring, but isn't done with his connection yet when the ring has turned, keeps it: else his
- * connection could not be pushed out any more. */
-Test(limits, place_of_an_opener)
+/* A connection that is still being inserted when the ring has turned keeps its ring slot. Without that, nothing could
+ * evict it later. */
+Test(limits, reserved_ring_slot)
 {
 	__u32 index;
 
@@ -188,21 +190,21 @@ Test(limits, place_of_an_opener)
 	for (int n = 1; n <= HALF_OPEN; n++)
 		syn(n);
 	slot_put(index, FWD_SLOT_HALF_OPEN);
-	cr_expect(is_there(0, PROTO_TCP) && !is_there(1, PROTO_TCP), "passed over");
+	cr_expect(is_there(0, PROTO_TCP) && !is_there(1, PROTO_TCP), "the reserved slot was not skipped");
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(100 + n);
-	cr_expect(!is_there(0, PROTO_TCP), "it is pushed out by now");
+	cr_expect(!is_there(0, PROTO_TCP), "it was not evicted afterwards");
 	cr_expect(check_table() == HALF_OPEN);
 }
 
-/* An evicted visitor who is real comes again, and nothing is left of the first time. */
+/* A real visitor whose connection was evicted connects again; the first connection leaves no trace. */
 Test(limits, evicted_and_back)
 {
 	syn(1);
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(1000 + n);
 	cr_expect(!is_there(1, PROTO_TCP));
-	arrives("answer, too late", WG0, TCP(way_back(visitor(1).out), SYN | ACK), IS_LEFT_ALONE);
+	arrives("late reply", WG0, TCP(reverse_of(visitor(1).out), SYN | ACK), IS_UNTOUCHED);
 	arrives("ACK", ETH0, TCP(visitor(1).in, ACK), IS_PASSED("no_connection"));
 	establish(1);
 	expect_state("again", visitor(1).in, PROTO_TCP, "ESTABLISHED");
@@ -214,7 +216,7 @@ Test(limits, full)
 
 	for (int n = 0; n < CONNECTIONS; n++)
 		establish(n);
-	cr_expect(sweeper_read().confirmed == CONNECTIONS);
+	cr_expect(gc_read().confirmed == CONNECTIONS);
 	for (int n = 0; n < CONNECTIONS; n++)
 		cr_expect(is_confirmed(n));
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
@@ -225,7 +227,7 @@ Test(limits, full)
 	for (int n = 0; n < CONNECTIONS; n++)
 		from_client(n, ACK);
 
-	/* One ends: there is room for one. */
+	/* One ends: there is room for one more. */
 	from_client(3, RST);
 	syn(3);
 	syn_ack(3);
@@ -234,8 +236,8 @@ Test(limits, full)
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
 }
 
-/* Confirmed when there was no place left: it stays in the ring, and no flood takes it. */
-Test(limits, confirmed_without_a_place)
+/* A connection confirmed while the table is full stays in the ring, where no flood evicts it. */
+Test(limits, confirmed_while_full)
 {
 	for (int n = 0; n < CONNECTIONS + 1; n++) {
 		syn(n);
@@ -245,7 +247,7 @@ Test(limits, confirmed_without_a_place)
 		from_client(n, ACK);
 	cr_expect(!is_confirmed(CONNECTIONS));
 	cr_expect(check_table() == CONNECTIONS + 1);
-	/* Two take a place in the ring again, and give back their own: one of these is for it. */
+	/* Two become half-open again and free their confirmed slots: the connection gets one of these. */
 	for (int n = 0; n < 2; n++) {
 		from_client(n, RST);
 		syn(n);
@@ -260,8 +262,8 @@ Test(limits, confirmed_without_a_place)
 /* ---- the index ------------------------------------------------------------------------------ */
 
 /*
- * Buckets that overflow into one another until nothing fits: those that are in are found, both ways, those that aren't are
- * refused and leave no trace, and what ends makes room.
+ * Buckets that overflow into one another until nothing fits: inserted connections are found in both directions, refused
+ * ones leave no trace, and ended ones make room.
  */
 static void fill_buckets(__u32 buckets)
 {
@@ -283,9 +285,9 @@ static void fill_buckets(__u32 buckets)
 				continue;
 			}
 			opened++;
-			/* Perhaps from another port than its own, whose tuple found room. */
-			arrives("answer", WG0, TCP(way_back(way_out(&r, ETH0, WG0)), SYN | ACK),
-				LEAVES_BY(ETH0, way_back(v.in)));
+			/* Possibly from another source port, whose tuple found room. */
+			arrives("reply", WG0, TCP(reverse_of(flow_out(&r, ETH0, WG0)), SYN | ACK),
+				LEAVES_BY(ETH0, reverse_of(v.in)));
 		}
 		cr_expect(check_table() == opened && opened > room / 3 && opened <= room, "%u of %u", opened, room);
 		cr_expect(counters_read().value[FWD_COUNTER_FAILED] - failed == 64 - opened);
@@ -305,8 +307,8 @@ Test(index, some_buckets)
 	fill_buckets(4);
 }
 
-/* A SYN in the place of a connection that another CPU is about to end: it is found, but nobody goes by it any more. */
-Test(index, ends_elsewhere)
+/* A SYN of a connection that another CPU is ending: the entry is found, but no longer used. */
+Test(index, syn_while_ending)
 {
 	struct fwd_rule rule;
 	__u32 index;
@@ -316,7 +318,7 @@ Test(index, ends_elsewhere)
 	from_client(1, RST);
 	index = connection_of(1).index;
 	slot_put(index, FWD_SLOT_RESERVED);
-	arrives("over", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("race"));
+	arrives("closed", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("race"));
 	slot_put(index, FWD_SLOT_CONFIRMED);
 	syn(1);
 	index = connection_of(1).index;
@@ -349,7 +351,7 @@ static struct cell cell_of(__u32 index, enum fwd_dir dir)
 			if ((c.content.cell[c.at] & ~tag) == named)
 				return c;
 	}
-	cr_assert_fail("place %u isn't in the index", index);
+	cr_assert_fail("record %u is not in the index", index);
 	return c;
 }
 
@@ -361,7 +363,7 @@ static __u32 cell_read(const struct cell *c, __u32 at)
 	return bucket.cell[at];
 }
 
-/* As if another CPU had just claimed visitor 1's tuple, for the last place, by a cell at `at`. Returns the cell. */
+/* As if another CPU had just claimed visitor 1's tuple for the last record, with cell `at`. Returns the cell. */
 static __u32 claim_at(const struct cell *c, __u32 index, __u32 at)
 {
 	const __u32 place = gateway_records() - 1, tag = fwd_cell_tag(gateway_records());
@@ -375,8 +377,8 @@ static __u32 claim_at(const struct cell *c, __u32 index, __u32 at)
 	return claim;
 }
 
-/* Of two claims to one tuple the one in front goes on, and takes away the other. */
-Test(index, claims_meet)
+/* Of two claims of one tuple, the one in the lower cell wins and removes the other. */
+Test(index, claims_collide)
 {
 	struct visitor v = visitor(1);
 	struct packet p = TCP(v.in, SYN);
@@ -393,7 +395,7 @@ Test(index, claims_meet)
 	table_flush();
 	claim = claim_at(&cell, entry.index, 0);
 	run(ETH0, INGRESS, &p, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT, "it goes by the other's record");
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "not forwarded by the winner's record");
 	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == 1 && cell_read(&cell, 0) == claim);
 	cr_assert(!bpf_map_update_elem(MAP_FD(buckets), &cell.bucket, &empty, BPF_ANY));
 	cr_expect(check_table() == 0);
@@ -403,7 +405,7 @@ Test(index, claims_meet)
 	cr_expect(check_table() == 1);
 }
 
-/* ns that the program takes for this packet, on average. It must leave the packet alone. */
+/* Average run time in ns for this packet, which the program must not change. */
 static __u32 cost_of(const struct packet *p)
 {
 	struct __sk_buff ctx = {.ifindex = gw.ifindex[ETH0], .ingress_ifindex = gw.ifindex[ETH0]};
@@ -421,13 +423,13 @@ static __u32 cost_of(const struct packet *p)
 
 static struct packet syn_from(int port)
 {
-	static char route[80];
+	static char flow[80];
 
-	snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
-	return (struct packet)TCP(route, SYN);
+	snprintf(flow, sizeof(flow), "54.200.0.1:%d > " PUBLIC, port);
+	return (struct packet)TCP(flow, SYN);
 }
 
-/* Ends those of syn_from() that have these ports. */
+/* Ends the connections of syn_from() from these ports. */
 static void end_between(int low, int high)
 {
 	struct fwd_tuple key = tuple_of("54.200.0.1:1 > " PUBLIC, PROTO_TCP);
@@ -439,7 +441,7 @@ static void end_between(int low, int high)
 	}
 }
 
-/* All source ports towards the target are one visitor's. */
+/* One visitor takes all source ports towards the target. */
 static void exhaust_with(__u32 half_open)
 {
 	static struct result r;
@@ -461,7 +463,7 @@ static void exhaust(void)
 	exhaust_with(2 * 65536);
 }
 
-/* Another visitor goes on trying, until none of his packets is searched a port for. */
+/* Repeats a refused packet until the programs no longer search a port for it. */
 static void insist(const struct packet *p)
 {
 	static struct result r;
@@ -472,51 +474,51 @@ static void insist(const struct packet *p)
 	}
 }
 
-/* How often something is tried right after that. The clock may tick between the two, and then all is as if nothing had been. */
+/* Repetitions of a check right after insist(): the backoff lasts one tick, which may end in between. */
 #define TURNS 20
 
 TestSuite(ports, .fini = check_table_at_end, .timeout = 60);
 
 /* All source ports towards the target are taken: refused, counted, at bounded cost, no trace. */
-Test(ports, none_left)
+Test(ports, exhausted)
 {
 	struct fwd_counters c;
 
 	exhaust();
 	arrives("no port", ETH0, TCP(visitor(1).in, SYN), IS_DROPPED("no_port"));
-	arrives("UDP has", ETH0, UDP(visitor(1).in), LEAVES_BY(WG0, visitor(1).out));
+	arrives("UDP has ports", ETH0, UDP(visitor(1).in), LEAVES_BY(WG0, visitor(1).out));
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_FAILED] == 1 && c.value[FWD_COUNTER_CREATED] == 65536);
 	cr_expect(!is_there(1, PROTO_TCP));
-	/* Who goes on trying. */
+	/* Repeated attempts. */
 	cr_expect(cost_of(&TCP(visitor(2).in, SYN)) < 3 * cost_of(&TCP(visitor(2).in, ACK)),
 		  "a refused packet costs %u ns, one without a connection %u", cost_of(&TCP(visitor(2).in, SYN)),
 		  cost_of(&TCP(visitor(2).in, ACK)));
-	/* Half of them are free again: 32 tries at random find one of these. */
+	/* Half of the ports are free again: 32 random tries find one. */
 	end_between(16384, 49152);
 	for (int n = 0; n < 5; n++) {
 		struct visitor v = visitor(100 + n);
 		const char *out;
 
-		out = way_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
+		out = flow_out(arrives("some", ETH0, TCP(v.in, SYN), LEAVES_BY(WG0, NULL)), ETH0, WG0);
 		cr_expect(atoi(out + strlen("10.172.16.1:")) >= 16384 && atoi(out + strlen("10.172.16.1:")) < 49152,
 			  "%s", out);
 	}
 }
 
-/* Who finds none pushes nobody out of the half-open ring, though it is full. */
-Test(ports, none_left_pushes_nobody_out)
+/* A connection that finds no port evicts none from the full half-open ring. */
+Test(ports, exhausted_evicts_none)
 {
 	exhaust_with(65535);
 	for (int n = 0; n < TURNS; n++)
 		insist(&TCP(visitor(1).in, SYN));
-	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 0, "%llu were pushed out",
+	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] == 0, "%llu were evicted",
 		  counters_read().value[FWD_COUNTER_EVICTED]);
 	cr_expect(check_table() == 65535);
 }
 
-/* Where a tenth of the ports is free, a search fails now and then (0.9 ^ 32), and the next one is made all the same. */
-Test(ports, some_left)
+/* With a tenth of the ports free, some searches fail (0.9 ^ 32), but these do not prevent the next search. */
+Test(ports, nearly_exhausted)
 {
 	static struct result r;
 
@@ -532,8 +534,8 @@ Test(ports, some_left)
 		  counters_read().value[FWD_COUNTER_FAILED]);
 }
 
-/* Of a map of many ports, the other ones. */
-Test(ports, none_left_of_one_target)
+/* Other target ports of the same map still have source ports. */
+Test(ports, exhausted_for_one_target)
 {
 	exhaust();
 	for (int n = 0; n < TURNS; n++) {
@@ -546,17 +548,17 @@ Test(ports, none_left_of_one_target)
 	}
 }
 
-/* Where each visitor has his own address, others. */
-Test(ports, none_left_of_one_visitor)
+/* With --snat none, other visitors still have source ports. */
+Test(ports, exhausted_for_one_visitor)
 {
 	static struct result r;
-	char route[80];
+	char flow[80];
 
 	start_with(16, 2 * 65536);
 	PORTS_BETWEEN(1, 65536)
 	{
-		snprintf(route, sizeof(route), "54.200.0.1:%d > 93.184.216.34:8100", port);
-		run(ETH0, INGRESS, &TCP(route, SYN), &r);
+		snprintf(flow, sizeof(flow), "54.200.0.1:%d > 93.184.216.34:8100", port);
+		run(ETH0, INGRESS, &TCP(flow, SYN), &r);
 	}
 	for (int n = 0; n < TURNS; n++) {
 		char in[80], out[80];
@@ -568,8 +570,8 @@ Test(ports, none_left_of_one_visitor)
 	}
 }
 
-/* Who comes back has the port that he had. */
-Test(ports, none_left_but_ones_own)
+/* A visitor that connects again gets its own port. */
+Test(ports, exhausted_but_own_port)
 {
 	exhaust();
 	end_between(20001, 20002);
@@ -582,16 +584,16 @@ Test(ports, none_left_but_ones_own)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-static void start_sweeper(void)
+static void start_gc(void)
 {
 	start();
 	cr_assert(control(FWD_REQUEST_START_GC, NULL) == 0);
 }
 
-TestSuite(expiry, .init = start_sweeper, .fini = check_table_at_end, .timeout = 30);
+TestSuite(expiry, .init = start_gc, .fini = check_table_at_end, .timeout = 30);
 
-/* Two rounds of the sweeper, and a bit. */
-static void let_sweep(void)
+/* Two rounds of the garbage collector, and a margin. */
+static void wait_gc_rounds(void)
 {
 	usleep(1150 * 1000);
 }
@@ -609,7 +611,7 @@ static void wait_for(__u32 connections)
 		usleep(50 * 1000);
 	}
 	cr_expect(left == connections, "%u connections instead of %u", left, connections);
-	usleep(20 * 1000); /* the end of a connection is counted before it is done */
+	usleep(20 * 1000); /* the end is counted before the entries are removed */
 	cr_expect(check_table() == connections);
 }
 
@@ -624,10 +626,10 @@ static void udp_answer(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("UDP", WG0, UDP(way_back(v.out)), LEAVES_BY(ETH0, way_back(v.in)));
+	arrives("UDP", WG0, UDP(reverse_of(v.out)), LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
-/* One connection in each state; the number is the visitor. */
+/* One connection in each state, in the order of their timeouts; the number is the visitor. */
 enum {
 	CLOSE = 1,
 	LAST_ACK,
@@ -680,7 +682,7 @@ static bool lives(int state)
 	return is_there(state, is_udp ? PROTO_UDP : PROTO_TCP);
 }
 
-/* Seconds that the tables' clock has gone since `start`, what the test itself takes included. */
+/* Sets the tables' clock to so many seconds after `start`, compensating the run time of the test. */
 static void clock_at(const struct timespec *start, unsigned int second)
 {
 	struct fwd_config c = config_read();
@@ -697,7 +699,7 @@ Test(expiry, each_state_has_its_time)
 {
 	static const struct {
 		unsigned int second; /* since they were made */
-		int gone;            /* all states up to this one */
+		int gone;            /* the states up to this one have expired */
 	} steps[] = {
 		{9, 0},           {11, CLOSE},       {29, CLOSE},    {31, REPLIED},     {59, REPLIED},
 		{61, CLOSE_WAIT}, {117, CLOSE_WAIT}, {121, ASSURED}, {431990, ASSURED}, {432001, ESTABLISHED},
@@ -722,10 +724,10 @@ Test(expiry, each_state_has_its_time)
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_EXPIRED] == ESTABLISHED && c.value[FWD_COUNTER_ENDED] == ESTABLISHED &&
 		  c.value[FWD_COUNTER_EVICTED] == 0);
-	cr_expect(sweeper_read().confirmed == 0);
+	cr_expect(gc_read().confirmed == 0);
 }
 
-/* Packets of either direction keep it alive. */
+/* Packets of either direction refresh a connection. */
 Test(expiry, packets_keep_alive)
 {
 	udp(1);
@@ -738,37 +740,37 @@ Test(expiry, packets_keep_alive)
 		if (i == 0)
 			wait_for(1);
 	}
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(is_there(1, PROTO_UDP) && !is_there(2, PROTO_UDP));
 	clock_advance(125);
 	wait_for(0);
 }
 
-/* Half-open ones that nobody confirms: many are a flood, and go within seconds; few have their time. */
+/* Half-open connections: many are a flood and expire within seconds, few have their ordinary timeout. */
 Test(expiry, flood)
 {
 	establish(1);
-	let_sweep();
+	wait_gc_rounds();
 	for (int n = 0; n < HALF_OPEN; n++)
 		syn(1000 + n);
-	let_sweep();
-	cr_expect(check_table() == 1 + HALF_OPEN, "not at once");
+	wait_gc_rounds();
+	cr_expect(check_table() == 1 + HALF_OPEN, "expired at once");
 	clock_advance(6);
 	wait_for(1);
 	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == HALF_OPEN);
 	expect_state("through the flood", visitor(1).in, PROTO_TCP, "ESTABLISHED");
 	clock_advance(6);
-	let_sweep();
+	wait_gc_rounds();
 	for (int n = 0; n < HALF_OPEN / 4; n++)
 		syn(2000 + n);
-	let_sweep();
+	wait_gc_rounds();
 	clock_advance(115);
-	let_sweep();
-	cr_expect(check_table() == 1 + HALF_OPEN / 4, "those are no flood");
+	wait_gc_rounds();
+	cr_expect(check_table() == 1 + HALF_OPEN / 4, "a few expired like a flood");
 }
 
-/* Connections that are over don't keep others out: where hardly a place is left, they have seconds, too. */
-Test(expiry, crowd)
+/* In a nearly full table, closed connections expire within seconds, too. */
+Test(expiry, nearly_full)
 {
 	establish(0);
 	for (int n = 1; n < CONNECTIONS; n++) {
@@ -776,35 +778,35 @@ Test(expiry, crowd)
 		end_by_fin(n);
 	}
 	arrives("one more", ETH0, TCP(visitor(100).in, SYN), IS_DROPPED("table_full"));
-	let_sweep();
-	cr_expect(check_table() == CONNECTIONS, "not at once");
+	wait_gc_rounds();
+	cr_expect(check_table() == CONNECTIONS, "expired at once");
 	clock_advance(6);
 	wait_for(1);
-	expect_state("lives", visitor(0).in, PROTO_TCP, "ESTABLISHED");
+	expect_state("live", visitor(0).in, PROTO_TCP, "ESTABLISHED");
 	for (int n = 1; n < CONNECTIONS / 2; n++) {
 		establish(n);
 		end_by_fin(n);
 	}
 	clock_advance(110);
-	let_sweep();
-	cr_expect(check_table() == CONNECTIONS / 2, "those are no crowd");
+	wait_gc_rounds();
+	cr_expect(check_table() == CONNECTIONS / 2, "expired although the table is not nearly full");
 }
 
-/* Those that end in a crowd, too. */
-Test(expiry, crowd_goes_on)
+/* Connections that close while the table is nearly full, too. */
+Test(expiry, nearly_full_before_the_end)
 {
 	for (int n = 0; n < CONNECTIONS; n++)
 		establish(n);
-	let_sweep();
-	cr_expect(sweeper_read().nearly_full);
+	wait_gc_rounds();
+	cr_expect(gc_read().nearly_full);
 	for (int n = 1; n < CONNECTIONS; n++)
 		end_by_fin(n);
 	clock_advance(6);
 	wait_for(1);
 }
 
-/* But not before so many others were, as few half-open ones as there may be: a packet may still be reading it. */
-Test(expiry, place_is_used_again)
+/* A freed record is reused only after max(half_open, 1024) others were freed: a packet may still be reading it. */
+Test(expiry, freed_record_is_quarantined)
 {
 	__u32 first;
 
@@ -821,12 +823,12 @@ Test(expiry, place_is_used_again)
 		cr_expect(entry.index != first || n == REST + 1, "after %d others", n - 2);
 		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &entry.key));
 	}
-	cr_expect(sweeper_read().high_water == REST);
+	cr_expect(gc_read().high_water == REST);
 	syn(1);
-	cr_expect(sweeper_read().high_water == REST, "places are used again");
+	cr_expect(gc_read().high_water == REST, "freed records are not reused");
 }
 
-/* A changed timeout counts for those that are there, as soon as they are looked at. */
+/* A changed timeout applies to existing connections as soon as the collector checks them. */
 Test(expiry, timeouts_are_settings)
 {
 	struct fwd_config c = config_read();
@@ -835,7 +837,7 @@ Test(expiry, timeouts_are_settings)
 	config_write(&c);
 	udp(1);
 	clock_advance(500);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(is_there(1, PROTO_UDP));
 	c = config_read();
 	c.timeout[FWD_TIMEOUT_UDP] = FWD_TICKS(5);
@@ -844,7 +846,7 @@ Test(expiry, timeouts_are_settings)
 	wait_for(0);
 }
 
-/* A removed map's connections go without any packet, and no other's. */
+/* The connections of a removed map end without any packet, and no others. */
 Test(expiry, removed_map)
 {
 	struct fwd_config c;
@@ -852,7 +854,7 @@ Test(expiry, removed_map)
 	establish(1);
 	syn(2);
 	udp(3);
-	rule_give_up(0);
+	rule_delete(0);
 	c = config_read();
 	c.gc_all++;
 	config_write(&c);
@@ -861,7 +863,7 @@ Test(expiry, removed_map)
 	cr_expect(counters_read().value[FWD_COUNTER_EXPIRED] == 0);
 }
 
-/* The clock of 32 bits wraps; nothing may live for ever, or die at once. */
+/* The 32-bit clock wraps: no connection may live for ever or expire at once. */
 Test(expiry, clock_wraps)
 {
 	struct fwd_config c = config_read();
@@ -876,7 +878,7 @@ Test(expiry, clock_wraps)
 	udp(2);
 	establish(3);
 	clock_advance(25);
-	let_sweep();
+	wait_gc_rounds();
 	cr_expect(check_table() == 3);
 	from_client(3, ACK);
 	clock_advance(35);
@@ -887,7 +889,7 @@ Test(expiry, clock_wraps)
 	from_client(3, ACK);
 }
 
-Test(expiry, sweeper_starts_once)
+Test(expiry, gc_starts_once)
 {
 	cr_expect(control(FWD_REQUEST_START_GC, NULL) == 0);
 	udp(1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One packet at a time: what comes in, what becomes of it, which counter moves.
+ * Single packets: input, verdict and output, counter.
  */
 #include "check.h"
 
@@ -33,17 +33,18 @@ static const struct rule rules[] = {
 	{PROTO_UDP, PUBLIC6 ":8080", "[fd07::2]:80", "fd07::1"},
 	{PROTO_TCP, PUBLIC ":8081", "192.168.7.3:80", "192.168.7.1"},
 	{PROTO_TCP, PUBLIC ":7020", "10.172.16.2:7020", "10.172.16.1", .state = FWD_RULE_DRAINING},
-	{PROTO_TCP, PUBLIC ":7021", "10.172.16.2:7021", "10.172.16.1"}, /* given up below */
+	{PROTO_TCP, PUBLIC ":7021", "10.172.16.2:7021", "10.172.16.1"}, /* DELETED */
 	{PROTO_UDP, PUBLIC ":0", "10.172.16.2:0", "10.172.16.1"},
 	{PROTO_UDP, PUBLIC6 ":7011", "[fd99:1::1]:80", "fd10:172:16::1"},
 	{PROTO_UDP, PUBLIC6 ":7012", "[fd99:2::1]:80", "fd10:172:16::1"},
+	{PROTO_TCP, "240.1.2.3:80", "10.172.16.2:8000", "10.172.16.1"},
 };
-#define GIVEN_UP 23
+#define DELETED 23
 
 static void start(void)
 {
 	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
-	rule_give_up(GIVEN_UP);
+	rule_delete(DELETED);
 }
 
 TestSuite(packets, .init = start, .timeout = 30);
@@ -67,11 +68,11 @@ static void check_row(const struct row *row)
 		  row->what, after.value[FWD_COUNTER_CREATED] - before.value[FWD_COUNTER_CREATED]);
 	cr_expect(check_table() == opens, "%s: connections", row->what);
 	if (opens) {
-		cr_expect(conn_get(row->packet.route, row->packet.proto, &conn), "%s: key", row->what);
+		cr_expect(conn_get(row->packet.flow, row->packet.proto, &conn), "%s: key", row->what);
 		cr_expect(conn.flow.packets == (row->packet.gso_segs ? row->packet.gso_segs : 1U), "%s: packets",
 			  row->what);
-		if (row->fate.route)
-			cr_expect(conn_exists(way_back(row->fate.route), row->packet.proto), "%s: key of the answer",
+		if (row->fate.flow)
+			cr_expect(conn_exists(reverse_of(row->fate.flow), row->packet.proto), "%s: key of the reply",
 				  row->what);
 	}
 	table_flush();
@@ -111,12 +112,13 @@ Test(packets, new_connections)
 	       LEAVES_BY(WG0, AT_HOME("8000"))},
 	      {"TTL 2 becomes 1", ETH0, TCP(TO("8000"), SYN, .ttl = 2), LEAVES_BY(WG0, AT_HOME("8000"))},
 	      {"hop limit 255", ETH0, TCP(TO6("8000"), SYN, .ttl = 255), LEAVES_BY(WG0, AT_HOME6("8000"))},
-	      {"a well-known source port is kept", ETH0, UDP("54.147.66.132:53 > " PUBLIC ":8000", .data = 2),
+	      {"well-known source port is kept", ETH0, UDP("54.147.66.132:53 > " PUBLIC ":8000", .data = 2),
 	       LEAVES_BY(WG0, "10.172.16.1:53 > 10.172.16.2:8000")},
-	      {"source port 0 isn't", ETH0, UDP("54.147.66.132:0 > " PUBLIC ":8000", .data = 2), LEAVES_BY(WG0, NULL)});
+	      {"source port 0 is replaced", ETH0, UDP("54.147.66.132:0 > " PUBLIC ":8000", .data = 2),
+	       LEAVES_BY(WG0, NULL)});
 }
 
-/* The TUN device stands for wg0: the packet begins with the IP header. */
+/* wg0 is a TUN device here: packets begin with the IP header. */
 Test(packets, devices)
 {
 	CHECK({"from wg0, to itself", WG0, TCP("10.172.16.3:40000 > " PUBLIC ":8000", SYN),
@@ -138,16 +140,26 @@ Test(packets, listen_addresses)
 	      {"wildcard, another own address", ETH0, TCP(CLIENT " > 192.168.7.1:9000", SYN),
 	       LEAVES_BY(WG0, AT_HOME("90"))},
 	      {"wildcard, IPv6", ETH0, UDP(TO6("9000"), .data = 3), LEAVES_BY(WG0, AT_HOME6("90"))},
-	      {"wildcard, transit", ETH0, TCP(CLIENT " > 192.168.7.2:9000", SYN), IS_LEFT_ALONE},
-	      {"wildcard, transit, IPv6", ETH0, UDP(CLIENT6 " > [fd07::2]:9000"), IS_LEFT_ALONE},
-	      {"wildcard of the other family", ETH0, TCP(TO6("9000"), SYN), IS_LEFT_ALONE},
-	      {"another of the gateway's addresses", ETH0, TCP(CLIENT " > 192.168.7.1:8000", SYN), IS_LEFT_ALONE},
-	      {"another port", ETH0, TCP(TO("8001"), SYN), IS_LEFT_ALONE},
-	      {"the other protocol", ETH0, UDP(TO("9000"), .data = 4), IS_LEFT_ALONE},
-	      {"ssh", ETH0, TCP(TO("22"), SYN), IS_LEFT_ALONE},
-	      {"WireGuard's own", ETH0, UDP(TO("51913"), .data = 148), IS_LEFT_ALONE},
-	      {"transit to the target's port", ETH0, TCP(CLIENT " > 10.172.16.2:8000", SYN), IS_LEFT_ALONE},
-	      {"port 0", ETH0, UDP(TO("1"), .data = 4), IS_LEFT_ALONE});
+	      {"wildcard, transit", ETH0, TCP(CLIENT " > 192.168.7.2:9000", SYN), IS_UNTOUCHED},
+	      {"wildcard, transit, IPv6", ETH0, UDP(CLIENT6 " > [fd07::2]:9000"), IS_UNTOUCHED},
+	      {"wildcard of the other family", ETH0, TCP(TO6("9000"), SYN), IS_UNTOUCHED},
+	      {"another of the gateway's addresses", ETH0, TCP(CLIENT " > 192.168.7.1:8000", SYN), IS_UNTOUCHED},
+	      {"another port", ETH0, TCP(TO("8001"), SYN), IS_UNTOUCHED},
+	      {"the other protocol", ETH0, UDP(TO("9000"), .data = 4), IS_UNTOUCHED},
+	      {"ssh", ETH0, TCP(TO("22"), SYN), IS_UNTOUCHED},
+	      {"WireGuard's own", ETH0, UDP(TO("51913"), .data = 148), IS_UNTOUCHED},
+	      {"transit to the target's port", ETH0, TCP(CLIENT " > 10.172.16.2:8000", SYN), IS_UNTOUCHED},
+	      {"port 0", ETH0, UDP(TO("1"), .data = 4), IS_UNTOUCHED});
+}
+
+/* 240.0.0.0/4 is unicast, as in the kernel: as LISTEN, and as the client's address. */
+Test(packets, class_e)
+{
+	CHECK({"class E", ETH0, TCP("241.4.5.6:40000 > 240.1.2.3:80", SYN), LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"class E client", ETH0, TCP("255.255.255.254:40000 > " PUBLIC ":8000", SYN),
+	       LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"broadcast source", ETH0, TCP("255.255.255.255:40000 > " PUBLIC ":8000", SYN), IS_PASSED("martian")},
+	      {"multicast source", ETH0, TCP("239.255.255.255:40000 > " PUBLIC ":8000", SYN), IS_PASSED("martian")});
 }
 
 Test(packets, ranges)
@@ -157,8 +169,8 @@ Test(packets, ranges)
 	      {"end of the first prefix", ETH0, TCP(TO("5007"), SYN), LEAVES_BY(WG0, AT_HOME("6007"))},
 	      {"of the second", ETH0, TCP(TO("5008"), SYN), LEAVES_BY(WG0, AT_HOME("6008"))},
 	      {"last", ETH0, TCP(TO("5010"), SYN), LEAVES_BY(WG0, AT_HOME("6010"))},
-	      {"one below", ETH0, TCP(TO("4999"), SYN), IS_LEFT_ALONE},
-	      {"one above", ETH0, TCP(TO("5011"), SYN), IS_LEFT_ALONE},
+	      {"one below", ETH0, TCP(TO("4999"), SYN), IS_UNTOUCHED},
+	      {"one above", ETH0, TCP(TO("5011"), SYN), IS_UNTOUCHED},
 	      {"IPv6, shifted far down", ETH0, UDP(TO6("5010"), .data = 4), LEAVES_BY(WG0, AT_HOME6("11"))});
 }
 
@@ -173,7 +185,7 @@ Test(packets, source_addresses)
 Test(packets, ttl)
 {
 	CHECK({"TTL 2", ETH0, TCP(TO("8000"), SYN, .ttl = 2), LEAVES_BY(WG0, NULL)},
-	      {"TTL 1 of somebody else's", ETH0, TCP(TO("22"), SYN, .ttl = 1), IS_LEFT_ALONE});
+	      {"TTL 1 of no map", ETH0, TCP(TO("22"), SYN, .ttl = 1), IS_UNTOUCHED});
 }
 
 Test(packets, no_connection)
@@ -186,22 +198,23 @@ Test(packets, no_connection)
 	      {"no flags", ETH0, TCP(TO("8000"), 0), IS_PASSED("no_connection")},
 	      {"all flags", ETH0, TCP(TO("8000"), 0xff), IS_PASSED("no_connection")},
 	      {"IPv6", ETH0, TCP(TO6("8000"), ACK), IS_PASSED("no_connection")},
-	      {"of no map", ETH0, TCP(TO("22"), ACK), IS_LEFT_ALONE},
-	      {"an answer nobody asked for", WG0, TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK), IS_LEFT_ALONE},
-	      {"an answer by UDP", WG0, UDP("10.172.16.2:8000 > 10.172.16.1:40000", .data = 5), IS_LEFT_ALONE});
+	      {"of no map", ETH0, TCP(TO("22"), ACK), IS_UNTOUCHED},
+	      {"a reply without a request", WG0, TCP("10.172.16.2:8000 > 10.172.16.1:40000", ACK), IS_UNTOUCHED},
+	      {"a UDP reply without a request", WG0, UDP("10.172.16.2:8000 > 10.172.16.1:40000", .data = 5),
+	       IS_UNTOUCHED});
 }
 
-Test(packets, frag_copies)
+Test(packets, fragments)
 {
 	CHECK({"before the first", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2010), IS_PASSED("fragment_early")},
-	      {"a first of no map", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2000), IS_LEFT_ALONE},
-	      {"behind that", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x0009), IS_LEFT_ALONE},
+	      {"a first of no map", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x2000), IS_UNTOUCHED},
+	      {"behind that", ETH0, UDP(TO("9999"), .data = 64, .fragment = 0x0009), IS_UNTOUCHED},
 	      {"of TCP in mid-stream", ETH0, TCP(TO("8000"), ACK, .fragment = 0x2000), IS_PASSED("no_connection")},
 	      {"of TCP, without the flags", ETH0, TCP(TO("8000"), SYN, .l4_cut = 24, .fragment = 0x2000),
 	       IS_DROPPED("fragment_tiny")},
 	      {"of TCP, without the last bytes", ETH0, TCP(TO("8000"), SYN, .l4_cut = 8, .fragment = 0x2000),
 	       IS_DROPPED("fragment_tiny")},
-	      {"the same of no map", ETH0, TCP(TO("22"), SYN, .l4_cut = 24, .fragment = 0x2000), IS_LEFT_ALONE},
+	      {"the same of no map", ETH0, TCP(TO("22"), SYN, .l4_cut = 24, .fragment = 0x2000), IS_UNTOUCHED},
 	      {"not in units of 8", ETH0, UDP(TO("8000"), .data = 63, .fragment = 0x2000), IS_PASSED("malformed")});
 }
 
@@ -226,26 +239,26 @@ Test(packets, malformed)
 	      {"routing header", ETH0, UDP(TO6("8000"), .ext = "r"), IS_PASSED("extension_header")});
 }
 
-/* Cut anywhere, on either kind of device: never taken for whole, never changed. */
+/* Truncated at every length, on either kind of device: passed unchanged. */
 static void check_cut(enum device in, struct packet p)
 {
 	struct frame whole;
 	struct result r;
-	/* BPF_PROG_RUN refuses less; tests/host has it. */
+	/* BPF_PROG_RUN refuses less; tests/host tests that. */
 	size_t least = ETHER_LEN + 1;
 
 	packet_build(&whole, &p, devices[in].link == FWD_LINK_ETHERNET ? devices[in].mac : NULL, devices[in].peer);
 	if (devices[in].link == FWD_LINK_ETHERNET)
-		least = ETHER_LEN + (p.route[0] == '[' ? 40 : 20);
+		least = ETHER_LEN + (p.flow[0] == '[' ? 40 : 20);
 	for (size_t len = least; len < whole.len; len++) {
 		const char *difference;
 
 		memcpy(r.in.data, whole.data, len);
 		r.in.len = len;
 		run_frame(in, INGRESS, 0, false, &r);
-		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.route, len, verdict_name(r.verdict));
+		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.flow, len, verdict_name(r.verdict));
 		difference = frame_difference(r.out.data, r.out.len, r.in.data, r.in.len);
-		cr_expect(!difference, "%s cut to %zu: %s", p.route, len, difference);
+		cr_expect(!difference, "%s cut to %zu: %s", p.flow, len, difference);
 	}
 	cr_expect(check_table() == 0);
 }
@@ -263,36 +276,36 @@ Test(packets, cut_short)
 
 Test(packets, other_protocols)
 {
-	CHECK({"ICMP", ETH0, {TO("8000"), 1, .data = 20}, IS_LEFT_ALONE},
-	      {"ICMPv6", ETH0, {TO6("8000"), 58, .data = 20}, IS_LEFT_ALONE},
-	      {"SCTP", ETH0, {TO("8000"), 132, .data = 20}, IS_LEFT_ALONE},
-	      {"GRE", WG0, {TO("8000"), 47, .data = 20}, IS_LEFT_ALONE},
-	      {"ESP, IPv6", WG0, {TO6("8000"), 50, .data = 20}, IS_LEFT_ALONE},
-	      {"authentication header", ETH0, UDP(TO6("8000"), .ext = "a"), IS_LEFT_ALONE},
-	      {"ARP", ETH0, UDP(TO("8000"), .data = 20, .ether_type = 0x0806), IS_LEFT_ALONE},
-	      {"VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x8100), IS_LEFT_ALONE},
-	      {"service VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x88a8), IS_LEFT_ALONE},
-	      {"Ethernet type 6", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x0600), IS_LEFT_ALONE},
-	      {"length in place of a type", ETH0, TCP(TO("8000"), SYN, .ether_type = 52), IS_LEFT_ALONE});
+	CHECK({"ICMP", ETH0, {TO("8000"), 1, .data = 20}, IS_UNTOUCHED},
+	      {"ICMPv6", ETH0, {TO6("8000"), 58, .data = 20}, IS_UNTOUCHED},
+	      {"SCTP", ETH0, {TO("8000"), 132, .data = 20}, IS_UNTOUCHED},
+	      {"GRE", WG0, {TO("8000"), 47, .data = 20}, IS_UNTOUCHED},
+	      {"ESP, IPv6", WG0, {TO6("8000"), 50, .data = 20}, IS_UNTOUCHED},
+	      {"authentication header", ETH0, UDP(TO6("8000"), .ext = "a"), IS_UNTOUCHED},
+	      {"ARP", ETH0, UDP(TO("8000"), .data = 20, .ether_type = 0x0806), IS_UNTOUCHED},
+	      {"VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x8100), IS_UNTOUCHED},
+	      {"service VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x88a8), IS_UNTOUCHED},
+	      {"Ethernet type 6", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x0600), IS_UNTOUCHED},
+	      {"length in place of a type", ETH0, TCP(TO("8000"), SYN, .ether_type = 52), IS_UNTOUCHED});
 }
 
 Test(packets, not_for_this_host)
 {
-	CHECK({"broadcast", ETH0, UDP(TO("8000"), .data = 5, .to = "ff:ff:ff:ff:ff:ff"), IS_LEFT_ALONE},
-	      {"multicast", ETH0, UDP(TO("8000"), .data = 5, .to = "01:00:5e:00:00:01"), IS_LEFT_ALONE},
-	      {"another host's", ETH0, TCP(TO("8000"), SYN, .to = "02:00:00:00:00:99"), IS_LEFT_ALONE},
-	      {"another device's", ETH0, TCP(TO("8000"), SYN, .to = "02:00:00:00:07:01"), IS_LEFT_ALONE});
+	CHECK({"broadcast", ETH0, UDP(TO("8000"), .data = 5, .to = "ff:ff:ff:ff:ff:ff"), IS_UNTOUCHED},
+	      {"multicast", ETH0, UDP(TO("8000"), .data = 5, .to = "01:00:5e:00:00:01"), IS_UNTOUCHED},
+	      {"another host's", ETH0, TCP(TO("8000"), SYN, .to = "02:00:00:00:00:99"), IS_UNTOUCHED},
+	      {"another device's", ETH0, TCP(TO("8000"), SYN, .to = "02:00:00:00:07:01"), IS_UNTOUCHED});
 }
 
-Test(packets, ways_that_lead_nowhere)
+Test(packets, unusable_routes)
 {
 	CHECK({"blackhole", ETH0, TCP(TO("7010"), SYN), IS_DROPPED("blackhole")},
-	      {"unreachable", ETH0, TCP(TO("7011"), SYN), IS_ANSWERED("unreachable", 3, 1)},
-	      {"prohibited", ETH0, TCP(TO("7012"), SYN), IS_ANSWERED("prohibited", 3, 13)},
+	      {"unreachable", ETH0, TCP(TO("7011"), SYN), GETS_ICMP_ERROR("unreachable", 3, 1)},
+	      {"prohibited", ETH0, TCP(TO("7012"), SYN), GETS_ICMP_ERROR("prohibited", 3, 13)},
 	      {"no route", ETH0, TCP(TO("7013"), SYN), IS_PASSED("no_route")},
 	      {"blackhole, IPv6", ETH0, UDP(TO6("7010"), .data = 2), IS_DROPPED("blackhole")},
-	      {"unreachable, IPv6", ETH0, UDP(TO6("7011"), .data = 2), IS_ANSWERED("unreachable", 1, 0)},
-	      {"prohibited, IPv6", ETH0, UDP(TO6("7012"), .data = 2), IS_ANSWERED("prohibited", 1, 1)},
+	      {"unreachable, IPv6", ETH0, UDP(TO6("7011"), .data = 2), GETS_ICMP_ERROR("unreachable", 1, 0)},
+	      {"prohibited, IPv6", ETH0, UDP(TO6("7012"), .data = 2), GETS_ICMP_ERROR("prohibited", 1, 1)},
 	      {"a device fwdctl isn't attached to", ETH0, TCP(TO("7014"), SYN), IS_PASSED("not_attached")},
 	      {"the target is the gateway", ETH0, TCP(TO("7015"), SYN), IS_PASSED("no_route")});
 }
@@ -308,17 +321,17 @@ Test(packets, forwarding_off)
 	forwarding_set(false);
 	CHECK({"everywhere", WG0, TCP("10.172.16.3:40000 > " PUBLIC ":8000", SYN), IS_PASSED("no_forwarding")},
 	      {"everywhere, IPv6", ETH0, TCP(TO6("8000"), SYN), IS_PASSED("no_forwarding")},
-	      {"of no map", ETH0, TCP(TO("22"), SYN), IS_LEFT_ALONE});
+	      {"of no map", ETH0, TCP(TO("22"), SYN), IS_UNTOUCHED});
 }
 
-Test(packets, maps_that_are_none)
+Test(packets, inactive_maps)
 {
-	CHECK({"draining", ETH0, TCP(TO("7020"), SYN), IS_LEFT_ALONE},
-	      {"given up, its ports still marked", ETH0, TCP(TO("7021"), SYN), IS_LEFT_ALONE});
+	CHECK({"draining", ETH0, TCP(TO("7020"), SYN), IS_UNTOUCHED},
+	      {"deleted, its ports still marked", ETH0, TCP(TO("7021"), SYN), IS_UNTOUCHED});
 }
 
-/* Without a neighbour entry every packet goes by the kernel's neighbour table, MAC addresses
- * unknown: the way isn't called fresh, so the next one asks again. */
+/* Without a neighbour entry each packet leaves through the kernel's neighbour table, and the route is not cached, so
+ * that the next packet asks the FIB again. */
 Test(packets, no_neighbour_yet)
 {
 	struct packet p = TCP(TO("8081"), SYN);
@@ -344,7 +357,8 @@ Test(packets, counted_by_map)
 
 	arrives("SYN", ETH0, TCP(TO("8000"), SYN), LEAVES_BY(WG0, AT_HOME("8000")));
 	arrives("three", ETH0, TCP(TO("8000"), ACK, .data = 2500, .gso_segs = 3), LEAVES_BY(WG0, AT_HOME("8000")));
-	arrives("answer", WG0, TCP(way_back(AT_HOME("8000")), ACK, .data = 10), LEAVES_BY(ETH0, way_back(TO("8000"))));
+	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
+		LEAVES_BY(ETH0, reverse_of(TO("8000"))));
 	s = rule_stats_read(0);
 	cr_expect(s.created == 1 && s.ended == 0);
 	cr_expect(s.packets[FWD_DIR_FORWARD] == 4 && s.packets[FWD_DIR_REPLY] == 1);

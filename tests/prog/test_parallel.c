@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, so
- * that two threads meet as two CPUs do: each is bound to one.
+ * Several CPUs on one table. BPF_PROG_RUN runs a program with softirqs off, as the kernel does, and each thread is
+ * bound to one CPU, so that two threads race as two CPUs do.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -34,7 +36,7 @@ static int workers;
 static atomic_uint turn_arrived;
 static void (*work)(struct worker *w);
 
-/* Waits until all workers have come to the same turn, so that they do collide. */
+/* Waits until all workers have reached the same turn, so that they collide. */
 static void turn(unsigned int n)
 {
 	atomic_fetch_add(&turn_arrived, 1);
@@ -84,34 +86,34 @@ static void send_packet(struct worker *w, enum device dev, enum hook hook, const
 static void send_from_client(struct worker *w, int client, __u8 proto, __u8 flags)
 {
 	struct packet p = {.proto = proto, .flags = flags, .ack = SERVER_SEQ + 1};
-	char route[100];
+	char flow[100];
 
-	snprintf(route, sizeof(route), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255, client & 255);
-	p.route = route;
+	snprintf(flow, sizeof(flow), "100.%d.%d.%d:40000 > " PUBLIC, client >> 16, client >> 8 & 255, client & 255);
+	p.flow = flow;
 	send_packet(w, ETH0, INGRESS, &p);
 }
 
-static int outside_compare(const void *a, const void *b)
+static int tuple_compare(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct fwd_tuple));
 }
 
-/* No two connections look the same from the target. Returns how many there are. */
-static __u32 check_outsides(__u32 room)
+/* No two connections have the same tuple towards the target. Returns their number. */
+static __u32 check_translated(__u32 room)
 {
-	struct fwd_tuple *outsides = calloc(room, sizeof(*outsides));
+	struct fwd_tuple *tuples = calloc(room, sizeof(*tuples));
 	struct entry entry;
 	__u32 count = 0;
 
 	each_connection(entry)
 	{
 		cr_assert(count < room);
-		outsides[count++] = entry.outside;
+		tuples[count++] = entry.translated;
 	}
-	qsort(outsides, count, sizeof(*outsides), outside_compare);
+	qsort(tuples, count, sizeof(*tuples), tuple_compare);
 	for (__u32 i = 1; i < count; i++)
-		cr_expect(!tuple_same(&outsides[i - 1], &outsides[i]), "one port for two");
-	free(outsides);
+		cr_expect(!tuple_same(&tuples[i - 1], &tuples[i]), "two connections share a port");
+	free(tuples);
 	return count;
 }
 
@@ -137,7 +139,7 @@ Test(parallel, one_source_port)
 	in_parallel(open_own_clients, w);
 	for (int i = 0; i < workers; i++)
 		cr_expect(w[i].forwarded == CLIENTS, "%lu", w[i].forwarded);
-	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
+	cr_expect(check_translated(CPUS_MAX * CLIENTS) == (__u32)workers * CLIENTS);
 	cr_expect(check_table() == (__u32)workers * CLIENTS);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_FAILED] == 0 && c.value[FWD_COUNTER_EVICTED] == 0, "%llu failed, %llu evicted",
@@ -152,7 +154,7 @@ static void open_same_clients(struct worker *w)
 	}
 }
 
-/* The same client's first packets on all CPUs: one connection, the other claims are rolled back. */
+/* The first packets of one client on all CPUs: one connection, the other claims are rolled back. */
 Test(parallel, one_client)
 {
 	struct worker w[CPUS_MAX];
@@ -161,7 +163,7 @@ Test(parallel, one_client)
 	in_parallel(open_same_clients, w);
 	for (int i = 0; i < workers; i++)
 		cr_expect(w[i].forwarded == CLIENTS, "%lu", w[i].forwarded);
-	cr_expect(check_outsides(CPUS_MAX * CLIENTS) == CLIENTS);
+	cr_expect(check_translated(CPUS_MAX * CLIENTS) == CLIENTS);
 	cr_expect(check_table() == CLIENTS);
 	cr_expect(counters_read().value[FWD_COUNTER_CREATED] == CLIENTS);
 }
@@ -177,14 +179,14 @@ static void open_and_reset(struct worker *w)
 	}
 }
 
-/* The same connections begun and ended and begun again, everywhere at once. */
+/* The same connections opened, reset and reopened on all CPUs at once. */
 Test(parallel, reopened)
 {
 	struct worker w[CPUS_MAX];
 
 	start_with(1024, 4096);
 	in_parallel(open_and_reset, w);
-	cr_expect(check_outsides(4096) == REOPENED);
+	cr_expect(check_translated(4096) == REOPENED);
 	cr_expect(check_table() == REOPENED);
 }
 
@@ -196,7 +198,7 @@ static void flood(struct worker *w)
 		send_from_client(w, 1 << 20 | w->number << 16 | i, PROTO_TCP, SYN);
 }
 
-/* A flood on all CPUs: who is established stays, and the ring is in order. */
+/* A flood on all CPUs: established connections stay, and the ring is consistent. */
 Test(parallel, flood)
 {
 	const char *in = "54.147.66.132:40000 > " PUBLIC;
@@ -205,11 +207,11 @@ Test(parallel, flood)
 
 	start_with(64, RING);
 	arrives("SYN", ETH0, TCP(in, SYN), LEAVES_BY(WG0, OUT));
-	arrives("SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	in_parallel(flood, w);
 	arrives("through the flood", ETH0, TCP(in, ACK), LEAVES_BY(WG0, OUT));
-	arrives("and back", WG0, TCP(way_back(OUT), ACK), LEAVES_BY(ETH0, way_back(in)));
+	arrives("and back", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(in)));
 	cr_expect(check_table() == 1 + RING);
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_EVICTED] == c.value[FWD_COUNTER_ENDED] && c.value[FWD_COUNTER_FAILED] == 0);
@@ -222,12 +224,12 @@ static void both_sides(struct worker *w)
 	for (int i = 0; i < CLIENTS; i++) {
 		struct packet p = UDP(NULL);
 
-		/* A port of its own for each, so that the answer's way is known. */
+		/* Each has a port of its own, so that the reply's tuple is known. */
 		if (w->number)
 			snprintf(in, sizeof(in), "10.172.16.2:8000 > 10.172.16.1:%d", 20000 + i);
 		else
 			snprintf(in, sizeof(in), "54.147.66.132:%d > " PUBLIC, 20000 + i);
-		p.route = in;
+		p.flow = in;
 		for (int k = 0; k < 3; k++) {
 			turn(3 * i + k);
 			if (w->number < 2)
@@ -251,13 +253,13 @@ static void own_and_visitors(struct worker *w)
 {
 	for (int i = 0; i < CLIENTS; i++) {
 		struct packet p = UDP(NULL);
-		char route[100];
+		char flow[100];
 
 		if (w->number & 1)
-			snprintf(route, sizeof(route), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
+			snprintf(flow, sizeof(flow), "10.172.16.1:%d > 10.172.16.2:8000", 20000 + i);
 		else
-			snprintf(route, sizeof(route), "54.147.66.%d:%d > " PUBLIC, w->number, 20000 + i);
-		p.route = route;
+			snprintf(flow, sizeof(flow), "54.147.66.%d:%d > " PUBLIC, w->number, 20000 + i);
+		p.flow = flow;
 		turn(i);
 		send_packet(w, w->number & 1 ? WG0 : ETH0, w->number & 1 ? EGRESS : INGRESS, &p);
 	}
@@ -269,8 +271,8 @@ Test(parallel, own_packets)
 	struct worker w[CPUS_MAX];
 
 	start_with(1024, CPUS_MAX * CLIENTS);
-	program_fd(WG0, EGRESS); /* not by several threads at once */
+	program_fd(WG0, EGRESS); /* loads it, which several threads must not do at once */
 	in_parallel(own_and_visitors, w);
-	check_outsides(CPUS_MAX * CLIENTS);
+	check_translated(CPUS_MAX * CLIENTS);
 	check_table();
 }

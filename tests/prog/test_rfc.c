@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the RFCs on NAT require and no other test shows; docs/rfc.md names these. Above each test is the
- * requirement.
+ * Requirements of the RFCs on NAT that no other test shows; docs/rfc.md refers to these tests. The requirement is above
+ * each test.
  */
+#include <sched.h>
 #include <time.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC     "93.184.216.34:8000"
@@ -34,19 +36,19 @@ TestSuite(rfc, .init = start, .fini = check_table_at_end, .timeout = 60);
 static void handshake(const char *in, const char *out)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(WG0, out));
-	arrives("SYN-ACK", WG0, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, out));
 }
 
 static void stream(const char *in, const char *out)
 {
-	arrives("question", ETH0, UDP(in), LEAVES_BY(WG0, out));
-	arrives("answer", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
-	arrives("question", ETH0, UDP(in), LEAVES_BY(WG0, out));
+	arrives("request", ETH0, UDP(in), LEAVES_BY(WG0, out));
+	arrives("reply", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
+	arrives("request", ETH0, UDP(in), LEAVES_BY(WG0, out));
 }
 
-/* The error `before` comes in by `in` and leaves by `out` as `after`. */
+/* The error `before` arrives by `in` and leaves by `out` as `after`. */
 static void check_error(const char *what, enum device in, const struct error *before, enum device out,
 			const struct error *after)
 {
@@ -68,8 +70,7 @@ static void check_error(const char *what, enum device in, const struct error *be
 
 /* ---- mappings ------------------------------------------------------------------------------ */
 
-/* RFC 4787 REQ-3, RFC 5382 REQ-7, RFC 7857 3: one source for two visitors where the targets tell them
- * apart, and nowhere else. */
+/* RFC 4787 REQ-3, RFC 5382 REQ-7, RFC 7857 3: two visitors share a source port only towards different targets. */
 Test(rfc, ports_overlap_towards_different_targets)
 {
 	const char *in = "54.147.66.133:40000 > " OTHER;
@@ -79,13 +80,13 @@ Test(rfc, ports_overlap_towards_different_targets)
 
 	arrives("one", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	arrives("another, to another target", ETH0, UDP(in), LEAVES_BY(WG0, out));
-	arrives("answer to the one", WG0, UDP(way_back(OUT)), LEAVES_BY(ETH0, way_back(IN)));
-	arrives("answer to the other", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
-	other = way_out(arrives("a third, to the same", ETH0, same_target, LEAVES_BY(WG0, NULL)), ETH0, WG0);
-	cr_expect(strcmp(other, out), "%s for two", other);
+	arrives("reply to the one", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("reply to the other", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
+	other = flow_out(arrives("a third, to the same", ETH0, same_target, LEAVES_BY(WG0, NULL)), ETH0, WG0);
+	cr_expect(strcmp(other, out), "%s of two connections", other);
 }
 
-/* RFC 7857 9 (RFC 6056 4): a port that can't be kept is replaced by one that nobody can foretell. */
+/* RFC 7857 9 (RFC 6056 4): a port that can't be kept is replaced by an unpredictable one. */
 Test(rfc, ports_are_random)
 {
 	int below = 0, ascending = 0, last = 0;
@@ -97,13 +98,13 @@ Test(rfc, ports_are_random)
 		int port;
 
 		snprintf(in, sizeof(in), "54.147.67.%d:40000 > " PUBLIC, i + 1);
-		p.route = in;
-		port = atoi(strchr(way_out(arrives("next", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0), ':') + 1);
+		p.flow = in;
+		port = atoi(strchr(flow_out(arrives("next", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0), ':') + 1);
 		below += port < 32768;
 		ascending += port > last;
 		last = port;
 	}
-	/* Each is 30 on average; by chance it is out of these bounds once in a billion times. */
+	/* The mean is 30; the probability of a value outside these bounds is 1e-9. */
 	cr_expect(below > 5 && below < 55, "%d of 60 are in the lower half", below);
 	cr_expect(ascending > 5 && ascending < 55, "%d of 60 are higher than the one before", ascending);
 }
@@ -117,11 +118,11 @@ static void wait_for(__u32 connections)
 			break;
 		usleep(50 * 1000);
 	}
-	usleep(20 * 1000); /* the end of a connection is counted before it is done */
+	usleep(20 * 1000); /* the end is counted before the entries are removed */
 	cr_expect(check_table() == connections);
 }
 
-/* RFC 4787 REQ-6: what comes from either side alone keeps a mapping; what doesn't come, doesn't. */
+/* RFC 4787 REQ-6: packets of either direction alone refresh a mapping; without packets it expires. */
 Test(rfc, either_direction_refreshes)
 {
 	const char *quiet = "54.147.66.134:40002 > " PUBLIC, *from_target = "54.147.66.133:40001 > " PUBLIC;
@@ -129,17 +130,17 @@ Test(rfc, either_direction_refreshes)
 
 	arrives("of the visitor alone", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 	arrives("of the target alone", ETH0, UDP(from_target), LEAVES_BY(WG0, out));
-	arrives("of nobody", ETH0, UDP(quiet), LEAVES_BY(WG0, NULL));
+	arrives("without further packets", ETH0, UDP(quiet), LEAVES_BY(WG0, NULL));
 	for (int i = 0; i < 3; i++) {
 		clock_advance(25);
 		arrives("visitor", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
-		arrives("target", WG0, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(from_target)));
+		arrives("target", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(from_target)));
 		wait_for(i ? 2 : 3);
 	}
 	cr_expect(conn_exists(IN, PROTO_UDP) && conn_exists(from_target, PROTO_UDP));
 }
 
-/* RFC 7857 7: a packet that isn't let through keeps nothing alive. */
+/* RFC 7857 7: a packet that is not forwarded refreshes no mapping. */
 Test(rfc, refused_packets_refresh_nothing)
 {
 	struct entry before[2], after[2];
@@ -147,30 +148,30 @@ Test(rfc, refused_packets_refresh_nothing)
 
 	handshake(IN, OUT);
 	cr_assert(conn_get(IN, PROTO_TCP, &before[0]));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &before[1]));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before[1]));
 	clock_advance(5);
-	run(WG0, INGRESS, &TCP(way_back(OUT), ACK, .ttl = 1), &r);
+	run(WG0, INGRESS, &TCP(reverse_of(OUT), ACK, .ttl = 1), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .ttl = 1), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .data = 1500), &r);
 	run(ETH0, INGRESS, &TCP(IN, ACK, .data = 20, .cut = 1), &r);
 	run(WG0, INGRESS, &TCP("10.172.16.2:8001 > 10.172.16.1:40000", ACK), &r);
 	run(WG0, INGRESS, &TCP("10.172.16.3:8000 > 10.172.16.1:40000", ACK), &r);
 	cr_assert(conn_get(IN, PROTO_TCP, &after[0]));
-	cr_assert(conn_get(way_back(OUT), PROTO_TCP, &after[1]));
+	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after[1]));
 	for (int i = 0; i < 2; i++)
 		cr_expect(after[i].flow.last_seen == before[i].flow.last_seen &&
 			  after[i].flow.packets == before[i].flow.packets);
 }
 
-/* RFC 5382 REQ-2 a: both sides send a SYN, and then a SYN-ACK for the other's. */
+/* RFC 5382 REQ-2 a: both sides send a SYN, and then a SYN-ACK. */
 Test(rfc, simultaneous_open)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
-	arrives("the target's SYN", WG0, TCP(way_back(OUT), SYN, .seq = SERVER_SEQ), LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the target's SYN", WG0, TCP(reverse_of(OUT), SYN, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("half open", IN, PROTO_TCP, "SYN_RECV");
 	arrives("SYN-ACK", ETH0, TCP(IN, SYN | ACK, .seq = 1, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
-	arrives("the target's SYN-ACK", WG0, TCP(way_back(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(IN)));
+	arrives("the target's SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	arrives("data", ETH0, TCP(IN, ACK, .seq = 2, .ack = SERVER_SEQ + 1, .data = 7), LEAVES_BY(WG0, OUT));
 	expect_state("both are open", IN, PROTO_TCP, "ESTABLISHED");
 	cr_expect(check_table() == 1);
@@ -186,16 +187,16 @@ static void check_hairpin(const char *in, const char *out)
 	for (int i = 0; i < 2; i++) {
 		struct packet *p = packets[i];
 
-		p->route = in;
+		p->flow = in;
 		arrives(in, WG0, *p, LEAVES_BY(WG0, out));
-		p->route = way_back(out);
+		p->flow = reverse_of(out);
 		p->flags = p->proto == PROTO_TCP ? SYN | ACK : 0;
-		arrives(p->route, WG0, *p, LEAVES_BY(WG0, way_back(in)));
+		arrives(p->flow, WG0, *p, LEAVES_BY(WG0, reverse_of(in)));
 	}
 }
 
-/* RFC 4787 REQ-9, RFC 5382 REQ-8: a peer in the tunnel, and the target itself, call the public address; the
- * target sees an address of the gateway, the caller gets its answers from the address that it called. */
+/* RFC 4787 REQ-9, RFC 5382 REQ-8: a peer in the tunnel and the target itself connect to the public address; the target
+ * sees an address of the gateway, and replies have the public address as source. */
 Test(rfc, hairpin)
 {
 	check_hairpin("10.172.16.3:40000 > " PUBLIC, OUT);
@@ -206,14 +207,14 @@ Test(rfc, hairpin)
 	cr_expect(check_table() == 8);
 }
 
-/* RFC 5508 REQ-7 */
+/* RFC 5508 REQ-7: ICMP errors are hairpinned, too. */
 Test(rfc, hairpinned_errors)
 {
 	const char *in = "10.172.16.3:40000 > " PUBLIC;
 	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 3, 3, .quoted = UDP(OUT, .data = 9)};
 	struct error after = {"93.184.216.34:0 > 10.172.16.3:0", 3, 3, .quoted = UDP(in, .data = 9), .ttl = 63};
 
-	arrives("question", WG0, UDP(in), LEAVES_BY(WG0, OUT));
+	arrives("request", WG0, UDP(in), LEAVES_BY(WG0, OUT));
 	check_error("the target's", WG0, &before, WG0, &after);
 	before = (struct error){"10.172.16.3:0 > 93.184.216.34:0", 3, 3,
 				.quoted = UDP("93.184.216.34:8000 > 10.172.16.3:40000")};
@@ -228,7 +229,7 @@ static const struct {
 	__u8 type, codes;
 } errors4[] = {{3, 16}, {11, 2}, {12, 3}}, errors6[] = {{1, 8}, {2, 1}, {3, 2}, {4, 4}};
 
-/* Every error there is, about the packet that left as `out`, to the visitor `in`; then about its answer. */
+/* All ICMP errors about the packet that left as `out`, to the visitor of `in`; then about the reply, to the target. */
 static void check_every_error(const char *in, const char *out, const struct packet *quoted)
 {
 	bool v6 = in[0] == '[';
@@ -242,10 +243,10 @@ static void check_every_error(const char *in, const char *out, const struct pack
 	struct error heard_back = {v6 ? "[fd10:172:16::1]:0 > [fd10:172:16::2]:0" : "10.172.16.1:0 > 10.172.16.2:0",
 				   .quoted = *quoted, .ttl = 63};
 
-	to_visitor.quoted.route = out;
-	heard.quoted.route = in;
-	to_target.quoted.route = way_back(in);
-	heard_back.quoted.route = way_back(out);
+	to_visitor.quoted.flow = out;
+	heard.quoted.flow = in;
+	to_target.quoted.flow = reverse_of(in);
+	heard_back.quoted.flow = reverse_of(out);
 	for (size_t i = 0; i < count; i++) {
 		__u8 type = v6 ? errors6[i].type : errors4[i].type;
 
@@ -258,7 +259,7 @@ static void check_every_error(const char *in, const char *out, const struct pack
 	}
 }
 
-/* RFC 4787 REQ-12, RFC 5382 REQ-10: whatever ICMP says, what it is about goes on. */
+/* RFC 4787 REQ-12, RFC 5382 REQ-10: no ICMP error ends the connection that it is about. */
 Test(rfc, no_error_ends_a_connection)
 {
 	struct fwd_counters c;
@@ -276,17 +277,17 @@ Test(rfc, no_error_ends_a_connection)
 	expect_state("UDP", IN, PROTO_UDP, "ASSURED");
 	expect_state("UDP, IPv6", IN6, PROTO_UDP, "ASSURED");
 	arrives("TCP goes on", ETH0, TCP(IN, ACK, .data = 1), LEAVES_BY(WG0, OUT));
-	arrives("UDP goes on", WG0, UDP(way_back(OUT6)), LEAVES_BY(ETH0, way_back(IN6)));
+	arrives("UDP goes on", WG0, UDP(reverse_of(OUT6)), LEAVES_BY(ETH0, reverse_of(IN6)));
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 0 && check_table() == 4);
 }
 
-/* RFC 5508 REQ-3 c, d: a quote whose transport checksum is wrong is none of the NAT's business; and it may end
- * in extensions (RFC 4884), which are left as they are. */
-Test(rfc, quotes_are_not_judged)
+/* RFC 5508 REQ-3 c, d: a quote with a wrong transport checksum is forwarded; the extensions behind a quote (RFC 4884)
+ * are not changed. */
+Test(rfc, quotes_are_not_verified)
 {
-	/* The data of the quoted packet goes on to 172 bytes, of which 128 are the quote proper: the length
-	 * field says so, in words, and the rest stands for the extensions. */
+	/* 172 bytes of quoted packet, of which the length field (in 32-bit words) declares 128 as the quote; the rest
+	 * stands for the extensions. */
 	struct error before = {"10.172.16.2:0 > 10.172.16.1:0", 11, 0, 32 << 16, .quoted = UDP(OUT, .data = 144)};
 	struct error after = {"93.184.216.34:0 > 54.147.66.132:0", 11,       0, 32 << 16,
 			      .quoted = UDP(IN, .data = 144),      .ttl = 63};
@@ -298,8 +299,8 @@ Test(rfc, quotes_are_not_judged)
 	check_error("wrong checksum", WG0, &before, ETH0, &after);
 }
 
-/* RFC 5508 REQ-10 f (RFC 1812 4.3.2.8): the gateway doesn't answer a flood with a flood. */
-Test(rfc, answers_are_limited)
+/* RFC 5508 REQ-10 f (RFC 1812 4.3.2.8): ICMP errors are rate limited. */
+Test(rfc, icmp_errors_are_rate_limited)
 {
 	struct packet p = UDP(IN, .data = 1400);
 	int answered = 0, dropped = 0, most;
@@ -310,7 +311,7 @@ Test(rfc, answers_are_limited)
 
 	CPU_ZERO(&cpu);
 	CPU_SET(sched_getcpu(), &cpu);
-	cr_assert(!sched_setaffinity(0, sizeof(cpu), &cpu)); /* the limit is each CPU's own */
+	cr_assert(!sched_setaffinity(0, sizeof(cpu), &cpu)); /* the limit is per CPU */
 	ip_batch("link set wg0 mtu 1380\n");
 	reasons_read(reasons);
 	before = reasons[FWD_TOO_BIG];
@@ -320,10 +321,10 @@ Test(rfc, answers_are_limited)
 		dropped += r.verdict == TC_ACT_SHOT;
 	}
 	reasons_read(reasons);
-	most = 1000 * (1 + time(NULL) - begin); /* should it take long here */
-	cr_expect(answered >= 1000 && answered <= most && answered + dropped == 1500, "%d answers, %d drops", answered,
+	most = 1000 * (1 + time(NULL) - begin); /* for each second that the test took */
+	cr_expect(answered >= 1000 && answered <= most && answered + dropped == 1500, "%d errors, %d drops", answered,
 		  dropped);
-	cr_expect(reasons[FWD_TOO_BIG] - before == 1500, "all are counted");
+	cr_expect(reasons[FWD_TOO_BIG] - before == 1500, "not all are counted");
 	clock_advance(1);
 	run(ETH0, INGRESS, &p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "a second later: %s", verdict_name(r.verdict));
@@ -334,8 +335,8 @@ Test(rfc, answers_are_limited)
 static const struct packet first_fragment = UDP(IN, .data = 64, .fragment = 0x2000);
 static const struct packet second_fragment = UDP(IN, .data = 64, .fragment = 0x0009);
 
-/* RFC 6146 3.4: for so long the rest of a datagram may be under way. */
-Test(rfc, fragments_have_two_seconds)
+/* RFC 6146 3.4: the other fragments of a datagram may arrive within two seconds. */
+Test(rfc, fragment_timeout)
 {
 	static const __u32 waits[] = {FWD_TICKS(2) - FWD_TICKS(1) / 4, FWD_TICKS(2) + 1};
 	struct result r;
@@ -352,21 +353,21 @@ Test(rfc, fragments_have_two_seconds)
 	}
 }
 
-/* Fragments that wait for a first one which never comes, each of another datagram. */
+/* Fragments without a first one, each of another datagram. */
 static void flood_of_fragments(int count)
 {
 	struct packet p = UDP(NULL, .data = 64, .fragment = 0x2010);
 	struct result r;
-	char route[80];
+	char flow[80];
 
-	p.route = route;
+	p.flow = flow;
 	for (int i = 0; i < count; i++) {
-		snprintf(route, sizeof(route), "100.%d.%d.%d:1 > " PUBLIC, 64 + (i >> 16), i >> 8 & 255, i & 255);
+		snprintf(flow, sizeof(flow), "100.%d.%d.%d:1 > " PUBLIC, 64 + (i >> 16), i >> 8 & 255, i & 255);
 		run(ETH0, INGRESS, &p, &r);
 	}
 }
 
-/* RFC 4787 REQ-14 a: what comes whole, or in order, comes through all the same. */
+/* RFC 4787 REQ-14 a: unfragmented packets, and fragments in order, are forwarded during a flood of fragments. */
 Test(rfc, flood_of_fragments)
 {
 	struct result r;
@@ -380,8 +381,8 @@ Test(rfc, flood_of_fragments)
 	cr_expect(r.verdict == TC_ACT_REDIRECT, "second: %s", verdict_name(r.verdict));
 	cr_expect(!memcmp(r.out.data + ETHER_LEN + 12, "\x0a\xac\x10\x01\x0a\xac\x10\x02", 8),
 		  "from the gateway to the target");
-	arrives("the next one", ETH0, first_fragment, LEAVES_BY(WG0, OUT));
+	arrives("the next datagram", ETH0, first_fragment, LEAVES_BY(WG0, OUT));
 	flood_of_fragments(5000);
 	run(ETH0, INGRESS, &second_fragment, &r);
-	cr_expect(r.verdict == TC_ACT_REDIRECT, "in the midst of it: %s", verdict_name(r.verdict));
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "during the flood: %s", verdict_name(r.verdict));
 }

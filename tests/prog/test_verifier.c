@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The verifier's budget. It gives up at 1,000,000 instructions, and at 512 bytes of stack; another kernel counts
- * otherwise, so there must be room. tests/prog/verifier has what each program took when somebody last looked: one that grows by more than a
- * tenth is to be looked at again, and the file changed with it.
+ * The verifier's budget. It refuses programs above 1,000,000 processed instructions or 512 bytes of stack; other
+ * kernels count differently, so there must be a margin. tests/prog/verifier has the figures of each program: growth
+ * by more than a tenth fails, and needs a change of that file.
  */
 #include <sys/utsname.h>
-#include "gateway.h"
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "fwd/device.h"
+#include "fwd/maps.h"
+#include "control.skel.h"
+#include "tc.skel.h"
+#include "xdp.skel.h"
 #include "version.h"
 
 #define VERIFIER_LIMIT 1000000
@@ -21,13 +29,13 @@ struct cost {
 
 static char log_text[1 << 16];
 
-/* The functions that a program is made of, in the order of their instructions, as the verifier numbers them. */
+/* The functions of a program in the order of their instructions, as the verifier numbers them. */
 static struct {
 	unsigned int first, frame;
 } functions[64];
 static unsigned int n_functions;
 
-/* The function that the instruction calls, or hands on to be called; 0: none. */
+/* The function that an instruction calls, or passes as a callback; 0: none. */
 static unsigned int called_by(const struct bpf_insn *insns, unsigned int i)
 {
 	bool call = insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL;
@@ -80,7 +88,7 @@ static unsigned int stack_from(const struct bpf_insn *insns, unsigned int count,
 	return deepest + (functions[at].frame + !functions[at].frame + STACK_UNIT - 1) / STACK_UNIT * STACK_UNIT;
 }
 
-/* Loads the one program of the object. */
+/* Loads this program of the object alone. */
 static struct cost cost_of(struct bpf_object *o, const char *name)
 {
 	struct bpf_program *p, *it;
@@ -140,7 +148,7 @@ static struct cost load_xdp(const char *name, enum fwd_mode mode)
 	return cost;
 }
 
-/* The line of the table. False: there is none, or it is of another kernel or compiler. */
+/* The figures of tests/prog/verifier. False: they are of another kernel or compiler. */
 static bool table_find(const char *name, const char *variant, struct cost *cost)
 {
 	char line[256], kernel[32] = "", program[32], of[32];
@@ -156,7 +164,7 @@ static bool table_find(const char *name, const char *variant, struct cost *cost)
 			!strcmp(program, name) && !strcmp(of, variant);
 	}
 	fclose(table);
-	cr_expect(found, "%s %s is not in " TABLE, name, variant);
+	cr_expect(found, "%s %s is missing in " TABLE, name, variant);
 	return found && !strncmp(uts.release, kernel, strlen(kernel)) && clang == FWD_CLANG_MAJOR;
 }
 

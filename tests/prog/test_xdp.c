@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What XDP takes by itself, and what it leaves to tc. That it does with a packet what tc does is shown by all
- * other tests of this layer, run with FWD_TEST_XDP=1.
+ * The packets that XDP forwards and those that it passes to tc. All other tests of this layer, run with FWD_TEST_XDP=1,
+ * show that its output equals tc's.
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "check.h"
 
 #define PUBLIC "93.184.216.34:8080"
@@ -39,7 +40,7 @@ static void start(void)
 
 TestSuite(xdp, .init = start, .fini = check_table_at_end, .timeout = 60);
 
-/* Does XDP take it? If not, it is as it was: run_xdp(). */
+/* True if XDP redirects the frame. If not, run_xdp() checks that the frame is unchanged. */
 static bool takes_frame(enum device in, const struct frame *f)
 {
 	static struct result r;
@@ -59,20 +60,20 @@ static bool takes(enum device in, struct packet p)
 static void handshake(const char *in, const char *out, enum device dev)
 {
 	arrives("SYN", ETH0, TCP(in, SYN, .seq = 1), LEAVES_BY(dev, out));
-	arrives("SYN-ACK", dev, TCP(way_back(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
-		LEAVES_BY(ETH0, way_back(in)));
+	arrives("SYN-ACK", dev, TCP(reverse_of(out), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(in)));
 	arrives("ACK", ETH0, TCP(in, ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(dev, out));
 }
 
 static void stream(const char *in, const char *out)
 {
-	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
-	arrives("answer", ETH1, UDP(way_back(out)), LEAVES_BY(ETH0, way_back(in)));
-	arrives("question", ETH0, UDP(in), LEAVES_BY(ETH1, out));
+	arrives("request", ETH0, UDP(in), LEAVES_BY(ETH1, out));
+	arrives("reply", ETH1, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(in)));
+	arrives("request", ETH0, UDP(in), LEAVES_BY(ETH1, out));
 }
 
-/* From the third packet on all of a connection, the odd ones included. */
-Test(xdp, takes_known_connections)
+/* All packets of a connection from the third on, also unusual ones. */
+Test(xdp, forwards_known_connections)
 {
 	handshake(IN, OUT, ETH1);
 	handshake(IN6, OUT6, ETH1);
@@ -80,19 +81,19 @@ Test(xdp, takes_known_connections)
 	stream(IN6, OUT6);
 	for (int size = 0; size <= 1400; size += 7) {
 		cr_expect(takes(ETH0, TCP(IN, ACK | PSH, .data = size)), "%d bytes", size);
-		cr_expect(takes(ETH1, UDP(way_back(OUT6), .data = size)), "%d bytes", size);
+		cr_expect(takes(ETH1, UDP(reverse_of(OUT6), .data = size)), "%d bytes", size);
 	}
-	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK, .padding = 6)), "padding");
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT), ACK, .padding = 6)), "padding");
 	cr_expect(takes(ETH0, TCP(IN6, ACK, .ext = "h")), "an extension header");
 	cr_expect(takes(ETH0, TCP(IN, ACK, .options = 8)), "options");
 	cr_expect(takes(ETH0, UDP(IN, .no_checksum = true)), "no checksum");
 	cr_expect(takes(ETH0, TCP(IN, ACK | FIN, .seq = 2, .ack = SERVER_SEQ + 1)), "FIN");
 	expect_state("by the FIN that XDP saw", IN, PROTO_TCP, "FIN_WAIT");
-	cr_expect(takes(ETH1, TCP(way_back(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
 	expect_state("by the RST that XDP saw", IN6, PROTO_TCP, "CLOSE");
 }
 
-/* What comes out, byte for byte, and counted where tc counts it. */
+/* XDP counts a packet where tc counts it. */
 Test(xdp, counts_as_tc_does)
 {
 	struct fwd_rule_stats before, after;
@@ -112,40 +113,40 @@ Test(xdp, counts_as_tc_does)
 	cr_expect(conn.flow.packets == 22);
 }
 
-Test(xdp, leaves_to_tc)
+Test(xdp, passes_to_tc)
 {
 	struct frame f;
 
-	cr_expect(!takes(ETH0, TCP(IN, SYN)), "who opens a connection");
-	cr_expect(!takes(ETH0, UDP(IN)), "likewise");
+	cr_expect(!takes(ETH0, TCP(IN, SYN)), "a SYN");
+	cr_expect(!takes(ETH0, UDP(IN)), "UDP without a connection");
 	handshake(IN, OUT, ETH1);
 	handshake(IN_WG, OUT_WG, WG0);
 	stream(IN, OUT);
 	cr_expect(takes(ETH0, TCP(IN, ACK)));
 	cr_expect(!takes(ETH0, TCP(IN, SYN)), "a repeated SYN");
-	cr_expect(!takes(ETH1, TCP(way_back(OUT), SYN | ACK, .mss = 1460)), "MSS is tc's");
+	cr_expect(!takes(ETH1, TCP(reverse_of(OUT), SYN | ACK, .mss = 1460)), "a SYN-ACK");
 	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)), "to a device without Ethernet header");
-	cr_expect(!takes(ETH0, TCP(IN, ACK, .ttl = 1)), "to be answered");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .ttl = 1)), "TTL 1");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .data = 1500)), "too big");
 	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 0x2000)), "a first fragment");
-	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 9)), "a later one");
+	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 9)), "a later fragment");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .ether_type = 0x8100)), "of a VLAN");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .poke_at = 10, .poke = 0x55)), "a wrong header checksum");
-	cr_expect(!takes(ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK)), "a stranger");
+	cr_expect(!takes(ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK)), "no connection");
 
 	/* To another address of the link. */
 	packet_build(&f, &TCP(IN, ACK), devices[ETH1].mac, devices[ETH0].peer);
 	cr_expect(!takes_frame(ETH0, &f));
-	/* Its checksum is the NIC's to fill in: of the pseudo header so far. */
+	/* The NIC is to compute the checksum: the field holds the sum of the pseudo header. */
 	packet_build(&f, &TCP(IN, ACK), devices[ETH0].mac, devices[ETH0].peer);
 	put16(f.data + ETHER_LEN + 20 + 16, sum_pseudo(f.data + ETHER_LEN + 12, 8, PROTO_TCP, f.len - ETHER_LEN - 20));
 	cr_expect(!takes_frame(ETH0, &f), "CHECKSUM_PARTIAL");
 }
 
-/* A device that isn't open to XDP gets its packets by tc. */
-Test(xdp, only_to_devices_that_have_it)
+/* Packets to a device that is not in xdp_devices are forwarded by tc. */
+Test(xdp, only_to_xdp_devices)
 {
-	int fd = bpf_map__fd(gw.xdp[ETH0]->maps.xdp_devices);
+	int fd = xdp_devices_fd();
 	__u32 ifindex = gw.ifindex[ETH1];
 
 	stream(IN, OUT);
@@ -153,11 +154,11 @@ Test(xdp, only_to_devices_that_have_it)
 	cr_assert(!bpf_map_delete_elem(fd, &ifindex));
 	cr_expect(!takes(ETH0, UDP(IN)));
 	arrives("by tc", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
-	cr_expect(takes(ETH1, UDP(way_back(OUT))), "and back");
+	cr_expect(takes(ETH1, UDP(reverse_of(OUT))), "reply");
 }
 
-/* The FIB is asked once a second here, too; and every half a minute by tc, for the neighbour's sake. */
-Test(xdp, way_is_refreshed)
+/* XDP asks the FIB once a second, too. Every 30 seconds a packet is passed to tc, which uses the neighbour entry. */
+Test(xdp, route_is_refreshed)
 {
 	stream(IN, OUT);
 	for (int i = 2; i < 30; i += 2) {
@@ -167,16 +168,16 @@ Test(xdp, way_is_refreshed)
 	clock_advance(3);
 	cr_expect(!takes(ETH0, UDP(IN)));
 	arrives("by tc", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
-	cr_expect(takes(ETH0, UDP(IN)), "and on");
+	cr_expect(takes(ETH0, UDP(IN)), "after tc");
 
 	ip_batch("route add blackhole 192.168.7.2/32\n");
-	cr_expect(takes(ETH0, UDP(IN)), "for a second");
+	cr_expect(takes(ETH0, UDP(IN)), "the route is cached for a second");
 	clock_advance(2);
-	cr_expect(!takes(ETH0, UDP(IN)), "no way");
+	cr_expect(!takes(ETH0, UDP(IN)), "no route");
 	arrives("counted by tc", ETH0, UDP(IN), IS_DROPPED("blackhole"));
 }
 
-/* The kernel asks for its address, with the packets that tc gives to it. */
+/* The kernel resolves the neighbour with the packets of tc. */
 Test(xdp, neighbour_unknown)
 {
 	struct result r;
@@ -188,25 +189,25 @@ Test(xdp, neighbour_unknown)
 		cr_expect(r.verdict == TC_ACT_REDIRECT);
 	}
 	ip_batch("neigh replace 192.168.7.2 lladdr 02:00:00:00:07:02 nud permanent dev eth1\n");
-	arrives("now it is known", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
+	arrives("resolved", ETH0, UDP(IN), LEAVES_BY(ETH1, OUT));
 	cr_expect(takes(ETH0, UDP(IN)));
 }
 
-/* A map that is gone: tc says what becomes of the packet. */
+/* A removed map: the packet is passed to tc. */
 Test(xdp, removed_map)
 {
 	stream(IN, OUT);
 	cr_expect(takes(ETH0, UDP(IN)));
-	rule_give_up(1);
+	rule_delete(1);
 	cr_expect(!takes(ETH0, UDP(IN)));
 	cr_expect(!conn_exists(IN, PROTO_UDP));
 }
 
-/* All source ports towards the target are one client's. */
+/* One client takes all source ports towards the target. */
 static void start_exhausted(void)
 {
 	static struct result r;
-	char route[80];
+	char flow[80];
 
 	unsetenv("FWD_TEST_XDP");
 	gateway_start(16, 3 * 65536);
@@ -214,9 +215,9 @@ static void start_exhausted(void)
 		rule_put(i, &rules[i]);
 	xdp_start(FWD_MODE_XDP);
 	for (int port = 1; port < 65536; port++) {
-		snprintf(route, sizeof(route), "54.200.0.1:%d > " PUBLIC, port);
-		run(ETH0, INGRESS, &UDP(route), &r);
-		run(ETH0, INGRESS, &TCP(route, SYN), &r);
+		snprintf(flow, sizeof(flow), "54.200.0.1:%d > " PUBLIC, port);
+		run(ETH0, INGRESS, &UDP(flow), &r);
+		run(ETH0, INGRESS, &TCP(flow, SYN), &r);
 	}
 	cr_assert(counters_read().value[FWD_COUNTER_CREATED] == 2 * 65535);
 }
@@ -240,8 +241,8 @@ static void is_refused(const struct packet *p)
 	cr_assert(r.verdict == TC_ACT_SHOT);
 }
 
-/* How many of RUNS such packets XDP drops, each right after others were refused; the clock may tick between them. port: of
- * a socket of the gateway meanwhile; 0: none. */
+/* How many of RUNS such packets XDP drops, each right after others were refused; the backoff lasts one tick, which may
+ * end in between. port: a socket of the gateway is bound to it meanwhile; 0: none. */
 static int drops(struct packet p, __u16 port)
 {
 	static struct result r;
@@ -250,7 +251,7 @@ static int drops(struct packet p, __u16 port)
 	for (int i = 0; i < RUNS; i++) {
 		int fd = -1;
 
-		/* One failure of the search isn't enough. */
+		/* One failed search is not enough (PORT_BACKOFF_SEARCHES). */
 		for (int n = 0; n < 4; n++) {
 			is_refused(&UDP(IN));
 			is_refused(&TCP(IN, SYN));
@@ -265,7 +266,7 @@ static int drops(struct packet p, __u16 port)
 	return count;
 }
 
-/* What tc would refuse for want of a source port, XDP refuses; and nothing else. */
+/* XDP drops packets that tc would refuse because no source port is free, and no others. */
 Test(xdp_exhausted, is_refused, .init = start_exhausted, .fini = check_table_at_end, .timeout = 60)
 {
 	__u64 before[FWD_REASON_MAX], after[FWD_REASON_MAX];
@@ -280,14 +281,14 @@ Test(xdp_exhausted, is_refused, .init = start_exhausted, .fini = check_table_at_
 
 	cr_expect(!drops(UDP("54.200.0.1:7 > " PUBLIC), 0), "a known connection");
 	cr_expect(!drops(TCP("54.200.0.1:7 > " PUBLIC, SYN), 0), "its SYN once more");
-	cr_expect(!drops(TCP(IN, ACK), 0), "nobody's");
+	cr_expect(!drops(TCP(IN, ACK), 0), "no connection");
 	cr_expect(!drops(UDP("54.147.66.132:40000 > 93.184.216.34:8081"), 0), "no map");
 	cr_expect(!drops(UDP(IN6), 0), "another map");
 	cr_expect(!drops(UDP(IN, .ttl = 1), 0));
-	cr_expect(!drops(UDP("224.0.0.1:40000 > " PUBLIC), 0), "the stack's to judge");
+	cr_expect(!drops(UDP("224.0.0.1:40000 > " PUBLIC), 0), "a martian source");
 	cr_expect(!drops(UDP(IN), 8080), "a socket of the gateway");
 	clock_advance(1);
-	cr_expect(!takes(ETH0, UDP(IN)), "it is tc that tries again");
+	cr_expect(!takes(ETH0, UDP(IN)), "dropped after the tick");
 }
 
 static void start_generic(void)
@@ -295,12 +296,12 @@ static void start_generic(void)
 	start_mode(FWD_MODE_XDP_GENERIC);
 }
 
-/* The stack's XDP sends to any Ethernet device. */
+/* Generic XDP redirects to any Ethernet device. */
 Test(xdp_generic, sends_to_any, .init = start_generic, .fini = check_table_at_end, .timeout = 60)
 {
 	handshake(IN, OUT, ETH1);
 	handshake(IN_WG, OUT_WG, WG0);
 	cr_expect(takes(ETH0, TCP(IN, ACK)));
-	cr_expect(takes(ETH1, TCP(way_back(OUT), ACK)));
+	cr_expect(takes(ETH1, TCP(reverse_of(OUT), ACK)));
 	cr_expect(!takes(ETH0, TCP(IN_WG, ACK)));
 }

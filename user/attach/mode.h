@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which mode a device is attached in: what is asked for, or what suits it. Nothing here changes a device. */
+/* The mode of a device: the requested one, or the one that suits it. Nothing here changes a device. */
 #ifndef FWD_USER_MODE_H
 #define FWD_USER_MODE_H
 
 #include <stdbool.h>
-#include "state/devices.h"
+#include <stddef.h>
 #include "base/err.h"
-#include "cli/command.h"
+#include "state/devices.h"
 
-/* --mode */
-enum mode_wish {
-	WISH_NONE, /* auto; of a device that is attached, what was asked for last time */
-	WISH_AUTO,
-	WISH_TC,
-	WISH_XDP,
-	WISH_XDP_GENERIC,
+enum mode_request {
+	MODE_REQUEST_NONE, /* the mode that was requested when the device was attached; auto for a new one */
+	MODE_REQUEST_AUTO,
+	MODE_REQUEST_TC,
+	MODE_REQUEST_XDP,
+	MODE_REQUEST_XDP_GENERIC,
 };
 
-/* NULL: not given. Prints what is wrong. */
-enum fwd_exit mode_parse(const char *text, enum mode_wish *wish);
+/* The value of --mode; NULL: not given. Returns FWD_BAD_USAGE if there is no such mode. */
+enum fwd_exit mode_parse(const char *text, enum mode_request *request, struct fwd_report *report);
 
-/* Among how many devices XDP could forward, those named and those attached, if all drivers had it. */
-int mode_candidates(const struct device_list *list, const struct args *args);
+/* The number of devices, named or attached, that XDP could forward between if all drivers supported it. */
+int mode_candidates(const struct device_list *attached, const char *const *names, size_t count);
 
-/* Fills device->entry.mode and why. `known`: they say how it is attached now. Prints why it can't be as asked for. */
-enum fwd_exit mode_choose(struct device *device, bool known, enum mode_wish wish, int candidates);
+/* Sets device->entry.mode and mode_reason. `known`: they are those of the attached device. Fails if the requested
+ * mode is not possible. */
+enum fwd_exit mode_choose(struct device *device, bool known, enum mode_request request, int candidates,
+			  struct fwd_report *report);
 
 bool mode_is_veth(const char *name);
 

@@ -15,14 +15,14 @@
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS  47
 
-/* Where our filter stands in a clsact qdisc: early, but behind those that other tools put at 1. */
+/* The priority of the filter in a clsact qdisc: early, but after filters that other tools put at 1. */
 #define CLSACT_HANDLE   1
 #define CLSACT_PRIORITY 0xfd
 
 static const char *const dir_names[] = {"ingress", "egress"};
 
-/* A bpffs takes no "." in a name, and no device has a ":" in its. */
-static char *pin_path(const struct instance *in, const struct device *device, enum hook_dir dir, char *path)
+/* A bpffs allows no "." in names, and the kernel no ":" in names of devices (dev_valid_name()). */
+static char *pin_path(const struct instance *in, const struct device *device, enum tc_dir dir, char *path)
 {
 	char name[sizeof(device->entry.name) + 16];
 
@@ -32,7 +32,7 @@ static char *pin_path(const struct instance *in, const struct device *device, en
 	return instance_path(in, FWD_DIR_LINKS, name, path);
 }
 
-/* The link's program, or 0 if the link is dead or another device's. */
+/* The id of the link's program, or 0 if the link is dead or of another device. */
 static __u32 tcx_program_id(int link_fd, __u32 ifindex)
 {
 	struct bpf_link_info info = {};
@@ -40,12 +40,11 @@ static __u32 tcx_program_id(int link_fd, __u32 ifindex)
 
 	if (bpf_obj_get_info_by_fd(link_fd, &info, &size))
 		return 0;
-	/* Both `xdp` and, in newer headers, `tcx` begin with the ifindex; it is 0 once the device
-	 * is gone. */
+	/* Both `xdp` and, in newer headers, `tcx` begin with the ifindex. It is 0 once the device is gone. */
 	return info.xdp.ifindex == ifindex ? info.prog_id : 0;
 }
 
-static __u32 tcx_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+static __u32 tcx_query(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
 	char path[PATH_MAX];
 	int fd = bpf_obj_get(pin_path(in, device, dir, path));
@@ -58,54 +57,41 @@ static __u32 tcx_query(const struct instance *in, const struct device *device, e
 	return id;
 }
 
-/* Anybody may put a program there, under any name: ours is the one that uses our maps. */
-bool hook_program_is_ours(const struct instance *in, __u32 prog_id)
+static bool has_name_of(__u32 prog_id, enum tc_dir dir)
 {
-	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
-	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
+	__u32 size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {};
 	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool ours = false;
+	bool named;
 
 	if (fd < 0)
 		return false;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		info.nr_map_ids = 0;
+	named = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strncmp(info.name, "fwd_", strlen("fwd_")) &&
+		strstr(info.name, dir_names[dir]);
 	close(fd);
-	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
-		for (int map = 0; map < FWD_MAP_MAX; map++)
-			ours |= in->maps.fd[map] >= 0 && map_id(&in->maps, map) == ids[i];
-	return ours;
+	return named;
 }
 
-/* Does another instance's program stand there? Two on one device would give visitors the same source
- * ports, since neither knows of the other's connections. */
-static bool tcx_is_taken(const struct instance *in, const struct device *device, enum hook_dir dir)
+/* Whether a program of another instance is attached. Two instances on one device would allocate the same source ports,
+ * because neither knows the other's connections. */
+static bool tcx_is_taken(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
-	enum bpf_attach_type type = dir == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+	enum bpf_attach_type type = dir == TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
 	__u32 ids[64] = {}, count = 64;
 
-	/* The kernel takes an ifindex where libbpf's name says fd. */
+	/* For TCX the first argument is an ifindex. */
 	if (bpf_prog_query(device->ifindex, type, 0, NULL, ids, &count))
 		return false;
-	for (__u32 i = 0; i < count && i < 64; i++) {
-		__u32 size = sizeof(struct bpf_prog_info);
-		struct bpf_prog_info info = {};
-		int fd = bpf_prog_get_fd_by_id(ids[i]);
-		bool named = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
-			     !strncmp(info.name, "fwd_", strlen("fwd_")) && strstr(info.name, dir_names[dir]);
-
-		if (fd >= 0)
-			close(fd);
-		if (named && !hook_program_is_ours(in, ids[i]))
+	for (__u32 i = 0; i < count && i < 64; i++)
+		if (has_name_of(ids[i], dir) && !maps_own_program(&in->maps, ids[i]))
 			return true;
-	}
 	return false;
 }
 
 /* Returns 0 or a negative errno. */
-static int tcx_attach(const struct instance *in, const struct device *device, enum hook_dir dir, int prog_fd)
+static int tcx_attach(const struct instance *in, const struct device *device, enum tc_dir dir, int prog_fd)
 {
-	enum bpf_attach_type type = dir == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+	enum bpf_attach_type type = dir == TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
 	char path[PATH_MAX];
 	int fd = bpf_obj_get(pin_path(in, device, dir, path)), ret;
 
@@ -123,20 +109,20 @@ static int tcx_attach(const struct instance *in, const struct device *device, en
 	if (fd < 0)
 		return fd;
 	ret = bpf_obj_pin(fd, path);
-	close(fd); /* without its pin the link ends here */
+	close(fd); /* a link that could not be pinned is detached here */
 	return ret;
 }
 
-/* libbpf wants padding to be zero too, which neither initializers nor struct copies promise. */
-static void clsact_hook(const struct device *device, enum hook_dir dir, struct bpf_tc_hook *hook)
+/* libbpf requires zeroed padding, which neither initializers nor struct copies guarantee. */
+static void clsact_hook(const struct device *device, enum tc_dir dir, struct bpf_tc_hook *hook)
 {
 	memset(hook, 0, sizeof(*hook));
 	hook->sz = sizeof(*hook);
 	hook->ifindex = device->ifindex;
-	hook->attach_point = dir == HOOK_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+	hook->attach_point = dir == TC_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
-static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
+static __u32 clsact_program_id(const struct device *device, enum tc_dir dir)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
 	struct bpf_tc_hook hook;
@@ -145,15 +131,14 @@ static __u32 clsact_program_id(const struct device *device, enum hook_dir dir)
 	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
 }
 
-static __u32 clsact_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+static __u32 clsact_query(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
 	__u32 id = clsact_program_id(device, dir);
 
-	return id && hook_program_is_ours(in, id) ? id : 0;
+	return id && maps_own_program(&in->maps, id) ? id : 0;
 }
 
-/* Whether a dump of the filters at one side of the qdisc comes back empty; false if that can't be
- * known. */
+/* Whether a dump of the filters at one side of the qdisc is empty; false if the dump fails. */
 static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
 {
 	struct {
@@ -177,16 +162,15 @@ static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
 	return size >= (ssize_t)sizeof(reply.head) && reply.head.nlmsg_type == NLMSG_DONE;
 }
 
-/* The qdisc goes with the last filter in it, whoever made it: empty it does nothing. Others'
- * filters are theirs. */
-static void clsact_tidy(const struct device *device)
+/* Removes the qdisc unless it has filters of other tools. An empty one does nothing, whichever tool created it. */
+static void clsact_remove_if_empty(const struct device *device)
 {
 	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct bpf_tc_hook hook;
 
 	if (sock < 0)
 		return;
-	clsact_hook(device, HOOK_INGRESS, &hook);
+	clsact_hook(device, TC_INGRESS, &hook);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	if (clsact_side_is_empty(sock, device->ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) &&
 	    clsact_side_is_empty(sock, device->ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
@@ -194,7 +178,7 @@ static void clsact_tidy(const struct device *device)
 	close(sock);
 }
 
-static int clsact_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
+static int clsact_detach(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
 	struct bpf_tc_hook hook;
@@ -205,11 +189,11 @@ static int clsact_detach(const struct instance *in, const struct device *device,
 		return 0;
 	ret = bpf_tc_detach(&hook, &opts);
 	if (!ret)
-		clsact_tidy(device);
+		clsact_remove_if_empty(device);
 	return ret;
 }
 
-static int clsact_attach(const struct instance *in, const struct device *device, enum hook_dir dir, int prog_fd)
+static int clsact_attach(const struct instance *in, const struct device *device, enum tc_dir dir, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY, .prog_fd = prog_fd);
 	struct bpf_tc_hook hook;
@@ -224,44 +208,47 @@ static int clsact_attach(const struct instance *in, const struct device *device,
 	return bpf_tc_attach(&hook, &opts);
 }
 
-enum fwd_hook hook_choose(int prog_fd)
+enum fwd_hook tc_choose_hook(int prog_fd)
 {
-	const char *no_tcx = getenv("FWDCTL_NO_TCX");
+	const char *no_tcx = secure_getenv("FWDCTL_NO_TCX");
 	int fd;
 
 	if (no_tcx && !strcmp(no_tcx, "1"))
 		return FWD_HOOK_CLSACT;
-	/* There is no device 0: a kernel that says so has understood the attach type. */
+	/* There is no device 0: a kernel that answers ENODEV knows the attach type. */
 	fd = bpf_link_create(prog_fd, 0, ATTACH_TCX_INGRESS, NULL);
 	if (fd >= 0)
 		close(fd);
 	return fd == -ENODEV ? FWD_HOOK_TCX : FWD_HOOK_CLSACT;
 }
 
-bool hook_is_taken(const struct instance *in, const struct device *device)
+bool tc_is_taken(const struct instance *in, const struct device *device)
 {
-	return tcx_is_taken(in, device, HOOK_INGRESS);
+	return tcx_is_taken(in, device, TC_INGRESS);
 }
 
-enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir, int prog_fd)
+enum fwd_exit tc_attach(const struct instance *in, const struct device *device, enum tc_dir dir, int prog_fd,
+			struct fwd_report *report)
 {
+	const char *name = device->entry.name;
 	int ret = device->entry.hook == FWD_HOOK_TCX ? tcx_attach(in, device, dir, prog_fd)
 						     : clsact_attach(in, device, dir, prog_fd);
 
 	if (ret == -EBUSY)
-		return fwd_err("\"%s\": another instance of fwdctl is attached to it, and one device "
-			       "takes one: detach that, or use its --pin-dir",
-			       device->entry.name);
+		return report_error(report, ABOUT(.object = name, .fix = "detach that one, or use its --pin-dir"),
+				    "another instance of fwdctl is attached, and a device can have only one");
 	if (ret == -EEXIST)
-		return fwd_err("\"%s\": another tool's filter stands at tc %s, priority %d: remove "
-			       "it first",
-			       device->entry.name, dir_names[dir], CLSACT_PRIORITY);
+		return report_error(report, ABOUT(.object = name, .fix = "remove it first"),
+				    "another tool's filter is attached at tc %s, priority %d", dir_names[dir],
+				    CLSACT_PRIORITY);
 	if (ret)
-		return fwd_err("\"%s\": can't attach at tc %s: %s", device->entry.name, dir_names[dir], strerror(-ret));
+		return report_error(report, ABOUT(.object = name), "can't attach at tc %s: %s", dir_names[dir],
+				    strerror(-ret));
 	return FWD_DONE;
 }
 
-enum fwd_exit hook_detach(const struct instance *in, const struct device *device, enum hook_dir dir)
+enum fwd_exit tc_detach(const struct instance *in, const struct device *device, enum tc_dir dir,
+			struct fwd_report *report)
 {
 	char path[PATH_MAX];
 	int ret = 0;
@@ -270,11 +257,12 @@ enum fwd_exit hook_detach(const struct instance *in, const struct device *device
 		ret = clsact_detach(in, device, dir);
 	else if (unlink(pin_path(in, device, dir, path)) && errno != ENOENT)
 		ret = -errno;
-	return ret ? fwd_err("\"%s\": can't detach from tc %s: %s", device->entry.name, dir_names[dir], strerror(-ret))
+	return ret ? report_error(report, ABOUT(.object = device->entry.name), "can't detach from tc %s: %s",
+				  dir_names[dir], strerror(-ret))
 		   : FWD_DONE;
 }
 
-int hook_rename(const struct instance *in, const struct device *device, enum hook_dir dir, const char *name)
+int tc_rename(const struct instance *in, const struct device *device, enum tc_dir dir, const char *name)
 {
 	struct device renamed = *device;
 	char from[PATH_MAX], to[PATH_MAX];
@@ -283,45 +271,36 @@ int hook_rename(const struct instance *in, const struct device *device, enum hoo
 		return 0;
 	device_set_name(&renamed, name);
 	pin_path(in, device, dir, from);
-	/* Two devices may have swapped their names: then the other one's pin is not to be lost. */
+	/* Two devices may have swapped their names: rename() would detach the other one. */
 	if (!access(pin_path(in, &renamed, dir, to), F_OK))
 		return -EEXIST;
 	return rename(from, to) && errno != ENOENT ? -errno : 0;
 }
 
-static __u32 hook_query(const struct instance *in, const struct device *device, enum hook_dir dir)
+/* The id of this instance's program, 0: none is attached. */
+static __u32 query(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
 	return device->entry.hook == FWD_HOOK_TCX ? tcx_query(in, device, dir) : clsact_query(in, device, dir);
 }
 
-bool hook_is_alive(const struct instance *in, const struct device *device, enum hook_dir dir)
+bool tc_is_attached(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
-	return hook_query(in, device, dir);
+	return query(in, device, dir);
 }
 
-int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir)
+int tc_program(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
-	__u32 id = hook_query(in, device, dir);
+	__u32 id = query(in, device, dir);
 
 	return id ? bpf_prog_get_fd_by_id(id) : -1;
 }
 
-bool hook_programs_exist(const struct instance *in)
+bool tc_any_program_loaded(const struct instance *in)
 {
 	__u32 id = 0;
 
-	while (!bpf_prog_get_next_id(id, &id)) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-		int fd = bpf_prog_get_fd_by_id(id);
-
-		if (fd < 0)
-			continue;
-		if (bpf_obj_get_info_by_fd(fd, &info, &size))
-			info.name[0] = '\0';
-		close(fd);
-		if (!strcmp(info.name, "fwd_ingress") && hook_program_is_ours(in, id))
+	while (!bpf_prog_get_next_id(id, &id))
+		if (has_name_of(id, TC_INGRESS) && maps_own_program(&in->maps, id))
 			return true;
-	}
 	return false;
 }

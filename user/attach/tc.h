@@ -1,45 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One program at one of the two tc hooks of a device. */
-#ifndef FWD_USER_HOOK_H
-#define FWD_USER_HOOK_H
+/*
+ * One program at one of the two tc hooks of a device: a TCX link that is pinned, or on kernels before 6.6 a filter of a
+ * clsact qdisc.
+ */
+#ifndef FWD_USER_TC_H
+#define FWD_USER_TC_H
 
 #include <stdbool.h>
-#include "state/devices.h"
 #include "base/err.h"
+#include "state/devices.h"
 #include "state/instance.h"
 
-enum hook_dir {
-	HOOK_INGRESS,
-	HOOK_EGRESS,
+enum tc_dir {
+	TC_INGRESS,
+	TC_EGRESS,
 };
 
-/* TCX where the kernel has it (6.6), else clsact; FWDCTL_NO_TCX=1 in the environment says clsact.
- */
-enum fwd_hook hook_choose(int prog_fd);
+/* TCX where the kernel has it, else clsact; clsact if the environment has FWDCTL_NO_TCX=1. */
+enum fwd_hook tc_choose_hook(int prog_fd);
 
-/* Puts the program there by device->entry.hook, or in the place of ours that is there. Prints what
- * is wrong. */
-enum fwd_exit hook_attach(const struct instance *in, const struct device *device, enum hook_dir dir, int prog_fd);
+/* Attaches the program by device->entry.hook, or replaces this instance's program there without losing a packet. */
+enum fwd_exit tc_attach(const struct instance *in, const struct device *device, enum tc_dir dir, int prog_fd,
+			struct fwd_report *report);
 
-/* Whether another instance's program is there, by TCX. */
-bool hook_is_taken(const struct instance *in, const struct device *device);
+/* Whether another instance's program is attached, by TCX at ingress. */
+bool tc_is_taken(const struct instance *in, const struct device *device);
 
-/* Done also if nothing is there. */
-enum fwd_exit hook_detach(const struct instance *in, const struct device *device, enum hook_dir dir);
+/* Also successful if nothing is attached. */
+enum fwd_exit tc_detach(const struct instance *in, const struct device *device, enum tc_dir dir,
+			struct fwd_report *report);
 
-/* Follows a device that was renamed to `name`. Returns 0 or a negative errno. */
-int hook_rename(const struct instance *in, const struct device *device, enum hook_dir dir, const char *name);
+/* Renames the pin of a device that is called `name` now. Returns 0 or a negative errno: -EEXIST, the pin of another
+ * device has that name. */
+int tc_rename(const struct instance *in, const struct device *device, enum tc_dir dir, const char *name);
 
-bool hook_is_alive(const struct instance *in, const struct device *device, enum hook_dir dir);
+/* Whether this instance's program is attached. */
+bool tc_is_attached(const struct instance *in, const struct device *device, enum tc_dir dir);
 
-/* Whether any ingress program of this instance is loaded: all that can be known of filters in other
- * network namespaces. */
-bool hook_programs_exist(const struct instance *in);
+/* This instance's program: a file descriptor to close, or -1. */
+int tc_program(const struct instance *in, const struct device *device, enum tc_dir dir);
 
-/* Whether a program, by its kernel id, uses this instance's maps. */
-bool hook_program_is_ours(const struct instance *in, __u32 prog_id);
-
-/* The program that is there; a file descriptor to close, or -1. */
-int hook_program(const struct instance *in, const struct device *device, enum hook_dir dir);
+/* Whether any ingress program of this instance is loaded. Filters of other network namespaces cannot be seen
+ * otherwise. */
+bool tc_any_program_loaded(const struct instance *in);
 
 #endif

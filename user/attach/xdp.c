@@ -10,24 +10,24 @@
 #include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
-#include "attach/tc.h"
-#include "host/netdev.h"
 #include "attach/xdp.h"
+#include "host/netdev.h"
+#include "state/bpf_log.h"
 
 #define PROGRAM_NAME "fwd_xdp"
 
-/* What is attached to a device. */
-struct there {
-	__u32 ours;  /* program id; 0: none */
-	bool others; /* somebody else's */
-	bool alone;  /* without a dispatcher: there is room for one */
+/* The XDP programs of a device. */
+struct attached {
+	__u32 own_id; /* of this instance's program; 0: none */
+	bool foreign; /* other programs are attached */
+	bool single;  /* without a dispatcher, so there is room for one program only */
 	enum fwd_mode mode;
 };
 
 static int keep_log(enum libxdp_print_level level, const char *format, va_list args)
 {
 	if (level != LIBXDP_DEBUG)
-		loader_log(format, args);
+		bpf_log_append(format, args);
 	return 0;
 }
 
@@ -36,44 +36,44 @@ static enum xdp_attach_mode libxdp_mode(enum fwd_mode mode)
 	return mode == FWD_MODE_XDP_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
 }
 
-static void note_program(const struct instance *in, const struct xdp_program *program, struct there *there)
+static void add_program(const struct instance *in, const struct xdp_program *program, struct attached *attached)
 {
 	__u32 id = program ? xdp_program__id(program) : 0;
 
 	if (!id)
 		return;
-	if (hook_program_is_ours(in, id))
-		there->ours = id;
+	if (maps_own_program(&in->maps, id))
+		attached->own_id = id;
 	else
-		there->others = true;
+		attached->foreign = true;
 }
 
-static struct there look(const struct instance *in, __u32 ifindex)
+static struct attached query(const struct instance *in, __u32 ifindex)
 {
 	struct xdp_multiprog *multi;
 	struct xdp_program *program = NULL;
-	struct there there = {};
+	struct attached attached = {};
 
 	libxdp_set_print(keep_log);
 	multi = xdp_multiprog__get_from_ifindex(ifindex);
 	if (libxdp_get_error(multi))
-		return there;
-	there.mode = xdp_multiprog__attach_mode(multi) == XDP_MODE_SKB ? FWD_MODE_XDP_GENERIC : FWD_MODE_XDP;
-	there.alone = xdp_multiprog__is_legacy(multi);
-	if (there.alone)
-		note_program(in, xdp_multiprog__main_prog(multi), &there);
+		return attached;
+	attached.mode = xdp_multiprog__attach_mode(multi) == XDP_MODE_SKB ? FWD_MODE_XDP_GENERIC : FWD_MODE_XDP;
+	attached.single = xdp_multiprog__is_legacy(multi);
+	if (attached.single)
+		add_program(in, xdp_multiprog__main_prog(multi), &attached);
 	else
 		while ((program = xdp_multiprog__next_prog(program, multi)))
-			note_program(in, program, &there);
+			add_program(in, program, &attached);
 	xdp_multiprog__close(multi);
-	return there;
+	return attached;
 }
 
 enum fwd_mode xdp_mode(const struct instance *in, const struct device *device)
 {
-	struct there there = look(in, device->ifindex);
+	struct attached attached = query(in, device->ifindex);
 
-	return there.ours ? there.mode : FWD_MODE_TC;
+	return attached.own_id ? attached.mode : FWD_MODE_TC;
 }
 
 static int attach_flags(enum fwd_mode mode)
@@ -81,75 +81,79 @@ static int attach_flags(enum fwd_mode mode)
 	return mode == FWD_MODE_XDP_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 }
 
-static int take_off_alone(__u32 ifindex, const struct there *there)
+static int detach_single(__u32 ifindex, const struct attached *attached)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(there->ours));
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(attached->own_id));
 	int ret;
 
 	if (opts.old_prog_fd < 0)
 		return opts.old_prog_fd;
-	ret = bpf_xdp_detach(ifindex, attach_flags(there->mode), &opts);
+	ret = bpf_xdp_detach(ifindex, attach_flags(attached->mode), &opts);
 	close(opts.old_prog_fd);
 	return ret;
 }
 
-/* Where libxdp pins its dispatchers: it makes that directory, and leaves it. While others are in it, it stays. */
-static void leave_nothing(void)
+/* libxdp pins its dispatchers in a directory that it creates and never removes. While it has other pins, rmdir()
+ * fails. */
+static void remove_libxdp_dir(void)
 {
-	const char *bpffs = getenv("LIBXDP_BPFFS");
+	const char *bpffs = secure_getenv("LIBXDP_BPFFS");
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/xdp", bpffs ? bpffs : "/sys/fs/bpf");
 	rmdir(path);
 }
 
-static int take_off(__u32 ifindex, const struct there *there)
+static int detach_own(__u32 ifindex, const struct attached *attached)
 {
 	struct xdp_program *program;
 	int ret;
 
-	if (there->alone)
-		return take_off_alone(ifindex, there);
-	program = xdp_program__from_id(there->ours);
+	if (attached->single)
+		return detach_single(ifindex, attached);
+	program = xdp_program__from_id(attached->own_id);
 	ret = libxdp_get_error(program);
 	if (ret)
 		return ret;
-	ret = xdp_program__detach(program, ifindex, libxdp_mode(there->mode), 0);
+	ret = xdp_program__detach(program, ifindex, libxdp_mode(attached->mode), 0);
 	xdp_program__close(program);
-	leave_nothing();
+	remove_libxdp_dir();
 	return ret;
 }
 
-/* However many: an attach that was cut short may have left the old one in the dispatcher beside the new. */
-static int take_off_all(const struct instance *in, __u32 ifindex)
+/* More than one if an attach was interrupted between adding the new program to the dispatcher and detaching the old
+ * one. */
+static int detach_all_own(const struct instance *in, __u32 ifindex)
 {
+	struct attached attached;
 	int ret = 0;
 
-	for (struct there there = look(in, ifindex); !ret && there.ours; there = look(in, ifindex))
-		ret = take_off(ifindex, &there);
+	for (attached = query(in, ifindex); !ret && attached.own_id; attached = query(in, ifindex))
+		ret = detach_own(ifindex, &attached);
 	return ret;
 }
 
-/* In one step, which only the kernel can do: libxdp knows no place but the dispatcher's. */
-static int replace_alone(__u32 ifindex, const struct there *there, int program_fd)
+/* Atomically. libxdp can replace programs only in its dispatcher. */
+static int replace_single(__u32 ifindex, const struct attached *attached, int program_fd)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(there->ours));
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = bpf_prog_get_fd_by_id(attached->own_id));
 	int ret;
 
 	if (opts.old_prog_fd < 0)
 		return opts.old_prog_fd;
-	ret = bpf_xdp_attach(ifindex, program_fd, XDP_FLAGS_REPLACE | attach_flags(there->mode), &opts);
+	ret = bpf_xdp_attach(ifindex, program_fd, XDP_FLAGS_REPLACE | attach_flags(attached->mode), &opts);
 	close(opts.old_prog_fd);
 	return ret;
 }
 
-static int load_and_replace_alone(__u32 ifindex, const struct there *there, struct bpf_object *object)
+static int load_and_replace_single(__u32 ifindex, const struct attached *attached, struct bpf_object *object)
 {
 	int ret = bpf_object__load(object);
 
 	if (ret)
 		return ret;
-	return replace_alone(ifindex, there, bpf_program__fd(bpf_object__find_program_by_name(object, PROGRAM_NAME)));
+	return replace_single(ifindex, attached,
+			      bpf_program__fd(bpf_object__find_program_by_name(object, PROGRAM_NAME)));
 }
 
 static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
@@ -165,20 +169,20 @@ static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
 	return ret == -EBUSY ? -EEXIST : ret;
 }
 
-/* Whether others' frames may be sent to it from XDP. */
-static int open_to_others(const struct instance *in, const struct device *device, bool open)
+/* Whether XDP programs of other devices redirect frames to this one. */
+static int set_redirects(const struct instance *in, const struct device *device, bool on)
 {
 	int ret;
 
-	if (open)
+	if (on)
 		return map_write(&in->maps, FWD_MAP_XDP_DEVICES, &device->ifindex, &device->ifindex);
 	ret = map_delete(&in->maps, FWD_MAP_XDP_DEVICES, &device->ifindex);
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* Can the driver take them? Many can only while they have a program of their own, so this is asked at last. Where
- * the kernel doesn't tell, it is the user who said so. */
-static bool takes_frames(const struct device *device)
+/* Whether the driver sends frames that are redirected to it. Many do only while they have a program of their own, so
+ * ask after attaching. Where the kernel does not report it (before 6.3), the user has asked for XDP. */
+static bool can_send_redirected(const struct device *device)
 {
 	__u64 features;
 
@@ -186,86 +190,88 @@ static bool takes_frames(const struct device *device)
 	       (!netdev_xdp_features(device->ifindex, &features) || (features & NETDEV_XDP_XMIT));
 }
 
-static int put(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp)
+static int install(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp)
 {
-	struct there there = look(in, device->ifindex);
+	struct attached attached = query(in, device->ifindex);
 	struct bpf_object *object = loader_xdp_object(xdp);
 	int ret = 0;
 
-	if (there.others && there.alone)
+	if (attached.foreign && attached.single)
 		return -EEXIST;
-	/* The kernel has either, never both. */
-	if (there.ours && there.mode != device->entry.mode) {
-		ret = take_off_all(in, device->ifindex);
-		there.ours = 0;
+	/* A device has native or generic XDP, never both. */
+	if (attached.own_id && attached.mode != device->entry.mode) {
+		ret = detach_all_own(in, device->ifindex);
+		attached.own_id = 0;
 	}
 	if (ret)
 		return ret;
-	if (there.ours && there.alone)
-		return load_and_replace_alone(device->ifindex, &there, object);
+	if (attached.own_id && attached.single)
+		return load_and_replace_single(device->ifindex, &attached, object);
 	ret = add(device->ifindex, device->entry.mode, object);
-	return !ret && there.ours ? take_off(device->ifindex, &there) : ret;
+	return !ret && attached.own_id ? detach_own(device->ifindex, &attached) : ret;
 }
 
-int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *open)
+int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *redirects)
 {
 	int ret;
 
-	loader_clear_log();
-	/* Nothing may be sent there while it is changed. */
-	ret = open_to_others(in, device, false);
+	bpf_log_start();
+	/* No frame may be redirected to it while its program changes. */
+	ret = set_redirects(in, device, false);
 	if (!ret)
-		ret = put(in, device, xdp);
+		ret = install(in, device, xdp);
 	if (ret)
 		return ret;
-	*open = takes_frames(device);
-	ret = open_to_others(in, device, *open);
+	*redirects = can_send_redirected(device);
+	ret = set_redirects(in, device, *redirects);
 	if (ret)
-		take_off_all(in, device->ifindex);
+		detach_all_own(in, device->ifindex);
 	return ret;
 }
 
 int xdp_program(const struct instance *in, const struct device *device)
 {
-	struct there there = look(in, device->ifindex);
+	struct attached attached = query(in, device->ifindex);
 
-	return there.ours ? bpf_prog_get_fd_by_id(there.ours) : -1;
+	return attached.own_id ? bpf_prog_get_fd_by_id(attached.own_id) : -1;
 }
 
-void xdp_put_back(const struct instance *in, const struct device *device, int program_fd)
+void xdp_restore(const struct instance *in, const struct device *device, int program_fd)
 {
-	struct there there = look(in, device->ifindex);
+	struct attached attached = query(in, device->ifindex);
 
 	if (program_fd < 0) {
-		take_off_all(in, device->ifindex);
-	} else if (there.ours && there.mode == device->entry.mode) {
-		/* A program of the dispatcher's can't be had back; the new one does the same. */
-		if (there.alone)
-			replace_alone(device->ifindex, &there, program_fd);
+		detach_all_own(in, device->ifindex);
+	} else if (attached.own_id && attached.mode == device->entry.mode) {
+		/* A program of the dispatcher cannot be restored, but the new one does the same. */
+		if (attached.single)
+			replace_single(device->ifindex, &attached, program_fd);
 	} else {
-		take_off_all(in, device->ifindex);
+		detach_all_own(in, device->ifindex);
 		bpf_xdp_attach(device->ifindex, program_fd,
 			       XDP_FLAGS_UPDATE_IF_NOEXIST | attach_flags(device->entry.mode), NULL);
 	}
-	open_to_others(in, device, program_fd >= 0 && takes_frames(device));
+	set_redirects(in, device, program_fd >= 0 && can_send_redirected(device));
 }
 
-enum fwd_exit xdp_detach(const struct instance *in, const struct device *device)
+enum fwd_exit xdp_detach(const struct instance *in, const struct device *device, struct fwd_report *report)
 {
-	int ret = open_to_others(in, device, false);
+	int ret = set_redirects(in, device, false);
 
 	if (!ret)
-		ret = take_off_all(in, device->ifindex);
-	return ret ? fwd_err("\"%s\": can't detach from XDP: %s", device->entry.name, strerror(-ret)) : FWD_DONE;
+		ret = detach_all_own(in, device->ifindex);
+	return ret ? report_error(report, ABOUT(.object = device->entry.name), "can't detach from XDP: %s",
+				  strerror(-ret))
+		   : FWD_DONE;
 }
 
-int xdp_sweep(const struct instance *in)
+int xdp_detach_everywhere(const struct instance *in)
 {
 	struct if_nameindex *all = if_nameindex();
 	int count = 0;
 
 	for (struct if_nameindex *i = all; i && i->if_index; i++)
-		count += look(in, i->if_index).ours && !take_off_all(in, i->if_index);
+		count += query(in, i->if_index).own_id && !detach_all_own(in, i->if_index);
 	if_freenameindex(all);
 	return count;
 }

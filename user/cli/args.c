@@ -1,64 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
 #include <string.h>
+#include "base/word.h"
 #include "cli/command.h"
 
 const struct option options[OPT_MAX] = {
-#define X(symbol, name, value, text) {name, value, text},
+#define X(symbol, name, letter, value, text) {name, letter, value, text},
 	FWD_OPTIONS(X)
 #undef X
 };
 
-/* "--name=VALUE" is "--name VALUE". OPT_MAX: no such option. */
+/* Options that a later version will have. */
+static const char *const planned[] = {"--allow"};
+
+static bool is_option(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+
+	return !strncmp(text, name, length) && (!text[length] || text[length] == '=');
+}
+
+/* "--name=VALUE" is the same as "--name VALUE"; *value is NULL without "=". OPT_MAX: there is no such option. */
 static enum fwd_option find_option(const char *text, const char **value)
 {
 	const char *equals = strchr(text, '=');
-	size_t length = equals ? (size_t)(equals - text) : strlen(text);
 	enum fwd_option i;
 
 	*value = equals ? equals + 1 : NULL;
-	if (!strcmp(text, "-v"))
-		return OPT_VERBOSE;
-	if (!strcmp(text, "-h"))
-		return OPT_HELP;
 	for (i = 0; i < OPT_MAX; i++)
-		if (strlen(options[i].name) == length && !memcmp(options[i].name, text, length))
+		if (is_option(text, options[i].name) || (text[1] && text[1] == options[i].letter && !text[2]))
 			break;
 	return i;
 }
 
-static enum fwd_exit unknown_option(const char *text)
+static enum fwd_exit unknown_option(const char *text, struct fwd_report *report)
 {
-	static const char *const planned[] = {"--allow"};
+	char word[64], fix[FWD_FIX_TEXT];
+	const char *names[OPT_MAX];
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
-		if (!strcmp(text, planned[i]) ||
-		    (!strncmp(text, planned[i], strlen(planned[i])) && text[strlen(planned[i])] == '='))
-			return fwd_usage("%s is not in this version", planned[i]);
-	return fwd_usage("unknown option \"%s\"", text);
+		if (is_option(text, planned[i]))
+			return report_usage(report, NULL, "%s is not in this version", planned[i]);
+	for (int i = 0; i < OPT_MAX; i++)
+		names[i] = options[i].name;
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, "="), text);
+	return report_usage(report, ABOUT(.fix = word_fix(word, names, OPT_MAX, "", fix)), "unknown option \"%s\"",
+			    text);
 }
 
-/* Takes the option at argv[*at], and its value, which may be the next word. */
-static enum fwd_exit take_option(int argc, char **argv, int *at, struct args *args)
+/* Reads the option at argv[*at], and its value, which may be the next word. */
+static enum fwd_exit parse_option(int argc, char **argv, int *at, struct args *args, struct fwd_report *report)
 {
 	const char *text = argv[*at], *value;
 	enum fwd_option option = find_option(text, &value);
 
 	if (option == OPT_MAX)
-		return unknown_option(text);
+		return unknown_option(text, report);
 	if (!options[option].value && value)
-		return fwd_usage("%s takes no value", options[option].name);
+		return report_usage(report, NULL, "%s has no value", options[option].name);
 	if (options[option].value && !value) {
 		if (*at + 1 >= argc)
-			return fwd_usage("%s needs a value: %s", options[option].name, options[option].value);
+			return report_usage(report, NULL, "%s needs a value: %s", options[option].name,
+					    options[option].value);
 		value = argv[++*at];
 	}
 	if (args->option[option] && options[option].value)
-		return fwd_usage("%s is given twice", options[option].name);
+		return report_usage(report, NULL, "%s is given twice", options[option].name);
 	args->option[option] = value ? value : "";
 	return FWD_DONE;
 }
 
-enum fwd_exit args_sort(int argc, char **argv, struct args *args)
+enum fwd_exit args_parse(int argc, char **argv, struct args *args, struct fwd_report *report)
 {
 	enum fwd_exit ret = FWD_DONE;
 	bool only_words = false;
@@ -69,7 +81,7 @@ enum fwd_exit args_sort(int argc, char **argv, struct args *args)
 		else if (only_words || argv[i][0] != '-' || !argv[i][1])
 			args->word[args->count++] = argv[i];
 		else if (!ret)
-			ret = take_option(argc, argv, &i, args);
+			ret = parse_option(argc, argv, &i, args, report);
 	}
 	return ret;
 }
@@ -79,46 +91,47 @@ bool args_are_lines(const struct args *args)
 	return (args->command->options & COMMAND_LINES) && args->count && !strcmp(args->word[0], "-");
 }
 
-static enum fwd_exit check_options(const struct args *args, unsigned int allowed, const char *what)
+static enum fwd_exit check_options(const struct args *args, unsigned int allowed, const char *with, const char *fix,
+				   struct fwd_report *report)
 {
 	for (int i = 0; i < OPT_MAX; i++)
 		if (args->option[i] && !(allowed & (1U << i)))
-			return fwd_usage("%s does not go with %s", options[i].name, what);
+			return report_usage(report, ABOUT(.fix = fix), "%s does not go with %s", options[i].name, with);
 	return FWD_DONE;
 }
 
-static enum fwd_exit check_words(const struct args *args)
+static enum fwd_exit check_words(const struct args *args, struct fwd_report *report)
 {
 	const struct command *command = args->command;
 
 	if (args->count < command->words_min)
-		return fwd_usage("it takes %s", command->words);
+		return report_usage(report, NULL, "expected %s", command->words);
 	if (command->words_max >= 0 && args->count > command->words_max)
-		return fwd_usage("\"%s\" is one word too many", args->word[command->words_max]);
+		return report_usage(report, ABOUT(.object = args->word[command->words_max]), "unexpected argument");
 	for (int i = 0; i < args->count; i++)
 		if (!*args->word[i])
-			return fwd_usage("an empty word");
+			return report_usage(report, ABOUT(.object = ""), "empty argument");
 	return FWD_DONE;
 }
 
-enum fwd_exit args_check(const struct args *args)
+enum fwd_exit args_check(const struct args *args, struct fwd_report *report)
 {
 	enum fwd_exit ret;
 
 	if (args_are_lines(args) && args->count > 1)
-		return fwd_usage("\"%s\": \"-\" stands alone: the words are on the lines of standard input",
-				 args->word[1]);
+		return report_usage(report, ABOUT(.object = args->word[1]),
+				    "unexpected argument: \"-\" reads the words from the lines of standard input");
 	if (args_are_lines(args))
-		return check_options(args, OPTS_EVERYWHERE, "\"-\": it belongs on the lines of standard input");
-	ret = check_options(args, args->command->options | OPTS_EVERYWHERE, "this command");
-	return ret ? ret : check_words(args);
+		return check_options(args, OPTS_EVERYWHERE, "\"-\"", "write it on the lines of standard input", report);
+	ret = check_options(args, args->command->options | OPTS_EVERYWHERE, "this command", NULL, report);
+	return ret ? ret : check_words(args, report);
 }
 
-enum fwd_exit args_of_line(int argc, char **argv, struct args *args)
+enum fwd_exit args_parse_line(int argc, char **argv, struct args *args, struct fwd_report *report)
 {
-	enum fwd_exit ret = args_sort(argc, argv, args);
+	enum fwd_exit ret = args_parse(argc, argv, args, report);
 
 	if (!ret)
-		ret = check_options(args, args->command->options, "a line");
-	return ret ? ret : check_words(args);
+		ret = check_options(args, args->command->options, "a line of standard input", NULL, report);
+	return ret ? ret : check_words(args, report);
 }

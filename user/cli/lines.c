@@ -7,45 +7,44 @@
 #define BLANKS    " \t\r\n"
 #define WORDS_MAX 64
 
-static enum fwd_exit visit_line(const struct args *all, char *line, unsigned int number, lines_visit visit, void *arg)
+static enum fwd_exit visit_line(const struct args *all, char *line, lines_visit visit, void *arg,
+				struct fwd_report *report)
 {
 	char *argv[WORDS_MAX], *words[WORDS_MAX], *rest = NULL;
-	struct args args = {.command = all->command, .word = words, .line = number};
+	struct args args = {.command = all->command, .word = words, .line = report->line};
 	enum fwd_exit ret;
 	int argc = 1; /* as in main(), where the first is the program's name */
 
 	for (char *word = strtok_r(line, BLANKS, &rest); word; word = strtok_r(NULL, BLANKS, &rest)) {
 		if (argc == WORDS_MAX)
-			return fwd_err("too many words");
+			return report_usage(report, NULL, "too many words");
 		argv[argc++] = word;
 	}
-	ret = args_of_line(argc, argv, &args);
-	return ret ? ret : visit(&args, arg);
+	ret = args_parse_line(argc, argv, &args, report);
+	return ret ? ret : visit(&args, report, arg);
 }
 
-enum fwd_exit lines_each(const struct args *args, lines_visit visit, void *arg)
+enum fwd_exit lines_each(const struct args *args, lines_visit visit, void *arg, struct fwd_report *report)
 {
 	enum fwd_exit ret = FWD_DONE;
-	unsigned int number = 0;
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t length;
 
 	if (!args_are_lines(args))
-		return visit(args, arg);
+		return visit(args, report, arg);
 	while (!ret && (length = getline(&line, &size, stdin)) >= 0) {
 		const char *first = line + strspn(line, BLANKS);
 
-		fwd_line(++number);
+		report->line++;
 		if (strlen(line) != (size_t)length)
-			ret = fwd_err("holds a NUL byte");
+			ret = report_usage(report, NULL, "contains a NUL byte");
 		else if (*first && *first != '#')
-			ret = visit_line(args, line, number, visit, arg);
+			ret = visit_line(args, line, visit, arg, report);
 	}
-	fwd_line(0);
+	report->line = 0;
 	if (!ret && ferror(stdin))
-		ret = fwd_err("can't read standard input: %m");
+		ret = report_error(report, NULL, "can't read standard input: %m");
 	free(line);
-	/* The command line makes sense: its usage would be no help. */
-	return ret == FWD_BAD_USAGE ? FWD_NOT_DONE : ret;
+	return ret;
 }

@@ -4,27 +4,20 @@
 #include <string.h>
 #include "cli/output.h"
 
-enum fwd_exit output_check(void)
+bool output_failed(void)
 {
-	static bool told;
-
-	if (!fflush(stdout) && !ferror(stdout))
-		return FWD_DONE;
-	if (!told)
-		fwd_err("standard output: %m");
-	told = true;
-	return FWD_NOT_DONE;
+	return fflush(stdout) || ferror(stdout);
 }
 
-static enum fwd_exit json_dump(json_t *value)
+static enum fwd_exit json_dump(json_t *value, struct fwd_report *report)
 {
 	int ret;
 
 	if (!value)
-		return fwd_err("not enough memory, or a text that is not UTF-8");
+		return report_error(report, NULL, "not enough memory, or a text that is not UTF-8");
 	ret = json_dumpf(value, stdout, JSON_COMPACT);
 	json_decref(value);
-	return ret ? output_check() : FWD_DONE;
+	return ret ? FWD_NOT_DONE : FWD_DONE;
 }
 
 void json_stream_begin(struct json_stream *stream)
@@ -33,11 +26,11 @@ void json_stream_begin(struct json_stream *stream)
 	putchar('[');
 }
 
-enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element)
+enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element, struct fwd_report *report)
 {
 	fputs(stream->started ? ",\n" : "\n", stdout);
 	stream->started = true;
-	return json_dump(element);
+	return json_dump(element, report);
 }
 
 void json_stream_end(struct json_stream *stream)
@@ -45,9 +38,9 @@ void json_stream_end(struct json_stream *stream)
 	puts(stream->started ? "\n]" : "]");
 }
 
-enum fwd_exit json_print(json_t *value)
+enum fwd_exit json_print(json_t *value, struct fwd_report *report)
 {
-	enum fwd_exit ret = json_dump(value);
+	enum fwd_exit ret = json_dump(value, report);
 
 	putchar('\n');
 	return ret;
@@ -93,15 +86,22 @@ static void print_cell(const struct table *table, size_t row, size_t column)
 	fputs(last ? "\n" : "  ", stdout);
 }
 
-enum fwd_exit table_print(struct table *table)
+void table_free(struct table *table)
+{
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	table->cells = NULL;
+	table->rows = 0;
+}
+
+enum fwd_exit table_print(struct table *table, struct fwd_report *report)
 {
 	for (size_t row = 0; !table->failed && row < table->rows; row++)
 		for (size_t column = 0; column < table->columns; column++)
 			print_cell(table, row, column);
-	for (size_t i = 0; i < table->rows * table->columns; i++)
-		free(table->cells[i]);
-	free(table->cells);
-	return table->failed ? fwd_err("not enough memory") : FWD_DONE;
+	table_free(table);
+	return table->failed ? report_no_memory(report) : FWD_DONE;
 }
 
 static char *human(__u64 value, unsigned int step, const char *const *units, char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Standard output: JSON piece by piece, tables, and numbers for people. */
+/* Standard output: JSON, tables, and numbers for people. */
 #ifndef FWD_USER_OUTPUT_H
 #define FWD_USER_OUTPUT_H
 
@@ -9,39 +9,40 @@
 #include <linux/types.h>
 #include "base/err.h"
 
-/* An array whose elements are written as they come, since a million of them would not fit in
- * memory well. */
+/* Flushes standard output. True: something that was written to it is lost; errno may have the reason. main() reports
+ * it at the end, so a command that sees it only stops. */
+bool output_failed(void);
+
+/* An array whose elements are written one by one, because a million of them would need too much memory. */
 struct json_stream {
 	bool started;
 };
 
 void json_stream_begin(struct json_stream *stream);
-/* Takes over the reference to element; NULL means that there was no memory for it. */
-enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element);
+/* Takes over the reference to element; NULL: there was no memory for it. */
+enum fwd_exit json_stream_add(struct json_stream *stream, json_t *element, struct fwd_report *report);
 void json_stream_end(struct json_stream *stream);
 
-/* One value on a line of its own. Takes over the reference. */
-enum fwd_exit json_print(json_t *value);
-
-/* FWD_NOT_DONE, and a word about it, if something written to standard output was lost. */
-enum fwd_exit output_check(void);
+/* One value on a line of its own. Takes over the reference; NULL: there was no memory for it. */
+enum fwd_exit json_print(json_t *value, struct fwd_report *report);
 
 #define TABLE_COLUMNS_MAX 10
 
-/* Rows whose columns are as wide as their widest cell; numbers are for the caller to format. */
+/* Rows of text. Each column is as wide as its widest cell. */
 struct table {
 	size_t columns;
 	size_t rows;
 	char **cells;       /* rows * columns */
 	unsigned int right; /* bit n: column n is aligned to the right */
 	size_t width[TABLE_COLUMNS_MAX];
-	bool failed; /* no memory: table_print() tells */
+	bool failed; /* no memory: table_print() reports it */
 };
 
-/* Copies the cells, one for each column. The first row is the head. */
+/* Copies the cells, one for each column. */
 void table_row(struct table *table, const char *const *cells);
-/* Prints and frees it. */
-enum fwd_exit table_print(struct table *table);
+/* Prints the table unless it is incomplete, and frees it. */
+enum fwd_exit table_print(struct table *table, struct fwd_report *report);
+void table_free(struct table *table);
 
 #define HUMAN_TEXT 48
 

@@ -17,7 +17,7 @@
 #define ARPHRD_RAWIP 519
 #endif
 
-static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *link)
+static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *link, struct fwd_report *report)
 {
 	switch (type) {
 	case ARPHRD_ETHER:
@@ -33,37 +33,39 @@ static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *lin
 		*link = FWD_LINK_IP;
 		return FWD_DONE;
 	case ARPHRD_LOOPBACK:
-		return fwd_err("\"%s\": is the loopback device, which no visitor comes in by", name);
+		return report_error(report, ABOUT(.object = name),
+				    "is the loopback device, which fwdctl attaches by itself");
 	default:
-		return fwd_err("\"%s\": devices of its type (%d) are not supported: only Ethernet "
-			       "and those without a header (WireGuard, tun, PPP)",
-			       name, type);
+		return report_error(report, ABOUT(.object = name),
+				    "a device of type %d is not supported: only Ethernet, and devices without a link "
+				    "header (WireGuard, tun, PPP)",
+				    type);
 	}
 }
 
-/* Asks about the device request->ifr_name. Returns 0 or a negative errno. */
-static int ask(unsigned long what, struct ifreq *request)
+/* An ioctl about the device request->ifr_name. Returns 0 or a negative errno. */
+static int ask(unsigned long code, struct ifreq *request)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
 
 	if (sock < 0)
 		return -errno;
-	ret = ioctl(sock, what, request) ? -errno : 0;
+	ret = ioctl(sock, code, request) ? -errno : 0;
 	close(sock);
 	return ret;
 }
 
-enum fwd_exit iface_link(const char *name, enum fwd_link *link)
+enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report)
 {
 	struct ifreq request = {};
 
-	if (!*name || strlen(name) >= IFNAMSIZ)
-		return fwd_err("\"%s\": no such device", name);
+	/* The ioctl would find aliases ("eth0:1"), too, which are not devices. */
+	if (!*name || strlen(name) >= IFNAMSIZ || !if_nametoindex(name))
+		return report_error(report, ABOUT(.object = name), "no such device");
 	strcpy(request.ifr_name, name);
-	/* The ioctl also finds aliases, "eth0:1", which are no devices. */
-	if (ask(SIOCGIFHWADDR, &request) || !if_nametoindex(name))
-		return fwd_err("\"%s\": no such device", name);
-	return link_of_type(name, request.ifr_hwaddr.sa_family, link);
+	if (ask(SIOCGIFHWADDR, &request))
+		return report_error(report, ABOUT(.object = name), "no such device");
+	return link_of_type(name, request.ifr_hwaddr.sa_family, link, report);
 }
 
 bool iface_mac(const char *name, __u8 *mac)
@@ -90,7 +92,7 @@ bool iface_driver(const char *name, char *driver, size_t size)
 	return true;
 }
 
-bool iface_takes_vlan_tags(const char *name)
+bool iface_strips_vlan_tags(const char *name)
 {
 	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
 	struct ifreq request = {.ifr_data = (void *)&flags};
@@ -99,14 +101,11 @@ bool iface_takes_vlan_tags(const char *name)
 	return !ask(SIOCETHTOOL, &request) && (flags.data & ETH_FLAG_RXVLAN);
 }
 
-/* They are read once, for there may be thousands of targets to compare with. */
-bool iface_of_address(const struct fwd_addr *addr, char *name)
+bool iface_of_address(struct iface_addrs *addrs, const struct fwd_addr *addr, char *name)
 {
-	static struct ifaddrs *list;
-
-	if (!list && getifaddrs(&list))
+	if (!addrs->list && getifaddrs(&addrs->list))
 		return false;
-	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
+	for (struct ifaddrs *i = addrs->list; i; i = i->ifa_next) {
 		struct fwd_addr own;
 
 		if (!i->ifa_addr || !addr_from_sockaddr(i->ifa_addr, &own) || !addr_equal(&own, addr))
@@ -117,8 +116,15 @@ bool iface_of_address(const struct fwd_addr *addr, char *name)
 	return false;
 }
 
-/* Connecting UDP sends nothing, but looks up the route and binds to its source address. Returns the
- * socket or a negative errno. */
+void iface_addrs_free(struct iface_addrs *addrs)
+{
+	if (addrs->list)
+		freeifaddrs(addrs->list);
+	addrs->list = NULL;
+}
+
+/* connect() of a UDP socket sends nothing: it looks up the route and binds the socket to its source address. Returns
+ * the socket or a negative errno. */
 static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast)
 {
 	struct sockaddr_storage to;
@@ -135,13 +141,13 @@ static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast
 	return ret;
 }
 
-/* The kernel lets only those connect to it who ask for broadcasts. */
+/* Without SO_BROADCAST the kernel refuses connect() to a broadcast address with EACCES (net/ipv4/datagram.c). */
 bool iface_is_broadcast(const struct fwd_addr *addr)
 {
 	int sock = connect_udp(addr, 1, false);
 	bool refused = sock == -EACCES;
 
-	/* So are routes of type prohibit, but those whoever asks. */
+	/* A route of type prohibit gives EACCES, too, and with SO_BROADCAST as well. */
 	if (refused)
 		sock = connect_udp(addr, 1, true);
 	if (sock >= 0)
@@ -164,8 +170,8 @@ bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_
 	return found;
 }
 
-/* True also if it can't be read: then there is nothing to warn of. */
-static bool setting_is_on(const char *path)
+/* True also if it cannot be read: then there is nothing to warn about. */
+static bool sysctl_is_on(const char *path)
 {
 	FILE *file = fopen(path, "re");
 	int value = 1;
@@ -178,24 +184,25 @@ static bool setting_is_on(const char *path)
 	return value;
 }
 
-bool iface_check_forwarding(const char *name, enum fwd_family family)
+bool iface_check_forwarding(const char *name, enum fwd_family family, struct fwd_report *report)
 {
 	bool v4 = family == FWD_FAMILY_IPV4;
 	const char *ip = v4 ? "ipv4" : "ipv6";
-	char path[PATH_MAX];
+	char path[PATH_MAX], fix[FWD_FIX_TEXT];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip, name);
-	if (setting_is_on(path))
+	if (sysctl_is_on(path))
 		return true;
-	if (!setting_is_on(v4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding")) {
-		fwd_note("IPv%d forwarding is off on this host, so nothing is forwarded: sysctl -w "
-			 "%s=1",
-			 family, v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+	if (!sysctl_is_on(v4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding")) {
+		snprintf(fix, sizeof(fix), "sysctl -w %s=1",
+			 v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+		report_note(report, ABOUT(.fix = fix), "IPv%d forwarding is off on this host: nothing is forwarded",
+			    family);
 		return false;
 	}
-	/* With slashes, since a device's name may hold dots. */
-	fwd_note("%s: IPv%d forwarding is off on this device, so nothing that comes in by it is "
-		 "forwarded: sysctl -w net/%s/conf/%s/forwarding=1",
-		 name, family, ip, name);
+	/* With slashes, because a device's name may contain dots. */
+	snprintf(fix, sizeof(fix), "sysctl -w net/%s/conf/%s/forwarding=1", ip, name);
+	report_note(report, ABOUT(.object = name, .fix = fix),
+		    "IPv%d forwarding is off on this device: packets that arrive by it are not forwarded", family);
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the host says about its devices, addresses and routes, in the current network namespace. */
+/* The host's devices, addresses and routes, in the current network namespace. Nothing here changes them. */
 #ifndef FWD_USER_IFACE_H
 #define FWD_USER_IFACE_H
 
@@ -9,29 +9,34 @@
 #include "fwd/addr.h"
 #include "fwd/device.h"
 
-/* Where the device's frames begin. Prints why fwdctl can't be attached to it, or that there is no
- * such device. */
-enum fwd_exit iface_link(const char *name, enum fwd_link *link);
+/* The first header of the device's frames. Fails if there is no such device, or if fwdctl does not support its type. */
+enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report);
 
-/* Its address on the link, 6 bytes, and the name of its driver ("": it tells none). False: no such device. */
+/* The device's MAC address, 6 bytes, and the name of its driver ("": it reports none). False: no such device. */
 bool iface_mac(const char *name, __u8 *mac);
 bool iface_driver(const char *name, char *driver, size_t size);
 
-/* Whether the NIC takes VLAN tags out of the frames that it receives (rx-vlan-offload). */
-bool iface_takes_vlan_tags(const char *name);
+/* Whether the NIC removes VLAN tags from the frames that it receives (ethtool: rx-vlan-offload). */
+bool iface_strips_vlan_tags(const char *name);
 
-/* The device that has the address, in name[IF_NAMESIZE]. False: it is nobody's here. */
-bool iface_of_address(const struct fwd_addr *addr, char *name);
+/* The addresses of this host at one moment, because there may be thousands of addresses to compare with. Zeroed: not
+ * read yet. */
+struct iface_addrs {
+	struct ifaddrs *list;
+};
+
+/* The device that has the address, in name[IF_NAMESIZE]; reads *addrs if that was not done yet. False: none has. */
+bool iface_of_address(struct iface_addrs *addrs, const struct fwd_addr *addr, char *name);
+void iface_addrs_free(struct iface_addrs *addrs);
 
 /* Whether the routes have it as the broadcast address of a network. */
 bool iface_is_broadcast(const struct fwd_addr *addr);
 
-/* The address that the kernel would send from. Port in host order. False: no route. */
+/* The source address that the kernel would choose. Port in host order. False: no route. */
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source);
 
-/* Warns, with the mend, if packets that come in by the device are not forwarded: bpf_fib_lookup()
- * finds no way for them then. False if that is so for every device, so that no more need be asked.
- */
-bool iface_check_forwarding(const char *name, enum fwd_family family);
+/* Notes that packets that arrive by the device are not forwarded, if so: bpf_fib_lookup() returns
+ * BPF_FIB_LKUP_RET_FWD_DISABLED then. False: that is so for all devices, and no other need be checked. */
+bool iface_check_forwarding(const char *name, enum fwd_family family, struct fwd_report *report);
 
 #endif

@@ -13,11 +13,11 @@
 #define A_IFINDEX      1
 #define A_XDP_FEATURES 3
 
-/* Sends the request and hands the one answer to `parse`. False: refused, or no answer. */
+/* Sends the request and passes its one reply to `parse`. False: an error, or no reply. */
 static bool ask(int bus, struct nlmsghdr *request, mnl_cb_t parse, void *into)
 {
 	struct mnl_socket *sock = mnl_socket_open(bus);
-	char answer[16384];
+	char reply[16384];
 	unsigned int seq = time(NULL), port;
 	ssize_t size = -1;
 	bool done;
@@ -30,8 +30,8 @@ static bool ask(int bus, struct nlmsghdr *request, mnl_cb_t parse, void *into)
 	port = mnl_socket_get_portid(sock);
 	done = done && mnl_socket_sendto(sock, request, request->nlmsg_len) > 0;
 	if (done)
-		size = mnl_socket_recvfrom(sock, answer, sizeof(answer));
-	done = size > 0 && mnl_cb_run(answer, size, seq, port, parse, into) > 0;
+		size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
+	done = size > 0 && mnl_cb_run(reply, size, seq, port, parse, into) > 0;
 	mnl_socket_close(sock);
 	return done;
 }
@@ -46,21 +46,21 @@ static void put_generic(struct nlmsghdr *request, __u16 family, __u8 command)
 	generic->version = 1;
 }
 
-static int parse_family(const struct nlmsghdr *answer, void *into)
+static int parse_family(const struct nlmsghdr *reply, void *into)
 {
 	struct nlattr *attr;
 
-	mnl_attr_for_each (attr, answer, sizeof(struct genlmsghdr))
+	mnl_attr_for_each (attr, reply, sizeof(struct genlmsghdr))
 		if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID)
 			*(__u16 *)into = mnl_attr_get_u16(attr);
 	return MNL_CB_OK;
 }
 
-static int parse_features(const struct nlmsghdr *answer, void *into)
+static int parse_features(const struct nlmsghdr *reply, void *into)
 {
 	struct nlattr *attr;
 
-	mnl_attr_for_each (attr, answer, sizeof(struct genlmsghdr))
+	mnl_attr_for_each (attr, reply, sizeof(struct genlmsghdr))
 		if (mnl_attr_get_type(attr) == A_XDP_FEATURES)
 			*(__u64 *)into = mnl_attr_get_u64(attr);
 	return MNL_CB_OK;
@@ -89,12 +89,12 @@ struct text {
 	size_t size;
 };
 
-static int parse_qdisc(const struct nlmsghdr *answer, void *into)
+static int parse_qdisc(const struct nlmsghdr *reply, void *into)
 {
 	struct text *text = into;
 	struct nlattr *attr;
 
-	mnl_attr_for_each (attr, answer, sizeof(struct ifinfomsg))
+	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg))
 		if (mnl_attr_get_type(attr) == IFLA_QDISC)
 			snprintf(text->at, text->size, "%s", mnl_attr_get_str(attr));
 	return MNL_CB_OK;

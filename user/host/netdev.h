@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel tells about a device by netlink alone, in the current network namespace. */
+/* Properties of a device that only netlink reports, in the current network namespace. */
 #ifndef FWD_USER_NETDEV_H
 #define FWD_USER_NETDEV_H
 
@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-/* What a driver can do with XDP at this moment: the bits of enum netdev_xdp_act (include/uapi/linux/netdev.h of
- * kernel 6.3, which older headers lack). */
+/* XDP features of a driver in its present state: the bits of enum netdev_xdp_act (include/uapi/linux/netdev.h of kernel
+ * 6.3, which older headers lack). */
 enum netdev_xdp {
-	NETDEV_XDP_BASIC = 1,    /* run a program */
-	NETDEV_XDP_REDIRECT = 2, /* let it send frames to other devices */
-	NETDEV_XDP_XMIT = 4,     /* take frames from others' programs */
+	NETDEV_XDP_BASIC = 1,    /* runs a program that passes and drops */
+	NETDEV_XDP_REDIRECT = 2, /* the program may redirect frames to other devices */
+	NETDEV_XDP_XMIT = 4,     /* sends frames that programs of other devices redirect to it */
 };
 
-/* *features: bits of enum netdev_xdp. False: this kernel doesn't tell. */
+/* *features: bits of enum netdev_xdp. False: this kernel does not report them. */
 bool netdev_xdp_features(__u32 ifindex, __u64 *features);
 
 /* The name of the root queueing discipline, in name[size]. False: no such device. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/word.h"
 #include "model/addr.h"
 
 #define MAPPED_BITS 96
@@ -35,9 +36,9 @@ const char *addr_why_not_unicast(const struct fwd_addr *addr)
 
 	switch (addr_kind(addr)) {
 	case FWD_ADDR_UNSPECIFIED:
-		return addr_is_v4(addr) ? "is no address to send to (0.0.0.0/8)" : "is no address to send to";
+		return addr_is_v4(addr) ? "is the unspecified address (0.0.0.0/8)" : "is the unspecified address";
 	case FWD_ADDR_LOOPBACK:
-		return "is a loopback address, which no packet from outside may carry";
+		return "is a loopback address, which is not routed";
 	case FWD_ADDR_MULTICAST:
 		return "is a multicast address";
 	case FWD_ADDR_BROADCAST:
@@ -46,9 +47,8 @@ const char *addr_why_not_unicast(const struct fwd_addr *addr)
 		break;
 	}
 	memcpy(&v6, addr, sizeof(v6));
-	/* Programs translate link-local addresses, but no router forwards them (RFC 4291 2.5.6). */
-	return !addr_is_v4(addr) && IN6_IS_ADDR_LINKLOCAL(&v6) ? "is a link-local address, which is never routed"
-							       : NULL;
+	/* The programs translate link-local addresses, but no router forwards them (RFC 4291 2.5.6). */
+	return !addr_is_v4(addr) && IN6_IS_ADDR_LINKLOCAL(&v6) ? "is a link-local address, which is not routed" : NULL;
 }
 
 const char *addr_parse(const char *text, struct fwd_addr *addr)
@@ -62,48 +62,43 @@ const char *addr_parse(const char *text, struct fwd_addr *addr)
 	if (inet_pton(AF_INET6, text, addr) != 1)
 		return strchr(text, ':') ? "not an IPv6 address" : "not an IP address";
 	if (addr_family(addr) == FWD_FAMILY_IPV4)
-		return "an IPv4 address written as IPv6: write it as a.b.c.d";
+		return "an IPv4 address in IPv6 form: write it as a.b.c.d";
 	return NULL;
 }
 
-/* Digits and nothing else; at most five, so that no number wraps. */
-static const char *port_parse(const char *text, size_t length, __u16 *port)
+static const char *port_parse(const char *text, __u16 *port)
 {
-	unsigned int value = 0;
+	unsigned long value;
 
-	if (!length)
+	if (!*text)
 		return "a port is missing";
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return "a port is a number from 1 to 65535";
-		if (value < 65536)
-			value = value * 10 + (text[i] - '0');
-	}
-	if (!value || value > 65535)
+	if (text[strspn(text, "0123456789")])
+		return "a port is a number from 1 to 65535";
+	if (!number_parse(text, 1, 65535, &value))
 		return "a port is 1 to 65535";
 	*port = value;
 	return NULL;
 }
 
-/* "8000" or "8000-8010" */
-static const char *ports_parse(const char *text, struct fwd_endpoint *endpoint)
+/* "8000" or "8000-8010". Writes a NUL over the dash. */
+static const char *ports_parse(char *text, struct fwd_endpoint *endpoint)
 {
-	const char *dash = strchr(text, '-');
+	char *dash = strchr(text, '-');
 	const char *why;
 
-	why = port_parse(text, dash ? (size_t)(dash - text) : strlen(text), &endpoint->low);
+	if (dash)
+		*dash = '\0';
+	why = port_parse(text, &endpoint->low);
 	endpoint->high = endpoint->low;
 	if (!why && dash)
-		why = port_parse(dash + 1, strlen(dash + 1), &endpoint->high);
+		why = port_parse(dash + 1, &endpoint->high);
 	if (!why && endpoint->low > endpoint->high)
-		why = "the range of ports runs backwards";
+		why = "the range of ports ends before it begins";
 	return why;
 }
 
-/*
- * Cuts text in two: *addr (maybe empty), and *ports, which is NULL if none are there. More than one
- * colon without brackets can only be a bare IPv6 address.
- */
+/* Splits text into *addr, which may be empty, and *ports, NULL if there are none. More than one colon without brackets
+ * is an IPv6 address without ports. */
 static const char *endpoint_split(char *text, char **addr, char **ports)
 {
 	char *colon = strchr(text, ':');
@@ -117,7 +112,7 @@ static const char *endpoint_split(char *text, char **addr, char **ports)
 		*end++ = '\0';
 		*addr = text + 1;
 		if (!strchr(*addr, ':'))
-			return "only an IPv6 address stands in brackets";
+			return "brackets are for IPv6 addresses only";
 		if (*end && *end != ':')
 			return "only \":PORT\" may follow the \"]\"";
 		*ports = *end ? end + 1 : NULL;
@@ -155,9 +150,10 @@ const char *endpoint_parse(const char *text, struct fwd_endpoint *endpoint)
 const char *cidr_parse(const char *text, struct fwd_cidr *cidr)
 {
 	char copy[FWD_ENDPOINT_TEXT];
-	unsigned int room, bits;
+	unsigned long bits;
 	const char *why;
-	char *slash, *end;
+	char *slash;
+	bool v4;
 
 	if (strlen(text) >= sizeof(copy))
 		return "too long for an address";
@@ -168,19 +164,13 @@ const char *cidr_parse(const char *text, struct fwd_cidr *cidr)
 	why = addr_parse(copy, &cidr->addr);
 	if (why)
 		return why;
-	room = addr_family(&cidr->addr) == FWD_FAMILY_IPV4 ? 32 : 128;
-	bits = room;
-	if (slash) {
-		if (*slash < '0' || *slash > '9' || strlen(slash) > 3)
-			return "a prefix length is a number behind the \"/\"";
-		bits = strtoul(slash, &end, 10);
-		if (*end)
-			return "a prefix length is a number behind the \"/\"";
-		if (bits > room)
-			return room == 32 ? "a prefix length of IPv4 is 0 to 32"
-					  : "a prefix length of IPv6 is 0 to 128";
-	}
-	cidr->bits = bits + (room == 32 ? MAPPED_BITS : 0);
+	v4 = addr_family(&cidr->addr) == FWD_FAMILY_IPV4;
+	bits = v4 ? 32 : 128;
+	if (slash && (!*slash || strlen(slash) > 3 || slash[strspn(slash, "0123456789")]))
+		return "a prefix length is a number behind the \"/\"";
+	if (slash && !number_parse(slash, 0, bits, &bits))
+		return v4 ? "a prefix length of IPv4 is 0 to 32" : "a prefix length of IPv6 is 0 to 128";
+	cidr->bits = bits + (v4 ? MAPPED_BITS : 0);
 	return NULL;
 }
 
@@ -188,7 +178,7 @@ bool cidr_contains(const struct fwd_cidr *cidr, const struct fwd_addr *addr)
 {
 	unsigned int bits = cidr->bits;
 
-	/* ::/0 means all of IPv6, not the IPv4 that is mapped into it. */
+	/* ::/0 means all of IPv6, without the mapped IPv4 addresses. */
 	if (addr_family(&cidr->addr) != addr_family(addr))
 		return false;
 	for (int i = 0; i < 4 && bits; i++) {

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "base/word.h"
 #include "model/rule.h"
 
-__u8 proto_parse(const char *text)
+static const char *const proto_names[] = {"tcp", "udp"};
+static const __u8 proto_numbers[] = {IPPROTO_TCP, IPPROTO_UDP};
+
+enum fwd_exit proto_parse(const char *option, const char *text, __u8 *proto, struct fwd_report *report)
 {
-	if (!strcmp(text, "tcp"))
-		return IPPROTO_TCP;
-	if (!strcmp(text, "udp"))
-		return IPPROTO_UDP;
-	return 0;
+	int found = word_find(text, proto_names, 2);
+
+	if (found < 0)
+		return report_unknown(report, ABOUT(.option = option, .object = text), "protocol", proto_names, 2);
+	*proto = proto_numbers[found];
+	return FWD_DONE;
 }
 
 const char *proto_name(__u8 proto)
 {
-	return proto == IPPROTO_TCP ? "tcp" : "udp";
+	return proto_names[proto == IPPROTO_UDP];
 }
 
-enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen)
+enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen, struct fwd_report *report)
 {
 	const char *why = endpoint_parse(text, listen);
 
@@ -28,13 +32,13 @@ enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen)
 							: "LISTEN needs a port: ADDR:PORT";
 	if (!why && listen->family && !addr_is_unspecified(&listen->addr))
 		why = addr_why_not_unicast(&listen->addr);
-	return why ? fwd_err("\"%s\": %s", text, why) : FWD_DONE;
+	return why ? report_usage(report, ABOUT(.object = text), "%s", why) : FWD_DONE;
 }
 
-/* Checks TARGET against the LISTEN that is already in *rule, and fills target, target_low, family.
- */
-static enum fwd_exit target_parse(const char *text, struct fwd_rule *rule)
+/* Checks TARGET against the LISTEN that is already in *rule, and fills target, target_low, family. */
+static enum fwd_exit target_parse(const char *text, struct fwd_rule *rule, struct fwd_report *report)
 {
+	const struct fwd_about *about = ABOUT(.object = text);
 	unsigned int count = rule->listen_high - rule->listen_low + 1;
 	struct fwd_endpoint target;
 	const char *why;
@@ -45,26 +49,25 @@ static enum fwd_exit target_parse(const char *text, struct fwd_rule *rule)
 	if (!why)
 		why = addr_why_not_unicast(&target.addr);
 	if (why)
-		return fwd_err("\"%s\": %s", text, why);
+		return report_usage(report, about, "%s", why);
 	if (!target.low) {
 		target.low = rule->listen_low;
 		target.high = rule->listen_high;
 	}
 	if (target.high - target.low + 1U != count)
-		return fwd_err("\"%s\": LISTEN has %u port%s, this has %u: give as many, or only the "
-			       "address",
-			       text, count, count == 1 ? "" : "s", target.high - target.low + 1U);
+		return report_usage(report, about, "LISTEN has %u port%s, TARGET has %u: give as many, or none", count,
+				    count == 1 ? "" : "s", target.high - target.low + 1U);
 	if (rule->family && rule->family != target.family)
-		return fwd_err("\"%s\": LISTEN is IPv%u and this is IPv%u: fwdctl does not translate "
-			       "between them",
-			       text, rule->family, target.family);
+		return report_usage(report, about,
+				    "LISTEN is IPv%u and TARGET is IPv%u: fwdctl does not translate between them",
+				    rule->family, target.family);
 	rule->family = target.family;
 	rule->target = target.addr;
 	rule->target_low = target.low;
 	return FWD_DONE;
 }
 
-static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text)
+static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text, struct fwd_report *report)
 {
 	struct fwd_addr addr;
 	const char *why;
@@ -75,20 +78,21 @@ static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text)
 	if (!why && addr_family(&addr) != rule->family)
 		why = "not of the same family as TARGET";
 	if (!why && rule->snat_count == FWD_SNAT_POOL_MAX)
-		why = "one address too many, 16 is the most";
+		why = "expected at most 16 addresses";
 	for (int i = 0; !why && i < rule->snat_count; i++)
 		if (addr_equal(&rule->pool[i], &addr))
 			why = "given twice";
 	if (why)
-		return fwd_err("--snat: \"%s\": %s", text, why);
+		return report_usage(report, ABOUT(.option = "--snat", .object = text), "%s", why);
 	rule->pool[rule->snat_count++] = addr;
 	return FWD_DONE;
 }
 
-static enum fwd_exit snat_parse(const char *text, struct fwd_rule *rule)
+static enum fwd_exit snat_parse(const char *text, struct fwd_rule *rule, struct fwd_report *report)
 {
 	char copy[FWD_SNAT_TEXT + 64];
 	char *rest = copy, *word;
+	enum fwd_exit ret = FWD_DONE;
 
 	if (!text || !strcmp(text, "auto")) {
 		rule->snat = FWD_SNAT_AUTO;
@@ -100,15 +104,14 @@ static enum fwd_exit snat_parse(const char *text, struct fwd_rule *rule)
 	}
 	rule->snat = FWD_SNAT_LIST;
 	if (strlen(text) >= sizeof(copy))
-		return fwd_err("--snat: too long a list, 16 addresses is the most");
+		return report_usage(report, ABOUT(.option = "--snat"), "the list is too long: at most 16 addresses");
 	strcpy(copy, text);
-	while ((word = strsep(&rest, ",")))
-		if (pool_add(rule, word))
-			return FWD_NOT_DONE;
-	return FWD_DONE;
+	while (!ret && (word = strsep(&rest, ",")))
+		ret = pool_add(rule, word, report);
+	return ret;
 }
 
-static enum fwd_exit name_parse(const char *text, struct fwd_rule *rule)
+static enum fwd_exit name_parse(const char *text, struct fwd_rule *rule, struct fwd_report *report)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
@@ -116,57 +119,67 @@ static enum fwd_exit name_parse(const char *text, struct fwd_rule *rule)
 	if (!text)
 		return FWD_DONE;
 	if (!*text || strlen(text) >= FWD_NAME_LEN || text[strspn(text, letters)])
-		return fwd_err("--name: \"%s\": a name is 1 to %d letters, digits, \".\", \"_\" or "
-			       "\"-\"",
-			       text, FWD_NAME_LEN - 1);
+		return report_usage(report, ABOUT(.option = "--name", .object = text),
+				    "a name is 1 to %d letters, digits, \".\", \"_\" or \"-\"", FWD_NAME_LEN - 1);
 	strcpy(rule->name, text);
 	return FWD_DONE;
 }
 
-static enum fwd_exit mss_parse(const char *text, struct fwd_rule *rule)
+static enum fwd_exit mss_parse(const char *text, struct fwd_rule *rule, struct fwd_report *report)
 {
+	const struct fwd_about *about = ABOUT(.option = "--mss", .object = text);
 	unsigned long value;
-	char *end;
 
 	if (!text || !strcmp(text, "auto"))
 		return FWD_DONE;
 	if (rule->proto != IPPROTO_TCP)
-		return fwd_err("--mss: \"%s\": only TCP has segments: leave it out for %s", text,
-			       proto_name(rule->proto));
+		return report_usage(report, about, "only TCP has segments: leave the option out for %s",
+				    proto_name(rule->proto));
 	if (!strcmp(text, "off")) {
 		rule->mss = FWD_MSS_OFF;
 		return FWD_DONE;
 	}
-	value = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || value < FWD_MSS_MIN || value > FWD_MSS_MAX)
-		return fwd_err("--mss: \"%s\": it is auto, off, or a number of bytes from %d to %d", text, FWD_MSS_MIN,
-			       FWD_MSS_MAX);
+	if (!number_parse(text, FWD_MSS_MIN, FWD_MSS_MAX, &value))
+		return report_usage(report, about, "expected auto, off, or a number of bytes from %d to %d",
+				    FWD_MSS_MIN, FWD_MSS_MAX);
 	rule->mss = value;
 	return FWD_DONE;
 }
 
-enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule)
+static enum fwd_exit ends_parse(const struct fwd_rule_words *words, struct fwd_rule *rule, struct fwd_report *report)
 {
 	struct fwd_endpoint listen;
+	enum fwd_exit ret = listen_parse(words->listen, &listen, report);
 
-	*rule = (struct fwd_rule){.state = FWD_RULE_ACTIVE};
-	rule->proto = proto_parse(words->proto);
-	if (!rule->proto)
-		return fwd_usage("\"%s\": PROTO is tcp or udp", words->proto);
-	if (listen_parse(words->listen, &listen))
-		return FWD_NOT_DONE;
+	if (ret)
+		return ret;
 	rule->family = listen.family;
 	rule->listen_low = listen.low;
 	rule->listen_high = listen.high;
-	if (target_parse(words->target, rule))
-		return FWD_NOT_DONE;
+	ret = target_parse(words->target, rule, report);
+	if (ret)
+		return ret;
 	rule->any_listen = !listen.family || addr_is_unspecified(&listen.addr);
 	rule->listen = rule->any_listen ? addr_unspecified(rule->family) : listen.addr;
 	if (!rule->any_listen && addr_equal(&rule->listen, &rule->target))
-		return fwd_err("\"%s\": TARGET is the address of LISTEN: a map leads to another host", words->target);
-	if (snat_parse(words->snat, rule) || mss_parse(words->mss, rule))
-		return FWD_NOT_DONE;
-	return name_parse(words->name, rule);
+		return report_usage(report, ABOUT(.object = words->target),
+				    "TARGET is the address of LISTEN: a map leads to another host");
+	return FWD_DONE;
+}
+
+enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule, struct fwd_report *report)
+{
+	enum fwd_exit ret;
+
+	*rule = (struct fwd_rule){.state = FWD_RULE_ACTIVE};
+	ret = proto_parse(NULL, words->proto, &rule->proto, report);
+	if (!ret)
+		ret = ends_parse(words, rule, report);
+	if (!ret)
+		ret = snat_parse(words->snat, rule, report);
+	if (!ret)
+		ret = mss_parse(words->mss, rule, report);
+	return ret ? ret : name_parse(words->name, rule, report);
 }
 
 bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
@@ -176,7 +189,7 @@ bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 	       (a->any_listen || b->any_listen || addr_equal(&a->listen, &b->listen));
 }
 
-/* The wildcard "0.0.0.0:8000" names its family, ":8000" leaves it open. */
+/* The wildcard "0.0.0.0:8000" names its family, ":8000" is either. */
 static bool same_address(const struct fwd_rule *rule, const struct fwd_endpoint *listen)
 {
 	if (!listen->family)
@@ -192,15 +205,14 @@ bool rule_listens_on(const struct fwd_rule *rule, __u8 proto, const struct fwd_e
 
 bool rule_touches(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen)
 {
-	bool open = !listen->family || addr_is_unspecified(&listen->addr);
+	bool any = !listen->family || addr_is_unspecified(&listen->addr);
 
 	return rule->proto == proto && (!listen->family || listen->family == rule->family) &&
 	       rule->listen_low <= listen->high && listen->low <= rule->listen_high &&
-	       (open || rule->any_listen || addr_equal(&rule->listen, &listen->addr));
+	       (any || rule->any_listen || addr_equal(&rule->listen, &listen->addr));
 }
 
-/* As a route table covers a range of addresses: always the largest aligned block that still fits.
- */
+/* As a routing table covers a range of addresses: always the largest aligned block that still fits. */
 size_t rule_keys(const struct fwd_rule *rule, struct fwd_rule_key keys[FWD_RULE_KEYS_MAX])
 {
 	unsigned int next = rule->listen_low, end = rule->listen_high + 1U;

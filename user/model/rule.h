@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One map as text and as struct fwd_rule: parsing, checking, printing, and the port prefixes that
- * it is stored as. Nothing here looks at the host or at the pinned maps.
+ * A port map as text and as struct fwd_rule: parsing, checking, formatting, and the port prefixes that it is stored as.
+ * Nothing here reads the host or the BPF maps.
  */
-#ifndef FWD_USER_MAP_RULE_H
-#define FWD_USER_MAP_RULE_H
+#ifndef FWD_USER_RULE_H
+#define FWD_USER_RULE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,11 +22,11 @@ struct fwd_rule_words {
 	const char *mss;
 };
 
-/* No range of ports takes more prefixes: 15 from each of its two ends. */
+/* The most prefixes that a range of ports needs: 15 from each of its two ends. */
 #define FWD_RULE_KEYS_MAX 30
 
-/* What `--mss` takes: no host has to accept less than 88 (Linux' TCP_MIN_MSS), and the rest of an
- * IPv4 packet's 65,535 bytes is headers. */
+/* The limits of --mss, in bytes: TCP_MIN_MSS of Linux (include/net/tcp.h), and an IPv4 packet of 65,535 bytes without
+ * the two headers. */
 #define FWD_MSS_MIN 88
 #define FWD_MSS_MAX 65495
 
@@ -34,28 +34,28 @@ struct fwd_rule_words {
 /* "tcp 1.2.3.4:80 -> 10.0.0.2:80" */
 #define FWD_RULE_TEXT (2 * FWD_ENDPOINT_TEXT + 16)
 
-/* "tcp" or "udp" to IPPROTO_*; 0 for anything else. */
-__u8 proto_parse(const char *text);
+/* "tcp" or "udp" to IPPROTO_*. `option`: the option that text is the value of, for the message; NULL: none. */
+enum fwd_exit proto_parse(const char *option, const char *text, __u8 *proto, struct fwd_report *report);
 const char *proto_name(__u8 proto);
 
-/* LISTEN as `map add` and `map del` take it. Prints what is wrong. */
-enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen);
+/* LISTEN of `map add` and `map del`. Returns FWD_BAD_USAGE if the text is wrong. */
+enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen, struct fwd_report *report);
 
-/* Fills *rule from words: state ACTIVE, gen 0, and with --snat auto no pool yet. Prints what is
- * wrong, and then returns FWD_NOT_DONE, or FWD_BAD_USAGE for an unknown PROTO. */
-enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule);
+/* Fills *rule from words: state ACTIVE, gen 0, and with --snat auto or none no pool yet. Returns FWD_BAD_USAGE if a
+ * word is wrong. */
+enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *rule, struct fwd_report *report);
 
-/* Whether one packet could match both. States are not looked at. */
+/* Whether one packet could match both. Ignores their states. */
 bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b);
 
-/* Whether the rule's LISTEN is exactly this one; an endpoint without a family, ":8000", is the
- * wildcard of either family. */
+/* Whether the rule's LISTEN is exactly this one. An endpoint without a family, ":8000", equals the wildcard of either
+ * family. */
 bool rule_listens_on(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen);
 
-/* Whether `listen` lies within the rule's LISTEN, or the two share ports and address. */
+/* Whether `listen` and the rule's LISTEN share a port and an address. */
 bool rule_touches(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen);
 
-/* The keys of `rule_index` that stand for the rule. Returns how many. */
+/* The keys of the rule in `rule_index`. Returns their number. */
 size_t rule_keys(const struct fwd_rule *rule, struct fwd_rule_key keys[FWD_RULE_KEYS_MAX]);
 
 /* The last port of TARGET, host order. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * What `fwdctl set` changes: the timeouts of fwd_track.h, in seconds, under the names that are
- * there. Nothing here looks at the pinned maps.
- */
+/* The settings of `fwdctl set`: the timeouts of fwd/ct_state.h, in seconds. Nothing here reads the BPF maps. */
 #ifndef FWD_USER_SETTINGS_H
 #define FWD_USER_SETTINGS_H
 
@@ -14,16 +11,17 @@ const char *setting_name(enum fwd_timeout setting);
 /* In seconds. */
 __u32 setting_default(enum fwd_timeout setting);
 
-/* Prints what is wrong, with all the names there are. */
-enum fwd_exit setting_parse(const char *name, enum fwd_timeout *setting);
+/* By name. Returns FWD_BAD_USAGE if there is none of that name. */
+enum fwd_exit setting_parse(const char *name, enum fwd_timeout *setting, struct fwd_report *report);
 
-/* "default" or a number of seconds. Prints what is wrong. */
-enum fwd_exit setting_parse_value(enum fwd_timeout setting, const char *text, __u32 *seconds);
+/* "default" or a number of seconds. Returns FWD_BAD_USAGE for anything else. */
+enum fwd_exit setting_parse_value(enum fwd_timeout setting, const char *text, __u32 *seconds,
+				  struct fwd_report *report);
 
-/* A timeout as config holds it, in the seconds that it was made of. */
+/* A timeout of struct fwd_config in seconds: the number that FWD_TICKS() was given. */
 __u32 setting_seconds(__u32 ticks);
 
-/* Everything at its default. */
+/* The defaults of all timeouts; everything else is zero. */
 struct fwd_config settings_default(void);
 
 #endif

@@ -2,8 +2,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -53,6 +53,47 @@ static struct bpf_map_info map_info(const struct fwd_maps *maps, enum fwd_map ma
 	return info;
 }
 
+struct fwd_maps maps_init(void)
+{
+	struct fwd_maps maps = {};
+
+	for (int i = 0; i < FWD_MAP_MAX; i++)
+		maps.fd[i] = -1;
+	return maps;
+}
+
+void maps_set(struct fwd_maps *maps, enum fwd_map map, int fd)
+{
+	maps->fd[map] = fd;
+	maps->id[map] = fd >= 0 ? map_info(maps, map).id : 0;
+}
+
+void maps_close(struct fwd_maps *maps)
+{
+	for (int i = 0; i < FWD_MAP_MAX; i++)
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+	*maps = maps_init();
+}
+
+bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id)
+{
+	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+	bool own = false;
+
+	if (fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		info.nr_map_ids = 0;
+	close(fd);
+	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
+		for (int map = 0; map < FWD_MAP_MAX; map++)
+			own |= maps->id[map] && maps->id[map] == ids[i];
+	return own;
+}
+
 __u32 map_room(const struct fwd_maps *maps, enum fwd_map map)
 {
 	return map_info(maps, map).max_entries;
@@ -63,7 +104,7 @@ __u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map)
 	return map_info(maps, map).value_size;
 }
 
-/* Of one map: "memlock" in its fdinfo (kernel/bpf/syscall.c, bpf_map_show_fdinfo). */
+/* Of one map: "memlock" in its fdinfo (kernel/bpf/syscall.c, bpf_map_show_fdinfo()). */
 static __u64 memory_of(int fd)
 {
 	__u64 bytes = 0;
@@ -91,12 +132,7 @@ __u64 maps_memory(const struct fwd_maps *maps)
 	return bytes;
 }
 
-__u32 map_id(const struct fwd_maps *maps, enum fwd_map map)
-{
-	return map_info(maps, map).id;
-}
-
-/* libbpf 1.x returns negative errnos from here by itself. */
+/* libbpf 1.x returns negative errnos from all bpf_*() functions. */
 int map_read(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *value)
 {
 	return bpf_map_lookup_elem(maps->fd[map], key, value);
@@ -158,7 +194,7 @@ void map_view_end(void *view, size_t size)
 	munmap(view, size);
 }
 
-/* Room for one per-CPU value of every CPU that might ever come up, zeroed. */
+/* One per-CPU value for each possible CPU, zeroed. */
 static __u64 *percpu_alloc(size_t words, int *cpus)
 {
 	*cpus = libbpf_num_possible_cpus();
@@ -196,13 +232,4 @@ int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size
 int pin_open(const char *path)
 {
 	return bpf_obj_get(path);
-}
-
-void maps_close(struct fwd_maps *maps)
-{
-	for (int i = 0; i < FWD_MAP_MAX; i++) {
-		if (maps->fd[i] >= 0)
-			close(maps->fd[i]);
-		maps->fd[i] = -1;
-	}
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The pinned maps, and the only caller of bpf_map_*(): nobody else knows that they are kernel
- * objects. Unless said otherwise functions return 0 or a negative errno and print nothing, since
- * only the caller knows what a missing entry means.
+ * The pinned BPF maps of include/fwd/maps.h, and the only caller of bpf_map_*(). Unless stated otherwise functions
+ * return 0 or a negative errno and report nothing, because only the caller knows what a missing entry means.
  */
 #ifndef FWD_USER_BPFMAPS_H
 #define FWD_USER_BPFMAPS_H
@@ -11,7 +10,7 @@
 #include <stddef.h>
 #include "fwd/maps.h"
 
-/* The pinned maps of include/fwd/maps.h; META is the last one. */
+/* All maps but the LOCAL ones; META is the last. */
 #define FWD_PINNED_LOCAL(...)
 #define FWD_PINNED_FIXED(...)     __VA_ARGS__
 #define FWD_PINNED_TABLE(...)     __VA_ARGS__
@@ -26,8 +25,8 @@ enum fwd_map {
 	FWD_MAP_MAX,
 };
 
-/* The number of entries of a map. All but FIXED are the connection table, and are created anew together when its size
- * changes. */
+/* The parameter that sets a map's number of entries. The maps of the connection table, all but FIXED, are created again
+ * together when its size changes. */
 enum fwd_map_size {
 	FWD_SIZE_FIXED,     /* as the BPF object says */
 	FWD_SIZE_TABLE,     /* the same, but a part of the connection table */
@@ -37,13 +36,27 @@ enum fwd_map_size {
 };
 
 struct fwd_maps {
-	int fd[FWD_MAP_MAX]; /* -1: not open */
+	int fd[FWD_MAP_MAX];   /* negative: not open */
+	__u32 id[FWD_MAP_MAX]; /* the kernel's id of the open map, by which maps_own_program() knows it; 0: not open */
 };
+
+/* None open. */
+struct fwd_maps maps_init(void);
+
+/* Takes over the file descriptor, or the negative errno that stands for it, and reads the map's id. */
+void maps_set(struct fwd_maps *maps, enum fwd_map map, int fd);
+
+/* Closes all. */
+void maps_close(struct fwd_maps *maps);
+
+/* Whether a program, by its kernel id, uses one of these maps. Anybody may attach a program of any name: this is how an
+ * instance recognizes its own. */
+bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id);
 
 const char *map_name(enum fwd_map map);
 bool map_is_table(enum fwd_map map);
 
-/* Entries for a table of that many connections; 0: FIXED or TABLE, as the object says. */
+/* Entries for a table of these sizes; 0: FIXED or TABLE, as the BPF object says. */
 __u32 map_entries(enum fwd_map map, __u32 connections, __u32 half_open);
 
 /* max_entries of an open map, 0 on failure. */
@@ -52,39 +65,35 @@ __u32 map_room(const struct fwd_maps *maps, enum fwd_map map);
 /* Bytes of a value of an open map, 0 on failure. */
 __u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map);
 
-/* Bytes of kernel memory that all maps take; 0: the kernel doesn't say. */
+/* Bytes of kernel memory of all open maps; 0: the kernel does not report it. */
 __u64 maps_memory(const struct fwd_maps *maps);
-
-/* The kernel's number of the map, 0 on failure. */
-__u32 map_id(const struct fwd_maps *maps, enum fwd_map map);
 
 int map_read(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *value);
 int map_write(const struct fwd_maps *maps, enum fwd_map map, const void *key, const void *value);
 int map_delete(const struct fwd_maps *maps, enum fwd_map map, const void *key);
 
-/* The key after `key`, or the first for NULL; -ENOENT behind the last. */
+/* The key after `key`, or the first for NULL; -ENOENT after the last. */
 int map_next(const struct fwd_maps *maps, enum fwd_map map, const void *key, void *next);
 
-/* Writes zeros to each page of an array that nobody uses yet. Where a virtual machine has no nested paging, the first touch of
- * a page costs some 20 us: better now than in the middle of a flood. */
+/* Writes zeros to each page of an array that is not in use yet. In a virtual machine without nested paging the first
+ * access to a page costs some 20 us: better now than during a flood. */
 int map_touch(const struct fwd_maps *maps, enum fwd_map map);
 
-/* Element 0 of a map that has just one. */
+/* Element 0, of a map that has one element. */
 int map_read_one(const struct fwd_maps *maps, enum fwd_map map, void *value);
 int map_write_one(const struct fwd_maps *maps, enum fwd_map map, const void *value);
 
-/* The first `size` bytes of an array as memory, if BPF_F_MMAPABLE is among its flags: what is written there is the
- * programs' at once. NULL, and errno, on failure. */
+/* The first `size` bytes of an array with BPF_F_MMAPABLE as memory: the programs see at once what is written there.
+ * NULL, and errno, on failure. */
 void *map_view(const struct fwd_maps *maps, enum fwd_map map, size_t size, bool writable);
 void map_view_end(void *view, size_t size);
 
-/* Per-CPU values that consist of `words` __u64 only: their sum over the CPUs; and make their sum
- * this, or 0 for NULL (no program may write to them meanwhile). */
+/* Per-CPU values that consist of `words` __u64: map_sum() adds them up over the CPUs; map_set_sum() makes `sum` their
+ * sum, or zeros for NULL, while no program may write to them. */
 int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, __u64 *sum);
 int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, const __u64 *sum);
 
-/* Opens the pin PATH. Returns a file descriptor or a negative errno. */
+/* Opens the pin `path`. Returns a file descriptor or a negative errno. */
 int pin_open(const char *path);
-void maps_close(struct fwd_maps *maps);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include "state/bpf_log.h"
 #include "state/instance.h"
 #include "state/loader.h"
 #include "model/settings.h"
@@ -22,13 +23,16 @@
 #define BPFFS    "/sys/fs/bpf"
 #define DIR_MODE 0700
 
+#define PURGE_FIX "fwdctl purge and start again"
+
 char *instance_path(const struct instance *in, const char *sub, const char *name, char *path)
 {
 	snprintf(path, PATH_MAX, "%s%s%s/%s", in->dir, *sub ? "/" : "", sub, name);
 	return path;
 }
 
-void instance_this_netns(__u64 *dev, __u64 *ino)
+/* The current network namespace, as struct fwd_meta names it. */
+static void this_netns(__u64 *dev, __u64 *ino)
 {
 	struct stat st = {};
 
@@ -37,10 +41,10 @@ void instance_this_netns(__u64 *dev, __u64 *ino)
 	*ino = st.st_ino;
 }
 
-static enum fwd_exit check_privileges(bool make)
+static enum fwd_exit check_privileges(bool create, struct fwd_report *report)
 {
-	/* Without CAP_PERFMON the verifier refuses programs such as these (include/linux/bpf.h, bpf_allow_ptr_leaks()). */
-	__u64 needed = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | (make ? 1ULL << CAP_PERFMON : 0);
+	/* Without CAP_PERFMON the verifier refuses these programs (include/linux/bpf.h, bpf_allow_ptr_leaks()). */
+	__u64 needed = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | (create ? 1ULL << CAP_PERFMON : 0);
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 	__u64 have;
@@ -51,7 +55,7 @@ static enum fwd_exit check_privileges(bool make)
 		return FWD_DONE;
 	if ((have & needed) == needed)
 		return FWD_DONE;
-	return fwd_err("must be root (or have CAP_BPF, CAP_NET_ADMIN and, to attach, CAP_PERFMON)");
+	return report_error(report, NULL, "must be root (or have CAP_BPF, CAP_NET_ADMIN and, to attach, CAP_PERFMON)");
 }
 
 static pid_t parent_of(pid_t pid)
@@ -64,15 +68,15 @@ static pid_t parent_of(pid_t pid)
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	/* A name with a ")" in it ends the search, at worst. */
+	/* A process name that contains ")" ends the search. */
 	if (fscanf(file, "%*d (%*[^)]%*[)] %*c %d", &parent) != 1)
 		parent = 0;
 	fclose(file);
 	return parent;
 }
 
-/* `ip netns exec` gives its command a mount namespace of its own, with a fresh /sys: then some
- * process that we descend from is in another one. */
+/* `ip netns exec` runs its command in a new mount namespace with a new /sys. An ancestor of this process is in another
+ * mount namespace then. */
 static bool mounts_are_private(void)
 {
 	struct stat own, other;
@@ -95,37 +99,47 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-/* Sets *missing instead of failing where nobody has mounted /sys/fs/bpf yet and we only look. */
-static enum fwd_exit check_bpffs(struct instance *in, bool make, bool *missing)
+/* *missing: there is no bpffs at /sys/fs/bpf, and none is to be mounted. */
+static enum fwd_exit check_bpffs(struct instance *in, bool create, bool *missing, struct fwd_report *report)
 {
-	char copy[PATH_MAX], *parent;
+	const struct fwd_about *dir = ABOUT(.option = "--pin-dir", .object = in->dir);
+	char copy[PATH_MAX], fix[FWD_FIX_TEXT], *parent;
 	struct stat st;
 
 	*missing = false;
 	if (strlen(in->dir) > PATH_MAX - 128)
-		return fwd_err("--pin-dir: too long a path");
+		return report_usage(report, ABOUT(.option = "--pin-dir"), "the path is too long");
 	strcpy(copy, in->dir);
 	parent = dirname(copy);
 	if (is_bpffs(parent))
 		return FWD_DONE;
 	if (strcmp(parent, BPFFS)) {
 		if (stat(parent, &st))
-			return fwd_err("--pin-dir \"%s\": %s: %m", in->dir, parent);
-		return fwd_err("--pin-dir \"%s\": %s is not in a bpffs: mount -t bpf bpf %s", in->dir, parent, parent);
+			return report_error(report, dir, "%s: %m", parent);
+		snprintf(fix, sizeof(fix), "mount -t bpf bpf %s", parent);
+		return report_error(report, ABOUT(.option = "--pin-dir", .object = in->dir, .fix = fix),
+				    "%s is not in a bpffs", parent);
 	}
 	if (mounts_are_private())
-		return fwd_err("no bpffs at " BPFFS " in this mount namespace, as under ip netns exec, "
-			       "and one mounted here would go away with it: use nsenter "
-			       "--net=/run/netns/NAME fwdctl ...");
-	*missing = !make;
-	if (make && mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return fwd_err("can't mount a bpffs at " BPFFS ": %m");
+		return report_error(report, ABOUT(.fix = "nsenter --net=/run/netns/NAME fwdctl ..."),
+				    "no bpffs at " BPFFS
+				    " in this mount namespace, as under ip netns exec; one mounted here "
+				    "would disappear with it");
+	*missing = !create;
+	if (create && mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return report_error(report, NULL, "can't mount a bpffs at " BPFFS ": %m");
 	return FWD_DONE;
 }
 
-/* Ctrl-C between two steps of a change would leave it half done for no gain: it takes milliseconds.
- */
-static void signals_hold(int how)
+static enum fwd_exit check_host(struct instance *in, bool create, bool *missing, struct fwd_report *report)
+{
+	enum fwd_exit ret = check_privileges(create, report);
+
+	return ret ? ret : check_bpffs(in, create, missing, report);
+}
+
+/* A signal between two steps of a change would only leave it incomplete, and a change takes milliseconds. */
+static void signals_block(struct instance *in)
 {
 	sigset_t set;
 
@@ -134,10 +148,17 @@ static void signals_hold(int how)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTSTP);
-	sigprocmask(how, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, &in->signals);
 }
 
-/* A purge may have removed the directory while we waited for its lock; then it is no lock. */
+static void unlock(struct instance *in)
+{
+	close(in->lock_fd);
+	in->lock_fd = -1;
+	sigprocmask(SIG_SETMASK, &in->signals, NULL);
+}
+
+/* False: a purge removed the directory while this process waited for its lock, which means nothing now. */
 static bool lock_is_current(const struct instance *in)
 {
 	struct stat locked, named;
@@ -146,40 +167,50 @@ static bool lock_is_current(const struct instance *in)
 	       locked.st_dev == named.st_dev;
 }
 
-/* Prints why: err is an errno. Who may only not look into the instance isn't given the advice, but told whose it is. */
-static enum fwd_exit cant_open(const struct instance *in, const char *path, int err, const char *advice)
+/* `error`: an errno. A user without access is told the owner, not the fix, which is purge. */
+static enum fwd_exit cant_open(const struct instance *in, const char *path, int error, const char *fix,
+			       struct fwd_report *report)
 {
 	struct stat st;
 
-	if (err != EACCES && err != EPERM)
-		return fwd_err("can't open %s: %s%s", path, strerror(err), advice);
+	if (error != EACCES && error != EPERM)
+		return report_error(report, ABOUT(.fix = fix), "can't open %s: %s", path, strerror(error));
 	if (!stat(in->dir, &st) && st.st_uid != geteuid())
-		return fwd_err("can't open %s: %s: it belongs to the user with the ID %u", path, strerror(err),
-			       st.st_uid);
-	return fwd_err("can't open %s: %s", path, strerror(err));
+		return report_error(report, NULL, "can't open %s: %s: it belongs to the user with the ID %u", path,
+				    strerror(error), st.st_uid);
+	return report_error(report, NULL, "can't open %s: %s", path, strerror(error));
 }
 
-static enum fwd_exit lock(struct instance *in, bool make)
+static enum fwd_exit create_dir(const struct instance *in, struct fwd_report *report)
+{
+	if (!mkdir(in->dir, DIR_MODE) || errno == EEXIST)
+		return FWD_DONE;
+	if (errno == EPERM && strchr(strrchr(in->dir, '/') ?: in->dir, '.'))
+		return report_error(report, ABOUT(.option = "--pin-dir", .object = in->dir),
+				    "a bpffs allows no \".\" in names");
+	return report_error(report, NULL, "can't make %s: %m", in->dir);
+}
+
+static enum fwd_exit lock(struct instance *in, bool create, struct fwd_report *report)
 {
 	for (;;) {
-		if (make && mkdir(in->dir, DIR_MODE) && errno != EEXIST) {
-			if (errno == EPERM && strchr(strrchr(in->dir, '/') ?: in->dir, '.'))
-				return fwd_err("--pin-dir \"%s\": a bpffs allows no \".\" in names", in->dir);
-			return fwd_err("can't make %s: %m", in->dir);
-		}
+		if (create && create_dir(in, report))
+			return FWD_NOT_DONE;
 		in->lock_fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (in->lock_fd < 0 && errno == ENOENT && make)
+		if (in->lock_fd < 0 && errno == ENOENT && create)
 			continue;
 		if (in->lock_fd < 0)
-			return errno == ENOENT ? FWD_DONE : cant_open(in, in->dir, errno, "");
-		if (flock(in->lock_fd, LOCK_EX))
-			return fwd_err("can't lock %s: %m", in->dir);
-		signals_hold(SIG_BLOCK);
+			return errno == ENOENT ? FWD_DONE : cant_open(in, in->dir, errno, NULL, report);
+		if (flock(in->lock_fd, LOCK_EX)) {
+			report_error(report, NULL, "can't lock %s: %m", in->dir);
+			close(in->lock_fd);
+			in->lock_fd = -1;
+			return FWD_NOT_DONE;
+		}
+		signals_block(in);
 		if (lock_is_current(in))
 			return FWD_DONE;
-		signals_hold(SIG_UNBLOCK);
-		close(in->lock_fd);
-		in->lock_fd = -1;
+		unlock(in);
 	}
 }
 
@@ -200,22 +231,22 @@ int instance_pin(const struct instance *in, int fd, const char *sub, const char 
 	return ret;
 }
 
-static enum fwd_exit write_settings(struct instance *in)
+static enum fwd_exit write_defaults(struct instance *in, struct fwd_report *report)
 {
 	struct fwd_config config = settings_default();
 	int ret = 0;
 
-	/* Bytes of a fresh kernel's pool are not to be had for a while; but then this waits. */
+	/* Blocks until the kernel's random number generator is initialized. */
 	if (getrandom(config.secret, sizeof(config.secret), 0) != sizeof(config.secret))
 		ret = -EIO;
 	if (!ret)
 		ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
 	if (!ret)
 		ret = map_write_one(&in->maps, FWD_MAP_META, &in->meta);
-	return ret ? fwd_err("can't write the settings: %s", strerror(-ret)) : FWD_DONE;
+	return ret ? report_error(report, NULL, "can't write the settings: %s", strerror(-ret)) : FWD_DONE;
 }
 
-static enum fwd_exit pin_maps(struct instance *in, bool table_only)
+static enum fwd_exit pin_maps(struct instance *in, bool table_only, struct fwd_report *report)
 {
 	for (int i = 0; i < FWD_MAP_MAX; i++) {
 		int ret;
@@ -224,106 +255,129 @@ static enum fwd_exit pin_maps(struct instance *in, bool table_only)
 			continue;
 		ret = instance_pin(in, in->maps.fd[i], FWD_DIR_MAPS, map_name(i));
 		if (ret)
-			return fwd_err("can't pin %s/" FWD_DIR_MAPS "/%s: %s", in->dir, map_name(i), strerror(-ret));
+			return report_error(report, NULL, "can't pin %s/" FWD_DIR_MAPS "/%s: %s", in->dir, map_name(i),
+					    strerror(-ret));
 	}
 	return FWD_DONE;
 }
 
-/* Whatever is there without a `meta` was left by a process that was killed, and is replaced. */
-static enum fwd_exit make(struct instance *in)
+/* Without `meta` anything in the directory was left by a process that was killed, and is replaced. */
+static enum fwd_exit create(struct instance *in, struct fwd_report *report)
 {
 	static const char *const subs[] = {FWD_DIR_MAPS, FWD_DIR_PROGS, FWD_DIR_LINKS};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
 		if (mkdir(instance_path(in, FWD_DIR_SELF, subs[i], path), DIR_MODE) && errno != EEXIST)
-			return fwd_err("can't make %s: %m", path);
+			return report_error(report, NULL, "can't make %s: %m", path);
 	in->meta = (struct fwd_meta){
 		.abi = FWD_ABI_VERSION,
 		.connections = FWD_DEFAULT_CONNECTIONS,
 		.half_open = FWD_DEFAULT_HALF_OPEN,
 	};
-	if (loader_make_maps(&in->maps, in->meta.connections, in->meta.half_open) || write_settings(in) ||
-	    pin_maps(in, false))
+	if (loader_create_maps(&in->maps, in->meta.connections, in->meta.half_open, report) ||
+	    write_defaults(in, report) || pin_maps(in, false, report))
 		return FWD_NOT_DONE;
 	instance_dirty_clear(in);
 	in->exists = true;
 	return FWD_DONE;
 }
 
-static enum fwd_exit check_abi(const struct instance *in)
+static void open_map(struct instance *in, enum fwd_map map, char *path)
 {
-	if (in->meta.abi == FWD_ABI_VERSION)
-		return FWD_DONE;
-	return fwd_err("%s was made by another version of fwdctl (its layout is %u, this one's is %u): "
-		       "use that version, or fwdctl purge and start anew",
-		       in->dir, in->meta.abi, FWD_ABI_VERSION);
+	maps_set(&in->maps, map, pin_open(instance_path(in, FWD_DIR_MAPS, map_name(map), path)));
 }
 
-static enum fwd_exit open_maps(struct instance *in)
+static bool read_meta(struct instance *in)
+{
+	return map_value_size(&in->maps, FWD_MAP_META) == sizeof(in->meta) &&
+	       !map_read_one(&in->maps, FWD_MAP_META, &in->meta);
+}
+
+/* Leaves in->exists false if there is no `meta`. */
+static enum fwd_exit open_meta(struct instance *in, struct fwd_report *report)
 {
 	char path[PATH_MAX];
 
-	/* From the last to the first, since the last says whether the others are any good. */
-	for (int i = FWD_MAP_META; i >= 0; i--) {
-		in->maps.fd[i] = pin_open(instance_path(in, FWD_DIR_MAPS, map_name(i), path));
-		if (i == FWD_MAP_META && in->maps.fd[i] == -ENOENT)
-			return FWD_DONE;
-		if (in->maps.fd[i] < 0)
-			return cant_open(in, path, -in->maps.fd[i], ": fwdctl purge and start anew");
-		if (i == FWD_MAP_META &&
-		    (map_value_size(&in->maps, i) != sizeof(in->meta) || map_read_one(&in->maps, i, &in->meta)))
-			return fwd_err("can't read %s: fwdctl purge and start anew", path);
-		if (i == FWD_MAP_META && check_abi(in))
-			return FWD_NOT_DONE;
-	}
+	open_map(in, FWD_MAP_META, path);
+	if (in->maps.fd[FWD_MAP_META] == -ENOENT)
+		return FWD_DONE;
+	if (in->maps.fd[FWD_MAP_META] < 0)
+		return cant_open(in, path, -in->maps.fd[FWD_MAP_META], PURGE_FIX, report);
+	if (!read_meta(in))
+		return report_error(report, ABOUT(.fix = PURGE_FIX), "can't read %s", path);
+	if (in->meta.abi != FWD_ABI_VERSION)
+		return report_error(report, ABOUT(.fix = "use that version, or fwdctl purge and start again"),
+				    "%s was created by another version of fwdctl (its layout is %u, this one's is %u)",
+				    in->dir, in->meta.abi, FWD_ABI_VERSION);
 	in->exists = true;
 	return FWD_DONE;
 }
 
-static void init(struct instance *in, const char *dir)
+static enum fwd_exit open_maps(struct instance *in, struct fwd_report *report)
 {
-	*in = (struct instance){.dir = dir, .lock_fd = -1};
-	for (int i = 0; i < FWD_MAP_MAX; i++)
-		in->maps.fd[i] = -1;
+	char path[PATH_MAX];
+
+	if (open_meta(in, report))
+		return FWD_NOT_DONE;
+	for (int i = 0; in->exists && i < FWD_MAP_META; i++) {
+		open_map(in, i, path);
+		if (in->maps.fd[i] < 0) {
+			in->exists = false;
+			return cant_open(in, path, -in->maps.fd[i], PURGE_FIX, report);
+		}
+	}
+	return FWD_DONE;
 }
 
-enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_use use)
+bool instance_open_known_maps(struct instance *in)
 {
-	bool missing;
+	char path[PATH_MAX];
+
+	for (int i = 0; i < FWD_MAP_MAX; i++)
+		open_map(in, i, path);
+	return in->maps.fd[FWD_MAP_META] < 0 || (read_meta(in) && in->meta.abi == FWD_ABI_VERSION);
+}
+
+static void init(struct instance *in, const char *dir)
+{
+	bpf_log_start();
+	*in = (struct instance){.dir = dir, .lock_fd = -1, .maps = maps_init()};
+}
+
+enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_use use, struct fwd_report *report)
+{
+	bool create_it = use == INSTANCE_CREATE, missing = false;
+	enum fwd_exit ret;
 
 	init(in, dir);
-	if (check_privileges(use == INSTANCE_MAKE) || check_bpffs(in, use == INSTANCE_MAKE, &missing))
-		return FWD_NOT_DONE;
-	if (missing)
-		return FWD_DONE;
-	if (use != INSTANCE_READ && lock(in, use == INSTANCE_MAKE))
+	ret = check_host(in, create_it, &missing, report);
+	if (ret || missing)
+		return ret;
+	if (use != INSTANCE_READ && lock(in, create_it, report))
 		return FWD_NOT_DONE;
 	if (use == INSTANCE_CHANGE && in->lock_fd < 0)
 		return FWD_DONE;
-	if (open_maps(in))
+	if (open_maps(in, report))
 		return FWD_NOT_DONE;
-	return use == INSTANCE_MAKE && !in->exists ? make(in) : FWD_DONE;
+	return create_it && !in->exists ? create(in, report) : FWD_DONE;
 }
 
-enum fwd_exit instance_open_blind(struct instance *in, const char *dir)
+enum fwd_exit instance_open_blind(struct instance *in, const char *dir, struct fwd_report *report)
 {
-	bool missing;
+	bool missing = false;
+	enum fwd_exit ret;
 
 	init(in, dir);
-	if (check_privileges(false) || check_bpffs(in, false, &missing))
-		return FWD_NOT_DONE;
-	return missing ? FWD_DONE : lock(in, false);
+	ret = check_host(in, false, &missing, report);
+	return ret || missing ? ret : lock(in, false, report);
 }
 
 void instance_close(struct instance *in)
 {
 	maps_close(&in->maps);
-	if (in->lock_fd < 0)
-		return;
-	close(in->lock_fd);
-	in->lock_fd = -1;
-	signals_hold(SIG_UNBLOCK);
+	if (in->lock_fd >= 0)
+		unlock(in);
 }
 
 bool instance_sizes_match(const struct instance *in)
@@ -337,16 +391,16 @@ bool instance_sizes_match(const struct instance *in)
 	return true;
 }
 
-/* The new sizes are written before the new maps are pinned one by one: if that is cut short,
- * instance_sizes_match() tells, and the next attach makes the table anew. */
-enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half_open)
+/* The new sizes are written before the new maps are pinned one by one. If that is interrupted, instance_sizes_match()
+ * returns false, and the next attach creates the table again. */
+enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half_open, struct fwd_report *report)
 {
 	struct fwd_maps maps = in->maps;
 
 	for (int i = 0; i < FWD_MAP_MAX; i++)
 		if (map_is_table(i))
-			maps.fd[i] = -1;
-	if (loader_make_maps(&maps, connections, half_open))
+			maps_set(&maps, i, -1);
+	if (loader_create_maps(&maps, connections, half_open, report))
 		return FWD_NOT_DONE;
 	for (int i = 0; i < FWD_MAP_MAX; i++)
 		if (map_is_table(i))
@@ -355,16 +409,33 @@ enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half
 	in->meta.connections = connections;
 	in->meta.half_open = half_open;
 	if (map_write_one(&in->maps, FWD_MAP_META, &in->meta))
-		return fwd_err("can't write the table's new size");
-	return pin_maps(in, true);
+		return report_error(report, NULL, "can't write the new size of the connection table");
+	return pin_maps(in, true, report);
 }
 
-enum fwd_exit instance_dirty_set(const struct instance *in)
+enum fwd_exit instance_claim_netns(struct instance *in, struct fwd_report *report)
+{
+	int ret;
+
+	this_netns(&in->meta.netns_dev, &in->meta.netns_ino);
+	ret = map_write_one(&in->maps, FWD_MAP_META, &in->meta);
+	return ret ? report_error(report, NULL, "can't record the network namespace: %s", strerror(-ret)) : FWD_DONE;
+}
+
+bool instance_is_foreign(const struct instance *in)
+{
+	__u64 dev, ino;
+
+	this_netns(&dev, &ino);
+	return in->exists && in->meta.netns_ino && (in->meta.netns_dev != dev || in->meta.netns_ino != ino);
+}
+
+enum fwd_exit instance_dirty_set(const struct instance *in, struct fwd_report *report)
 {
 	char path[PATH_MAX];
 
 	if (mkdir(instance_path(in, FWD_DIR_SELF, "dirty", path), DIR_MODE) && errno != EEXIST)
-		return fwd_err("can't make %s: %m", path);
+		return report_error(report, NULL, "can't make %s: %m", path);
 	return FWD_DONE;
 }
 

@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model/rule.h"
-#include "state/rule_order.h"
-#include "state/rules.h"
 #include "host/target.h"
+#include "model/rule.h"
+#include "state/config.h"
+#include "state/rules.h"
 
-static enum fwd_exit write_error(enum fwd_map map, int ret)
+/* `error`: a negative errno. */
+static enum fwd_exit write_error(enum fwd_map map, int error, struct fwd_report *report)
 {
-	return fwd_err("can't write to the map \"%s\": %s", map_name(map), strerror(-ret));
+	return report_error(report, NULL, "can't write to the BPF map %s: %s", map_name(map), strerror(-error));
 }
 
 void rules_close(struct rules *rules)
@@ -22,7 +23,7 @@ void rules_close(struct rules *rules)
 		free(rules->at);
 }
 
-/* What a decided change makes of it. */
+/* The state that a committed change leads to. */
 static enum fwd_rule_state state_after(const struct fwd_rule *rule)
 {
 	switch ((enum fwd_rule_change)rule->change) {
@@ -37,18 +38,18 @@ static enum fwd_rule_state state_after(const struct fwd_rule *rule)
 	}
 }
 
-static bool is_decided(__u32 change)
+static bool is_committed(__u32 change)
 {
 	return !(change & 1);
 }
 
-/* `change` first: whoever clears it has written all that it stands for before. */
-static void copy_rule(struct fwd_rule *copy, const struct fwd_rule *live, bool decided)
+/* Reads `change` first: a writer clears it after all that it stands for. */
+static void copy_rule(struct fwd_rule *copy, const struct fwd_rule *live, bool committed)
 {
 	__u8 change = __atomic_load_n(&live->change, __ATOMIC_ACQUIRE);
 
 	*copy = *live;
-	copy->change = decided ? change : FWD_CHANGE_NONE;
+	copy->change = committed ? change : FWD_CHANGE_NONE;
 	copy->state = state_after(copy);
 	copy->change = FWD_CHANGE_NONE;
 }
@@ -65,13 +66,13 @@ static int copy_rules(const struct instance *in, const struct fwd_config *config
 	copy->at = malloc(size);
 	copy->end = copy->at ? config->rules_end : 0;
 	for (__u32 i = 0; i < copy->end; i++)
-		copy_rule(&copy->at[i], &live[i], is_decided(config->change));
+		copy_rule(&copy->at[i], &live[i], is_committed(config->change));
 	map_view_end(live, size);
 	return copy->at ? 0 : -ENOMEM;
 }
 
-/* Nobody is locked out meanwhile: if a change has begun or was decided, once more. */
-enum fwd_exit rules_read(const struct instance *in, struct rules *rules)
+/* Without a lock: reads again if a change began or was committed meanwhile. */
+enum fwd_exit rules_read(const struct instance *in, struct rules *rules, struct fwd_report *report)
 {
 	struct fwd_config before, after;
 	int ret;
@@ -87,7 +88,7 @@ enum fwd_exit rules_read(const struct instance *in, struct rules *rules)
 		if (!ret)
 			ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &after);
 	} while (!ret && before.change != after.change);
-	return ret ? fwd_err("can't read the maps: %s", strerror(-ret)) : FWD_DONE;
+	return ret ? report_error(report, NULL, "can't read the maps: %s", strerror(-ret)) : FWD_DONE;
 }
 
 int rule_stats_read(const struct instance *in, __u32 index, struct fwd_rule_stats *stats)
@@ -95,13 +96,13 @@ int rule_stats_read(const struct instance *in, __u32 index, struct fwd_rule_stat
 	return map_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, (__u64 *)stats);
 }
 
-/* The CPUs are read one after the other, so an end may be seen whose beginning was not. */
+/* The CPUs are read one after the other, so the end of a connection may be seen without its beginning. */
 __u64 rule_stats_live(const struct fwd_rule_stats *stats)
 {
 	return stats->created > stats->ended ? stats->created - stats->ended : 0;
 }
 
-/* By words: a range may be of all ports, and there may be thousands of ranges. */
+/* By words, because there may be thousands of ranges, each of all ports. */
 static void set_bits(struct fwd_port_set *set, unsigned int low, unsigned int high)
 {
 	for (unsigned int word = low / 64; word <= high / 64; word++) {
@@ -116,14 +117,14 @@ static void set_bits(struct fwd_port_set *set, unsigned int low, unsigned int hi
 }
 
 /*
- * Those of draining maps too: their connections' packets must still be looked up. Of maps that are about to be
- * added, before they are.
+ * Includes ports of draining rules, because packets of their connections must still be looked up, and those of rules
+ * that are about to be added.
  *
- * Target ports stay known when their last map goes: a connection of the gateway itself that was given
- * another source port towards one has to be translated to its end, which has nothing to do with the
- * map's. It costs what local processes send to such a port two lookups.
+ * Target ports stay in the set when their last map goes: a connection of the gateway itself whose source port was
+ * translated must be translated until it ends, and it does not end with the map. The cost is two lookups for each
+ * packet of a local process to such a port.
  */
-static enum fwd_exit write_ports(const struct instance *in, const struct rules *rules)
+static enum fwd_exit write_ports(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
 	struct fwd_port_set sets[FWD_PORTS_MAX] = {};
 	int ret = 0;
@@ -141,7 +142,7 @@ static enum fwd_exit write_ports(const struct instance *in, const struct rules *
 	}
 	for (__u32 i = 0; !ret && i < FWD_PORTS_MAX; i++)
 		ret = map_write(&in->maps, FWD_MAP_PORTS, &i, &sets[i]);
-	return ret ? write_error(FWD_MAP_PORTS, ret) : FWD_DONE;
+	return ret ? write_error(FWD_MAP_PORTS, ret, report) : FWD_DONE;
 }
 
 static __u32 prefix_lengths(const struct fwd_rule *rule)
@@ -155,40 +156,42 @@ static __u32 prefix_lengths(const struct fwd_rule *rule)
 	return plens;
 }
 
-/* The prefix lengths in use, and how far the change is: raises config.change to the next odd or even number, if it is
- * not at one. `ended`: connections have, so the sweeper is to look at every one. */
-static enum fwd_exit write_config(const struct instance *in, const struct rules *rules, bool decided, bool ended)
+/* Writes the end of the rules, the prefix lengths in use, and whether the change is committed: raises config.change
+ * to the next odd or even number, unless it is one. `ended`: connections were, so the garbage collector is to check
+ * all. */
+static enum fwd_exit write_config(const struct instance *in, const struct rules *rules, bool committed, bool ended,
+				  struct fwd_report *report)
 {
 	struct fwd_config config;
-	int ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
 
-	if (decided)
+	if (config_read(in, &config, report))
+		return FWD_NOT_DONE;
+	if (committed)
 		config.plens = 0;
 	for_each_rule (rule, rules)
-		if (decided && state_after(rule) == FWD_RULE_ACTIVE)
+		if (committed && state_after(rule) == FWD_RULE_ACTIVE)
 			config.plens |= prefix_lengths(rule);
 	config.rules_end = rules->end;
 	config.gc_all += ended;
-	config.change += is_decided(config.change) != decided;
-	if (!ret)
-		ret = map_write_one(&in->maps, FWD_MAP_CONFIG, &config);
-	return ret ? write_error(FWD_MAP_CONFIG, ret) : FWD_DONE;
+	config.change += is_committed(config.change) != committed;
+	return config_write(in, &config, report);
 }
 
-/* Where a map drains, another may have its LISTEN, and the keys. */
+/* While a rule drains, another one may have its LISTEN, and so the keys. */
 static void delete_keys(const struct instance *in, const struct fwd_rule *rule, __u32 index)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
 	size_t count = rule_keys(rule, keys);
 	__u32 owner;
 
-	/* Only a missing key can't be deleted, and that is what is wanted. */
+	/* The only error is a missing key. */
 	while (count--)
 		if (!map_read(&in->maps, FWD_MAP_RULE_INDEX, &keys[count], &owner) && owner == index)
 			map_delete(&in->maps, FWD_MAP_RULE_INDEX, &keys[count]);
 }
 
-static enum fwd_exit insert_keys(const struct instance *in, const struct fwd_rule *rule, __u32 index)
+static enum fwd_exit insert_keys(const struct instance *in, const struct fwd_rule *rule, __u32 index,
+				 struct fwd_report *report)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
 	size_t count = rule_keys(rule, keys);
@@ -197,15 +200,18 @@ static enum fwd_exit insert_keys(const struct instance *in, const struct fwd_rul
 		int ret = map_write(&in->maps, FWD_MAP_RULE_INDEX, &keys[--count], &index);
 
 		if (ret == -E2BIG)
-			return fwd_err("no room for more ranges of ports: merge some, or let them "
-				       "begin and end at multiples of a power of two");
+			return report_error(
+				report,
+				ABOUT(.fix = "merge some, or let them begin and end at multiples of a power "
+					     "of two"),
+				"no room for more ranges of ports");
 		if (ret)
-			return write_error(FWD_MAP_RULE_INDEX, ret);
+			return write_error(FWD_MAP_RULE_INDEX, ret, report);
 	}
 	return FWD_DONE;
 }
 
-/* Whether the key is one that `rules` asks for. */
+/* Whether the key is one of the active rule with that index. */
 static bool key_is_right(const struct rules *rules, const struct fwd_rule_key *key, __u32 index)
 {
 	struct fwd_rule_key keys[FWD_RULE_KEYS_MAX];
@@ -235,20 +241,20 @@ static void delete_wrong_keys(const struct instance *in, const struct rules *rul
 	}
 }
 
-/* ---- a change: written, decided, carried out ---- */
+/* ---- a change: noted, committed, carried out ---- */
 
-static enum fwd_exit begin(const struct instance *in, const struct rules *rules)
+static enum fwd_exit begin(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
-	return instance_dirty_set(in) ? FWD_NOT_DONE : write_config(in, rules, false, false);
+	return instance_dirty_set(in, report) ? FWD_NOT_DONE : write_config(in, rules, false, false, report);
 }
 
-/* The one write that decides; before it nothing has changed, behind it all of it will. */
-static enum fwd_exit decide(const struct instance *in, const struct rules *rules)
+/* Before this write nothing has changed; after it everything will. */
+static enum fwd_exit commit(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
-	return write_config(in, rules, true, false);
+	return write_config(in, rules, true, false, report);
 }
 
-/* From here on a packet that opens a connection sees the change: microseconds from the first map to the last. */
+/* From now on packets that open a connection see the change; microseconds pass between the first rule and the last. */
 static void set_states(struct rules *rules)
 {
 	for_each_rule (rule, rules)
@@ -256,51 +262,48 @@ static void set_states(struct rules *rules)
 			__atomic_store_n(&rule->state, state_after(rule), __ATOMIC_RELEASE);
 }
 
-/* Ends the use of a place: all that still carries the old number is dead. What else it says stays, since somebody may
- * be reading it. */
-static void give_up(struct fwd_rule *rule)
+/* Raising `gen` ends all connections of the rule. The other members stay, because a program may be reading them. */
+static void free_rule(struct fwd_rule *rule)
 {
 	__atomic_store_n(&rule->state, FWD_RULE_FREE, __ATOMIC_RELEASE);
 	__atomic_store_n(&rule->gen, rule->gen + 1, __ATOMIC_RELEASE);
 }
 
-/* Not with the states: a packet that still found the map must have read its number before that changes. Then its
- * connection ends, too. */
+/* After all states are set: a packet that still found the rule has read its `gen` by now, and its connection ends when
+ * that is raised. */
 static void clear_changes(struct rules *rules)
 {
 	for_each_rule (rule, rules) {
 		if (rule->change == FWD_CHANGE_END)
-			give_up(rule);
+			free_rule(rule);
 		if (rule->change)
 			__atomic_store_n(&rule->change, FWD_CHANGE_NONE, __ATOMIC_RELEASE);
 	}
 }
 
-/* What was not decided when it was cut short was never begun. */
-static enum fwd_exit drop_undecided(const struct instance *in, struct rules *rules)
+static enum fwd_exit drop_uncommitted(const struct instance *in, struct rules *rules, struct fwd_report *report)
 {
 	struct fwd_config config;
-	int ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
 
-	if (ret)
-		return write_error(FWD_MAP_CONFIG, ret);
-	for (__u32 i = 0; !is_decided(config.change) && i < rules->end; i++)
+	if (config_read(in, &config, report))
+		return FWD_NOT_DONE;
+	for (__u32 i = 0; !is_committed(config.change) && i < rules->end; i++)
 		if (rules->at[i].change)
 			rules->at[i].change = FWD_CHANGE_NONE;
 	return FWD_DONE;
 }
 
-/* Goes on from wherever a change was cut short, and makes all that follows from `rules` anew. */
-static enum fwd_exit repair(const struct instance *in, struct rules *rules)
+/* Completes or drops a change, at whatever step it was interrupted, and writes all that follows from `rules` again. */
+static enum fwd_exit recover(const struct instance *in, struct rules *rules, struct fwd_report *report)
 {
-	if (drop_undecided(in, rules))
+	if (drop_uncommitted(in, rules, report))
 		return FWD_NOT_DONE;
 	set_states(rules);
 	delete_wrong_keys(in, rules);
-	if (write_ports(in, rules) || write_config(in, rules, true, true))
+	if (write_ports(in, rules, report) || write_config(in, rules, true, true, report))
 		return FWD_NOT_DONE;
 	for (__u32 i = 0; i < rules->end; i++)
-		if (rules->at[i].state == FWD_RULE_ACTIVE && insert_keys(in, &rules->at[i], i))
+		if (rules->at[i].state == FWD_RULE_ACTIVE && insert_keys(in, &rules->at[i], i, report))
 			return FWD_NOT_DONE;
 	clear_changes(rules);
 	instance_dirty_clear(in);
@@ -314,104 +317,126 @@ static void free_drained(const struct instance *in, struct rules *rules)
 	for (__u32 i = 0; i < rules->end; i++)
 		if (rules->at[i].state == FWD_RULE_DRAINING && !rule_stats_read(in, i, &stats) &&
 		    !rule_stats_live(&stats))
-			give_up(&rules->at[i]);
+			free_rule(&rules->at[i]);
 }
 
-enum fwd_exit rules_open(const struct instance *in, struct rules *rules, size_t more)
+enum fwd_exit rules_open(const struct instance *in, struct rules *rules, size_t more, struct fwd_report *report)
 {
 	struct fwd_config config;
-	int ret = 0;
 
 	*rules = (struct rules){};
 	if (!in->exists)
 		return FWD_DONE;
-	ret = map_read_one(&in->maps, FWD_MAP_CONFIG, &config);
-	if (ret)
-		return fwd_err("can't read the settings: %s", strerror(-ret));
+	if (config_read(in, &config, report))
+		return FWD_NOT_DONE;
 	rules->end = config.rules_end;
 	rules->room = rules->end + more < FWD_RULES_MAX ? rules->end + more : FWD_RULES_MAX;
 	if (!rules->room)
 		return FWD_DONE;
 	rules->at = map_view(&in->maps, FWD_MAP_RULES, rules->room * sizeof(*rules->at), true);
 	if (!rules->at)
-		return fwd_err("can't read the maps: %m");
+		return report_error(report, NULL, "can't read the maps: %m");
 	rules->live = true;
-	if (instance_dirty(in) && repair(in, rules))
+	if (instance_dirty(in) && recover(in, rules, report))
 		return FWD_NOT_DONE;
 	free_drained(in, rules);
 	return FWD_DONE;
 }
 
+enum fwd_exit rules_order(const struct rules *rules, size_t more, struct rule_order *order, struct fwd_report *report)
+{
+	size_t room = rules->end + more;
+
+	*order = (struct rule_order){.rule = calloc(room ? room : 1, sizeof(*order->rule))};
+	if (!order->rule)
+		return report_no_memory(report);
+	for_each_rule (rule, rules)
+		if (rule->state == FWD_RULE_ACTIVE)
+			order->rule[order->count++] = rule;
+	return FWD_DONE;
+}
+
+void rules_order_free(struct rule_order *order)
+{
+	free(order->rule);
+}
+
 /* ---- adding and removing ---- */
 
-/* The line that a map to be added is on; -1: it is there already. */
-static long line_of(const struct fwd_rule *rule, const struct new_rule *added, size_t count)
+/* The rule as one of those to be added; NULL: it exists already. */
+static const struct new_rule *as_added(const struct fwd_rule *rule, const struct new_rule *added, size_t count)
 {
 	const struct new_rule *new = (const struct new_rule *)rule;
 
-	return new >= added &&new < added + count ? (long)new->line : -1;
+	return new >= added &&new < added + count ? new : NULL;
 }
 
-static enum fwd_exit conflict(const struct fwd_rule *a, const struct fwd_rule *b, const struct new_rule *added,
-			      size_t count)
+/* `rule` excludes the new one, `later`: the text is wrong if both are in it, otherwise the running state is the
+ * reason. */
+static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rule *rule, const struct new_rule *earlier,
+			      struct fwd_report *report)
 {
-	const struct fwd_rule *later = a, *rule = b;
-	char own[FWD_ENDPOINT_TEXT], text[FWD_RULE_TEXT], listen[FWD_ENDPOINT_TEXT], mend[128];
+	enum fwd_exit (*emit)(struct fwd_report *, const struct fwd_about *, const char *, ...) =
+		earlier ? report_usage : report_error;
+	char own[FWD_ENDPOINT_TEXT], text[FWD_RULE_TEXT], listen[FWD_ENDPOINT_TEXT], fix[FWD_FIX_TEXT];
+	struct fwd_about about = {.object = rule_listen_text(&later->rule, own), .fix = fix, .line = later->line};
 
-	if (line_of(a, added, count) < line_of(b, added, count)) {
-		later = b;
-		rule = a;
-	}
-	fwd_line(line_of(later, added, count));
-	rule_listen_text(later, own);
 	rule_listen_text(rule, listen);
-	snprintf(mend, sizeof(mend), "fwdctl map del %s %s", proto_name(rule->proto), listen);
-	if (line_of(rule, added, count) >= 0)
-		snprintf(mend, sizeof(mend), "see line %ld", line_of(rule, added, count));
-	if (!rule_overlap(later, rule))
-		return fwd_err("--name: \"%s\": is the name of the map %s already: %s", later->name,
-			       rule_text(rule, text), mend);
+	if (earlier)
+		snprintf(fix, sizeof(fix), "see line %u", earlier->line);
+	else
+		snprintf(fix, sizeof(fix), "fwdctl map del %s %s", proto_name(rule->proto), listen);
+	if (!rule_overlap(&later->rule, rule)) {
+		about.option = "--name";
+		about.object = rule->name;
+		return emit(report, &about, "is the name of the map %s already", rule_text(rule, text));
+	}
 	if (!strcmp(own, listen))
-		return fwd_err("\"%s\": is mapped to %s already: %s", own, rule_target_text(rule, text), mend);
-	return fwd_err("\"%s\": overlaps the map %s: %s", own, rule_text(rule, text), mend);
+		return emit(report, &about, "is mapped to %s already", rule_target_text(rule, text));
+	return emit(report, &about, "overlaps the map %s", rule_text(rule, text));
 }
 
-static enum fwd_exit check_conflicts(const struct rules *rules, const struct new_rule *added, size_t count)
+static enum fwd_exit check_conflicts(const struct rules *rules, const struct new_rule *added, size_t count,
+				     struct fwd_report *report)
 {
 	const struct fwd_rule *a, *b;
+	const struct new_rule *new_a, *new_b;
 	enum fwd_exit ret = FWD_DONE;
-	struct order order;
+	struct rule_order order;
 
-	if (order_init(&order, rules, count))
+	if (rules_order(rules, count, &order, report))
 		return FWD_NOT_DONE;
 	for (size_t i = 0; i < count; i++)
-		order_add(&order, &added[i].rule);
-	order_sort(&order);
-	if (order_overlap(&order, &a, &b) || order_namesakes(&order, &a, &b))
-		ret = conflict(a, b, added, count);
-	order_free(&order);
+		order.rule[order.count++] = &added[i].rule;
+	rule_order_sort(&order);
+	if (rule_order_overlap(&order, &a, &b) || rule_order_same_name(&order, &a, &b)) {
+		new_a = as_added(a, added, count);
+		new_b = as_added(b, added, count);
+		ret = new_a > new_b ? conflict(new_a, b, new_b, report) : conflict(new_b, a, new_a, report);
+	}
+	rules_order_free(&order);
 	return ret;
 }
 
-/* Free places are taken first, then those that never were in use. */
-static enum fwd_exit make_room(struct rules *rules, const struct new_rule *added, size_t count)
+/* Free rules are used first, then those that never were in use. */
+static enum fwd_exit make_room(struct rules *rules, const struct new_rule *added, size_t count,
+			       struct fwd_report *report)
 {
 	size_t free = 0, most;
 
 	for_each_rule (rule, rules)
 		free += rule->state == FWD_RULE_FREE;
 	most = free + FWD_RULES_MAX - rules->end;
-	if (count > most) {
-		fwd_line(added[most].line);
-		return fwd_err("there are %d maps already, which is the most", FWD_RULES_MAX);
-	}
+	if (count > most)
+		return report_error(report, ABOUT(.line = added[most].line),
+				    "there are %d maps already, which is the maximum", FWD_RULES_MAX);
 	if (count > free)
 		rules->end += count - free;
 	return FWD_DONE;
 }
 
 static enum fwd_exit write_rules(const struct instance *in, struct rules *rules, const struct new_rule *added,
-				 size_t count)
+				 size_t count, struct fwd_report *report)
 {
 	__u32 index = 0;
 
@@ -425,28 +450,41 @@ static enum fwd_exit write_rules(const struct instance *in, struct rules *rules,
 		rule.change = FWD_CHANGE_ADD;
 		rules->at[index] = rule;
 		if (map_set_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, NULL))
-			return fwd_err("can't reset the map's counters");
+			return report_error(report, NULL, "can't reset the map's counters");
 	}
 	return FWD_DONE;
 }
 
-static enum fwd_exit insert_new_keys(const struct instance *in, const struct rules *rules)
+static enum fwd_exit insert_new_keys(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
 	for (__u32 i = 0; i < rules->end; i++)
-		if (rules->at[i].change == FWD_CHANGE_ADD && insert_keys(in, &rules->at[i], i))
+		if (rules->at[i].change == FWD_CHANGE_ADD && insert_keys(in, &rules->at[i], i, report))
 			return FWD_NOT_DONE;
 	return FWD_DONE;
 }
 
-enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const struct new_rule *added, size_t count)
+/* The keys lead to FREE rules until the states are set, which comes last. */
+static enum fwd_exit note_additions(const struct instance *in, struct rules *rules, const struct new_rule *added,
+				    size_t count, struct fwd_report *report)
 {
-	if (check_conflicts(rules, added, count) || make_room(rules, added, count))
-		return FWD_NOT_DONE;
-	/* The keys lead to FREE places at first, which are nobody's: the states last. */
-	if (begin(in, rules) || write_rules(in, rules, added, count) || write_ports(in, rules) ||
-	    insert_new_keys(in, rules) || decide(in, rules)) {
-		if (instance_dirty(in) && !repair(in, rules))
-			fwd_say("nothing was changed");
+	return begin(in, rules, report) || write_rules(in, rules, added, count, report) ||
+			       write_ports(in, rules, report) || insert_new_keys(in, rules, report)
+		       ? FWD_NOT_DONE
+		       : FWD_DONE;
+}
+
+enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const struct new_rule *added, size_t count,
+			struct fwd_report *report)
+{
+	enum fwd_exit ret = check_conflicts(rules, added, count, report);
+
+	if (!ret)
+		ret = make_room(rules, added, count, report);
+	if (ret)
+		return ret;
+	if (note_additions(in, rules, added, count, report) || commit(in, rules, report)) {
+		if (instance_dirty(in) && !recover(in, rules, report))
+			report_progress(report, NULL, "nothing was changed");
 		return FWD_NOT_DONE;
 	}
 	set_states(rules);
@@ -455,59 +493,51 @@ enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const st
 	return FWD_DONE;
 }
 
-enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const __u8 *changes)
+enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const __u8 *changes,
+			   struct fwd_report *report)
 {
 	bool ended = false;
 
-	if (begin(in, rules))
+	if (begin(in, rules, report))
 		return FWD_NOT_DONE;
 	for (__u32 i = 0; i < rules->end; i++) {
 		if (changes[i])
 			rules->at[i].change = changes[i];
 		ended |= changes[i] == FWD_CHANGE_END;
 	}
-	if (decide(in, rules)) {
-		repair(in, rules);
+	if (commit(in, rules, report)) {
+		recover(in, rules, report);
 		return FWD_NOT_DONE;
 	}
 	set_states(rules);
 	for (__u32 i = 0; i < rules->end; i++)
 		if (changes[i])
 			delete_keys(in, &rules->at[i], i);
-	if (write_ports(in, rules))
+	if (write_ports(in, rules, report))
 		return FWD_NOT_DONE;
 	clear_changes(rules);
-	if (ended && write_config(in, rules, true, true))
+	if (ended && write_config(in, rules, true, true, report))
 		return FWD_NOT_DONE;
 	instance_dirty_clear(in);
 	return FWD_DONE;
 }
 
-static void no_source(const struct fwd_rule *rule)
-{
-	char text[FWD_RULE_TEXT];
-
-	if (!rule->snat_count && rule->snat == FWD_SNAT_AUTO)
-		fwd_note("%s: no route to the target: its source address is chosen at the next attach",
-			 rule_text(rule, text));
-}
-
-enum fwd_exit rules_refresh_sources(struct rules *rules)
+enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *report)
 {
 	enum fwd_exit ret = FWD_DONE;
 	struct targets targets = {};
 
 	for_each_rule (rule, rules) {
-		const struct target *target;
+		struct target *target;
 
 		if (ret || rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
 			continue;
-		target = target_find(&targets, &rule->target, rule->target_low);
-		if (!target)
+		target = target_find(&targets, &rule->target, rule->target_low, report);
+		if (!target) {
 			ret = FWD_NOT_DONE;
-		else if (!target->has_source)
-			no_source(rule);
-		else if (!rule->snat_count || !addr_equal(&rule->pool[0], &target->source)) {
+		} else if (!target->has_source) {
+			target_note_no_source(target, rule, 0, report);
+		} else if (!rule->snat_count || !addr_equal(&rule->pool[0], &target->source)) {
 			rule->pool[0] = target->source;
 			__atomic_store_n(&rule->snat_count, 1, __ATOMIC_RELEASE);
 		}
@@ -516,7 +546,7 @@ enum fwd_exit rules_refresh_sources(struct rules *rules)
 	return ret;
 }
 
-enum fwd_exit rules_forget_connections(const struct instance *in, const struct rules *rules)
+enum fwd_exit rules_forget_connections(const struct instance *in, const struct rules *rules, struct fwd_report *report)
 {
 	const size_t counters_words = sizeof(struct fwd_counters) / sizeof(__u64);
 	struct fwd_rule_stats stats;
@@ -535,5 +565,5 @@ enum fwd_exit rules_forget_connections(const struct instance *in, const struct r
 		if (!ret)
 			ret = map_set_sum(&in->maps, FWD_MAP_RULE_STATS, i, FWD_RULE_STATS_WORDS, (__u64 *)&stats);
 	}
-	return ret ? fwd_err("can't reset the counters: %s", strerror(-ret)) : FWD_DONE;
+	return ret ? report_error(report, NULL, "can't reset the counters: %s", strerror(-ret)) : FWD_DONE;
 }

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Bulk transfer by iperf3, offloads as they are by default, over veth and over real WireGuard: rate, and CPU time of
-# the gateway for each gigabyte.
+# Bulk transfer by iperf3 with default offloads, over veth and over real WireGuard: rate, and CPU time of the gateway
+# for each gigabyte.
 #
-# With TSO veth has no NAPI. So packets are steered (RPS): the gateway's to the last CPU, the others' to the first.
-# What counts is what softirqs take from a process that does nothing else there (soak), and what processes take that
-# forward.
+# With TSO veth has no NAPI. So packets are steered by RPS: the gateway's to the last CPU, the others' to the first. The
+# result is the time that softirqs take from a busy process there (soak), and the CPU time of processes that forward.
 
 BULK_PORT=5201
 
@@ -16,7 +15,7 @@ lane_bulk() {
 		bulk_hosts && READY+=("$CONTENDER")
 	done
 	in_turn "$(by_size 1 3 5)" bulk_turn "$(by_size 1 1 5)"
-	# wireguard-go is the limit there, and it has no need of many rounds.
+	# wireguard-go limits the rate there, so that few rounds suffice.
 	for ROUND in $(seq "$(by_size 0 1 3)"); do bulk_wireguard 2; done
 }
 
@@ -26,7 +25,7 @@ bulk_turn() {
 	bulk_measure udp "$1" -u -b 0 -l 1400
 }
 
-# All is up, and iperf3 waits at home.
+# Creates the hosts, and starts iperf3 at home.
 bulk_hosts() {
 	hosts_up "bulk-$CONTENDER" threads=off
 	steer client g0 0
@@ -41,12 +40,12 @@ bulk_hosts() {
 	return 1
 }
 
-# What this device receives is worked on by that CPU.
+# Packets that this device receives are processed on that CPU.
 steer() {
 	ip netns exec "$TOPO_PREFIX-$1" sh -c "printf '%x' $((1 << $3)) >/sys/class/net/$2/queues/rx-0/rps_cpus"
 }
 
-# It steps aside for everything, ksoftirqd too.
+# With the lowest priority, below ksoftirqd, too.
 soak_start() {
 	chrt -i 0 taskset -c "$LAST_CPU" $BENCH/soak >"$TOPO_DIR/soak" &
 	SOAK=$!
@@ -54,7 +53,7 @@ soak_start() {
 	SOAK_BEFORE=$(processes_cpu)
 }
 
-# The gateway's CPU time since soak_start, ns.
+# The gateway's CPU time since soak_start in ns.
 soak_end() {
 	local after
 	after=$(processes_cpu)
@@ -63,7 +62,7 @@ soak_end() {
 	calc "$(cat "$TOPO_DIR/soak") + $after - $SOAK_BEFORE"
 }
 
-# Those that forward, and the last CPU's ksoftirqd.
+# The processes that forward, and ksoftirqd of the last CPU.
 processes_cpu() {
 	calc "$(gateway_cpu) + $(cut -d' ' -f1 "/proc/$(pgrep -x "ksoftirqd/$LAST_CPU")/schedstat")"
 }
@@ -91,8 +90,8 @@ bulk_measure() {
 	record "$case" cpu s/GB "$(calc "$cpu / $bytes")"
 }
 
-# The topology of the story. wireguard-go's CPU time is in it, which is most; the kernel's WireGuard has no process,
-# and its work is on any CPU: there the figure is too small.
+# The topology of the demo. The figure includes wireguard-go's CPU time, which is most of it; the kernel's WireGuard
+# has no process and runs on any CPU, so that the figure is too small there.
 bulk_wireguard() {
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in iptables-nft | fwdctl-tc | haproxy) ;; *) continue ;; esac

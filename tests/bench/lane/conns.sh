@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# New TCP connections by real sockets: connect, request, answer, close. CPU time of the gateway for each, both of
-# its devices and a proxy's process together. Plain forwarding has as many ports, and no maps: what more ports cost the
-# hosts themselves. Each turn goes by every map: it is many maps in use that are measured, and not the first use of
-# each.
+# New TCP connections by real sockets: connect, request, reply, close. CPU time of the gateway for each: both devices,
+# and a proxy's process. Plain forwarding has as many ports, without maps, and shows the cost of more ports for the
+# hosts. Each round uses every map, so that the result is for many maps in use, not for the first use of each.
 
 lane_conns() {
 	local maps
@@ -13,7 +12,7 @@ lane_conns() {
 	done
 }
 
-# conns_with MAPS COUNT: all contenders are there from the beginning, since ten thousand maps take their time.
+# conns_with MAPS COUNT: all contenders are set up at the beginning, because adding ten thousand maps takes long.
 conns_with() {
 	local maps=$1 count=$2 last=$((8000 + $1 - 1))
 	say "conns: $maps maps"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Adding and removing maps, and what a visitor of another map notices of it: he asks and is answered all the time,
-# and the longest wait counts.
+# Adding and removing maps, and the effect on a client of another map: it sends requests all the time, and the longest
+# wait for a reply counts.
 
 lane_control() {
 	local many
@@ -25,7 +25,7 @@ control_turn() {
 	seq 8000 $((8000 + many - 1)) | awk '{ print "tcp", $1, $1 }' >"$TOPO_DIR/maps"
 	control_step adding µs/map "$many" control_add
 	control_step removing µs/map "$many" control_remove
-	# One more, where many are.
+	# One more map in addition to many.
 	control_add
 	echo tcp 7000 7000 >"$TOPO_DIR/maps"
 	control_step "adding one to $many" ms 1 control_add_one
@@ -35,7 +35,7 @@ control_turn() {
 control_step() {
 	local case=$1 unit=$2 count=$3 factor=1000 took
 	[ "$unit" = ms ] || factor=1000000
-	# The visitor lasts until he is told to end, and says what he saw.
+	# The client runs until SIGINT, and prints its result.
 	topo_spawn client visitor $BENCH/sockets ask tcp $GATEWAY 7999 600
 	sleep 0.2
 	took=$(seconds "$4" 2>"$TOPO_DIR/error") || { note "$CONTENDER: $case: $(tail -n 1 "$TOPO_DIR/error")"; return; }

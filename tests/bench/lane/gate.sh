@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# This code beside that of an earlier commit ("before"), which tests/bench/ratios names: has anything become slower? Their
-# hosts stand at the same time, and their turns take less than a second: what disturbs the machine disturbs both, and
-# there are many turns. Now and then the hosts are made anew, for where in memory things happen to be matters, too.
+# This code compared with an earlier commit ("before"), which tests/bench/ratios names. Their hosts exist at the same
+# time and are measured in turn for less than a second each, so that disturbances affect both; there are many rounds.
+# The hosts are created again several times, because the placement in memory matters, too.
 
 . tests/bench/lane/program.sh
 
 GATE_SETS=3 # of hosts
 
-# before_build [COMMIT]: of that commit, or the one in tests/bench/ratios, to $BEFORE/build/fwdctl.
+# before_build [COMMIT]: builds that commit, or the one in tests/bench/ratios, as $BEFORE/build/fwdctl.
 before_build() {
 	local commit=$1
 	[ -n "$commit" ] || commit=$(python3 tests/bench/report.py before) || return
 	if ! BEFORE_COMMIT=$(git rev-parse --quiet --verify "$commit^{commit}"); then
-		echo "scripts/bench: commit $commit is not in this repository, and the gate measures its code beside this:" \
+		echo "scripts/bench: commit $commit is not in this repository, but the gate compares with its code:" \
 			"git fetch --unshallow, or scripts/bench --set-gate=COMMIT" >&2
 		return 1
 	fi
@@ -36,18 +36,18 @@ lane_gate() {
 	done
 }
 
-# gate_set SET TO PORTS FUNCTION: its share of the rounds, of all contenders.
+# gate_set SET TO PORTS FUNCTION: the rounds of one set of hosts, with all contenders.
 gate_set() {
 	local set=$1 to=$2 ports=$3 what=$4 share=$((ROUNDS / GATE_SETS))
 	READY=()
 	for CONTENDER in "${AVAILABLE[@]}"; do
-		# Towards a TUN XDP leaves all to tc; what that takes is among the program's figures.
+		# Towards a TUN, XDP passes all packets to tc; the lane `program` has the cost of that.
 		case $CONTENDER,$to in *-xdp,tun) continue ;; esac
 		hosts_up "gate-$CONTENDER" "$to"
 		contender_up "$CONTENDER" <(echo "udp $ports") && READY+=("$CONTENDER")
 	done
 	in_turn "$((set * share + 1)) $(((set + 1) * share))" "$what"
-	all_down # those that did not come up, too
+	all_down # also those of contenders that failed
 }
 
 gate_eth() {
@@ -59,7 +59,7 @@ gate_tun() {
 	gate_packets "udp to tun, 1000 connections" --tun
 }
 
-# Both ways in one figure. The first packets of a thousand connections are too few for another.
+# Both directions in one figure. The first packets of a thousand connections are too few for a separate one.
 gate_packets() {
 	local case=$1
 	shift
@@ -76,7 +76,7 @@ gate_refused() {
 	gate_record refused "udp to eth, refused" <"$TOPO_DIR/traffic"
 }
 
-# gate_record STEP CASE. What doesn't arrive, or arrives though it should be refused, makes the figure void.
+# gate_record STEP CASE: a result with lost packets, or with packets that should have been refused, is void.
 gate_record() {
 	local sent received right cpu
 	read -r sent received right cpu < <(jq -rs --arg step "$1" 'map(select(.step == $step)) |
@@ -87,13 +87,14 @@ gate_record() {
 	fi
 	[ "$1" != refused ] || right=$((sent - right))
 	if [ $((right * 1000)) -lt $((sent * 999)) ] || [ "$received" = 0 ]; then
-		note "$CONTENDER: $2: of $sent packets $right were dealt with rightly"
+		note "$CONTENDER: $2: $right of $sent packets had the expected result"
 	else
 		record "$2" cpu ns/packet "$(calc "$cpu / $received")"
 	fi
 }
 
-# Its connections have other visitors than the traffic's, at the same ports: neither may be there for the other.
+# Its connections have other clients with the same ports as those of `traffic`, so the two must not run at the same
+# time.
 gate_program() {
 	local path ns
 	topo_in gateway "$(contender_fwdctl)" conn flush >/dev/null

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Latency: a request of 64 bytes and its answer, one at a time over one connection, devices as they are by default; on
-# an idle gateway, and beside a bulk transfer of 500 Mbit/s.
+# Latency: a request of 64 bytes and its reply, one at a time on one connection, with default settings of devices; on an
+# idle gateway, and during a bulk transfer of 500 Mbit/s.
 
 lane_latency() {
 	for CONTENDER in "${AVAILABLE[@]}"; do

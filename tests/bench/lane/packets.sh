@@ -23,8 +23,9 @@ packets_of() {
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER,$1,$FULL in
 		haproxy,* | socat,*) continue ;;
-		xdp-redirect,tun,*) continue ;; # there is no such thing
-		# Of nf_conntrack's users one will do, but where they are compared with each other.
+		xdp-redirect,tun,*) continue ;; # does not exist
+		# One contender with nf_conntrack suffices, except for the case in which they are compared with each
+		# other.
 		iptables-legacy,*, | nftables,*,) [ "$1" = eth ] && [ "${2##*,}" -le 1000 ] || continue ;;
 		esac
 		say "packets: round $ROUND, $1, $2 connections, $3: $CONTENDER"
@@ -58,7 +59,7 @@ packets_measure() {
 	packets_record "$3" "$1" <"$TOPO_DIR/traffic"
 }
 
-# What doesn't arrive, or arrives wrong, makes the figure void.
+# A result with lost or wrong packets is void.
 packets_record() {
 	jq -c --arg contender "$CONTENDER" --argjson round "$ROUND" --arg proto "$1" --arg to "$2" \
 		--arg command "$COMMAND" '
@@ -67,9 +68,9 @@ packets_record() {
 			 value: value, command: $command};
 		"\($proto) to \($to), \(.flows) connections" as $case |
 		if .right < .sent * 0.999 then
-			{note: "\($contender): \($case), \(.step) \(.way): of \(.sent) packets \(.right) arrived right, \(.wrong) wrong"}
+			{note: "\($contender): \($case), \(.step) \(.direction): of \(.sent) packets \(.right) arrived right, \(.wrong) wrong"}
 		elif .step == "established" then
-			row("packets"; $case + ", " + .way; "cpu"; "ns/packet"; .cpu_ns / .received)
+			row("packets"; $case + ", " + .direction; "cpu"; "ns/packet"; .cpu_ns / .received)
 		elif .sent > 500 then
 			row("packets"; $case + ", " + .step; "cpu"; "ns/packet"; .cpu_ns / .received)
 		else empty end' | tee -a $RAW | jq -r 'select(.note) | "  " + .note' >&2

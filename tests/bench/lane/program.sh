@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The program alone, by BPF_PROG_RUN: time for each path and instructions, beside a program of one lookup; and what a
-# load from memory takes on this machine, of which a large table costs more than a small one.
+# The program alone, by BPF_PROG_RUN: run time and instructions for each path, compared with a program of one lookup;
+# and the latency of a load from memory, which is the price of a large table.
 
 lane_program() {
 	for ROUND in $(seq "$ROUNDS"); do
@@ -24,7 +24,7 @@ program_turn() {
 	hosts_down program
 }
 
-# program_run HOOK: to $TOPO_DIR/program, or a note says why not.
+# program_run HOOK: writes $TOPO_DIR/program, or a note with the reason.
 program_run() {
 	COMMAND="program $1 eth0 $INNER $GATEWAY $SOURCE $TARGET"
 	# shellcheck disable=SC2086
@@ -33,22 +33,22 @@ program_run() {
 	return 1
 }
 
-# Lines of "PATH:NS", of the one that ran last.
+# Lines of "PATH:NS", of the last run.
 program_paths() {
 	jq -r 'select(.path and .path != "reference") | "\(.path):\(.ns)"' "$TOPO_DIR/program"
 }
 
-# The reference program's figures stand beside each path's, so that there is a ratio.
+# Records the reference program's figure for each path, so that there is a ratio.
 program_record() {
-	local hook=$1 reference path ns who xlated verified
+	local hook=$1 reference path ns name xlated verified
 	reference=$(jq 'select(.path == "reference") | .ns' "$TOPO_DIR/program")
 	while IFS=: read -r path ns; do
 		record "$hook, $path" run ns/packet "$ns"
 		CONTENDER=reference record "$hook, $path" run ns/packet "$reference"
 	done < <(program_paths)
-	while read -r who xlated verified; do
-		[ "$who" = program ] && who=$CONTENDER
-		CONTENDER=$who record "$hook, size" instructions "" "$xlated"
-		CONTENDER=$who record "$hook, size" "instructions verified" "" "$verified"
+	while read -r name xlated verified; do
+		[ "$name" = program ] && name=$CONTENDER
+		CONTENDER=$name record "$hook, size" instructions "" "$xlated"
+		CONTENDER=$name record "$hook, size" "instructions verified" "" "$verified"
 	done < <(jq -r 'select(.size) | "\(.size) \(.xlated) \(.verified)"' "$TOPO_DIR/program")
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# All source ports towards a target are taken, and another visitor comes: CPU time for each of his packets, all of
+# All source ports towards a target are taken, and another client connects: CPU time for each of its packets, all of
 # which are refused.
 
 lane_refused() {
@@ -24,7 +24,7 @@ refused_record() {
 	local step right received cpu
 	while read -r step right received cpu; do
 		case $step in established | refused) ;; *) continue ;; esac
-		# A port in a thousand may be free for want of a packet of its connection.
+		# One port in a thousand may be free, because the packet that opens its connection was lost.
 		if [ "$step" = refused ] && [ $((right * 1000)) -gt "$received" ]; then
 			note "$CONTENDER: $right of $received packets that should have been refused arrived"
 			continue

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# A million live TCP connections: memory and CPU time for each, what it takes to list them, and how long after their
-# timeout they are gone. One round: it is the long lane.
+# A million live TCP connections: memory and CPU time for each, the time to list them, and the time after their timeout
+# until they have expired. One round, because this lane takes longest.
 
-SCALE_IDLE=10 # seconds, the timeout that is set before they are left alone
+SCALE_IDLE=10 # seconds: the timeout for the test of expiry
 SCALE_WAIT=90
 
 lane_scale() {
@@ -13,7 +13,7 @@ lane_scale() {
 	ROUND=1
 	for CONTENDER in "${AVAILABLE[@]}"; do
 		case $CONTENDER in plain | xdp-redirect | haproxy | socat) continue ;; esac
-		# They all have nf_conntrack's records, and XDP has tc's.
+		# All others have nf_conntrack's records, and XDP has tc's.
 		case $CONTENDER,$FULL in nftables,* | iptables-legacy,* | fwdctl-xdp,) continue ;; esac
 		say "scale: $CONTENDER, $flows connections"
 		hosts_up scale
@@ -26,15 +26,15 @@ lane_scale() {
 }
 
 scale_turn() {
-	local flows=$1 case=$2 before way ns
+	local flows=$1 case=$2 before direction ns
 	before=$(slab_bytes)
 	contender_up "$CONTENDER" <(echo "tcp 8000 8015") || return
 	traffic --tcp --services 16 --flows "$flows" --packets 1 >"$TOPO_DIR/traffic"
 	record "$case" live "" "$(scale_live)"
-	while read -r way ns; do
-		record "$case" "cpu, $way" ns/packet "$ns"
-	done < <(jq -r 'select(.step == "established") | "\(.way) \(.cpu_ns / .received)"' "$TOPO_DIR/traffic")
-	# Its records are tc's.
+	while read -r direction ns; do
+		record "$case" "cpu, $direction" ns/packet "$ns"
+	done < <(jq -r 'select(.step == "established") | "\(.direction) \(.cpu_ns / .received)"' "$TOPO_DIR/traffic")
+	# The records are the same as with tc.
 	[ "$CONTENDER" != fwdctl-xdp ] || return 0
 	scale_memory "$case" "$before" "$flows"
 	COMMAND="fwdctl conn list"
@@ -50,7 +50,7 @@ scale_live() {
 	esac
 }
 
-# What connections and their NAT are kept in; kmalloc has the extensions.
+# The slabs of connections and NAT; the extensions are in kmalloc's.
 slab_bytes() {
 	awk '$1 ~ /^(nf_conntrack|kmalloc)/ { bytes += $15 * $6 * 4096 } END { printf "%.0f\n", bytes }' /proc/slabinfo
 }
@@ -71,8 +71,8 @@ scale_memory() {
 	record "$case" memory bytes/connection "$(calc "$bytes / $flows")"
 }
 
-# All get a packet once more. nf_conntrack holds them to a timeout that was set before; fwdctl to one set after,
-# which would have ended them on the spot before.
+# Each connection gets one more packet. nf_conntrack applies a timeout that was set before the packet; fwdctl's is set
+# after it, because it applies at once.
 scale_gone() {
 	local case=$1 flows=$2 start
 	case $CONTENDER in

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * In place of libbpf's <bpf/bpf_helpers.h>, where the journey is compiled for the machine at hand: the
- * declarations of maps, and the helpers by the kernel's names. The maps are real (native_maps.h); what
- * the kernel would know of routes, sockets and time is asked of the world (world.h).
+ * Replaces libbpf's <bpf/bpf_helpers.h> where the pipeline is compiled natively: declarations of BPF maps, and helpers
+ * under the kernel's names. native_maps.h implements the maps, world.h models routes, sockets and time.
  */
 #ifndef SHIM_BPF_HELPERS_H
 #define SHIM_BPF_HELPERS_H
@@ -14,10 +13,10 @@
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
 
-#include "../../uncounted.h"
+#include "../../no_coverage.h"
 #include "../../native_maps.h"
 
-/* A map's declaration says what it is, as libbpf reads it from BTF. */
+/* The declaration of a BPF map holds its attributes, which libbpf reads from BTF. */
 #define NATIVE_UINT(field) (sizeof(*(field)) / sizeof(int))
 #define NATIVE_MAP(map)                                                                                           \
 	native_map_get((map),                                                                                     \
@@ -52,7 +51,7 @@ NATIVE_HELPER long bpf_sk_release(void *sock);
 NATIVE_HELPER long bpf_redirect(__u32 ifindex, __u64 flags);
 NATIVE_HELPER long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *neigh, int len, __u64 flags);
 
-/* The sum of 32-bit words that come and go (net/core/filter.c). */
+/* The sum of added words and of the complement of removed ones (net/core/filter.c). */
 static inline __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __u32 seed)
 {
 	__u64 sum = seed;
@@ -66,7 +65,7 @@ static inline __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u
 	return (__s64)sum;
 }
 
-/* No timer runs by itself: the world calls the sweeper when its clock goes on. */
+/* No timer fires by itself: world.h calls the garbage collector when its clock advances. */
 #define bpf_timer_init(timer, map, clock)          ((void)(map), 0L)
 #define bpf_timer_set_callback(timer, callback)    ((void)(callback), 0L)
 #define bpf_timer_start(timer, nanoseconds, flags) ((void)(nanoseconds), 0L)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The journey, as functions of their own: what is inlined into an uncounted function isn't counted either.
+ * The hooks (tc ingress, tc egress, XDP, the garbage collector) as functions. They are not inlined, because coverage is
+ * not counted in code that is inlined into a function without coverage (no_coverage.h).
  */
-#ifndef JOURNEY_H
-#define JOURNEY_H
+#ifndef HOOKS_H
+#define HOOKS_H
 
 #include "ctx_native.h"
 #include "pipeline.h"
 #include "ct/gc.h"
 
-/* As in ctx_xdp.h. */
+/* As in bpf/ctx/xdp.h. */
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
 	if (route_link(route) != FWD_LINK_ETHERNET || route_ifindex(route) == FWD_LOOPBACK)
@@ -19,9 +20,9 @@ static __always_inline int ctx_send(const struct fwd_route *route)
 
 #include "fastpath.h"
 
-/* As fwd_xdp in fwd_xdp.bpf.c, on a device that has it. What XDP can't see, it gets neither: GSO packets, and a
- * sum that the NIC took. Does it take the packet? */
-static __noinline bool journey_express(fwd_ctx *ctx, enum fwd_reason *reason, int *action)
+/* fwd_xdp in bpf/xdp.bpf.c, on a device that has it. Without GSO packets and CHECKSUM_COMPLETE, which XDP does not see.
+ * False: the packet is passed to tc. */
+static __noinline bool hook_xdp(fwd_ctx *ctx, enum fwd_reason *reason, int *action)
 {
 	if (fwd_link != FWD_LINK_ETHERNET || ctx_gso_size(ctx) || ctx->summed == NATIVE_CHECKSUM_COMPLETE)
 		return false;
@@ -33,25 +34,25 @@ static __noinline bool journey_express(fwd_ctx *ctx, enum fwd_reason *reason, in
 	return true;
 }
 
-/* As fwd_ingress and fwd_egress in fwd_tc.bpf.c. */
-static __noinline int journey_ingress(fwd_ctx *ctx, enum fwd_reason *reason, bool xdp)
+/* fwd_ingress and fwd_egress in bpf/tc.bpf.c. */
+static __noinline int hook_ingress(fwd_ctx *ctx, enum fwd_reason *reason, bool xdp)
 {
 	int action = ctx_pass();
 
-	if (xdp && journey_express(ctx, reason, &action))
+	if (xdp && hook_xdp(ctx, reason, &action))
 		return action;
 	count_device(ctx, false);
 	*reason = ingress(ctx, scratch_get(FWD_SCRATCH_INGRESS), &action);
 	return verdict(*reason, action);
 }
 
-static __noinline int journey_egress(fwd_ctx *ctx, enum fwd_reason *reason)
+static __noinline int hook_egress(fwd_ctx *ctx, enum fwd_reason *reason)
 {
 	*reason = egress(ctx, scratch_get(FWD_SCRATCH_EGRESS));
 	return verdict(*reason, ctx_pass());
 }
 
-static __noinline void journey_sweep(struct fwd_gc *s)
+static __noinline void hook_gc(struct fwd_gc *s)
 {
 	gc_run(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What must hold of every packet that was let through and of the table at rest, whatever came before.
+ * Invariants of each processed packet, and of the connection table between packets.
  */
-#ifndef JUDGE_H
-#define JUDGE_H
+#ifndef VERIFY_H
+#define VERIFY_H
 
 #include "view.h"
 #include "world.h"
@@ -22,11 +22,11 @@ static struct fwd_tuple view_tuple(const struct view *v)
 	return t;
 }
 
-static struct fwd_tuple tuple_turned(struct fwd_tuple t)
+static struct fwd_tuple tuple_reverse(struct fwd_tuple t)
 {
-	struct fwd_tuple turned = {t.daddr, t.saddr, t.dport, t.sport, t.proto, {}};
+	struct fwd_tuple reverse = {t.daddr, t.saddr, t.dport, t.sport, t.proto, {}};
 
-	return turned;
+	return reverse;
 }
 
 static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
@@ -34,8 +34,8 @@ static bool tuple_same(const struct fwd_tuple *a, const struct fwd_tuple *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-/* What packets of this direction look like when they leave. */
-static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir)
+/* The tuple of this direction's packets when they leave. */
+static struct fwd_tuple entry_translated(const struct fwd_conn *c, enum fwd_dir dir)
 {
 	struct translation to = translation_of(c, dir);
 
@@ -44,8 +44,8 @@ static struct fwd_tuple entry_outside(const struct fwd_conn *c, enum fwd_dir dir
 
 /* ---- packets ------------------------------------------------------------------------------- */
 
-/* May this byte be another than before? */
-static bool judge_may_change(const struct view *v, size_t i)
+/* True if translation may change this byte. */
+static bool verify_may_change(const struct view *v, size_t i)
 {
 	size_t check = view_check(v);
 
@@ -56,8 +56,8 @@ static bool judge_may_change(const struct view *v, size_t i)
 	return (i >= v->l4 && i < v->l4 + 4) || i == check || i == check + 1;
 }
 
-/* An MSS is lowered, and nothing else of the options changed. */
-static bool judge_is_mss(const struct view *was, const struct view *is, size_t i)
+/* True if the byte is part of an MSS option that was lowered. */
+static bool verify_is_mss(const struct view *was, const struct view *is, size_t i)
 {
 	if (was->proto != PROTO_TCP || !(was->ip[was->l4 + 13] & SYN) || i < was->l4 + 22)
 		return false;
@@ -67,49 +67,49 @@ static bool judge_is_mss(const struct view *was, const struct view *is, size_t i
 	return false;
 }
 
-static void judge_bytes(const struct view *was, const struct view *is)
+static void verify_bytes(const struct view *was, const struct view *is)
 {
 	if (is->len != was->len)
 		fail("forwarded with %zu bytes instead of %zu", is->len, was->len);
 	for (size_t i = 0; i < was->len; i++)
-		if (was->ip[i] != is->ip[i] && !judge_may_change(was, i) && !judge_is_mss(was, is, i))
+		if (was->ip[i] != is->ip[i] && !verify_may_change(was, i) && !verify_is_mss(was, is, i))
 			fail("byte %zu became %02x from %02x", i, is->ip[i], was->ip[i]);
 }
 
-static void judge_checksum(const struct view *was, const struct view *is, bool partial)
+static void verify_checksum(const struct view *was, const struct view *is, bool partial)
 {
 	if (was->later || !view_has_check(was))
 		return;
 	if (!partial) {
 		if (view_sum(was) != view_sum(is))
-			fail("the transport checksum is off by %d", (int)view_sum(is) - (int)view_sum(was));
+			fail("transport checksum off by %d", (int)view_sum(is) - (int)view_sum(was));
 		return;
 	}
 	if (get16(is->ip + view_check(is)) % 0xffff !=
 	    sum_pseudo(view_addrs(is), view_addrs_len(is), is->proto, is->len - is->l4) % 0xffff)
-		fail("the NIC finds another sum than that of the pseudo header");
+		fail("CHECKSUM_PARTIAL: not the sum of the pseudo header");
 }
 
-/* The answer to what left leads back to who sent it. */
-static void judge_way_back(const struct view *was, const struct view *is)
+/* The reply to the packet that left is translated back to the reverse of the received one. */
+static void verify_reply(const struct view *was, const struct view *is)
 {
-	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_turned(left);
-	struct fwd_tuple outside;
+	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_reverse(left);
+	struct fwd_tuple translated;
 	int reverse;
 
 	if (was->later)
 		return;
 	reverse = table_find(&answer);
 	if (reverse < 0)
-		fail("no answer to what left would find its way");
-	outside = entry_outside(conn_at(entry_index(reverse)), entry_dir(reverse));
-	answer = tuple_turned(sent);
-	if (!tuple_same(&outside, &answer))
-		fail("the answer would go to somebody else");
+		fail("no connection for the reply");
+	translated = entry_translated(conn_at(entry_index(reverse)), entry_dir(reverse));
+	answer = tuple_reverse(sent);
+	if (!tuple_same(&translated, &answer))
+		fail("the reply is not translated back");
 }
 
 /* An ICMP error that the gateway made out of `was`. */
-static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool partial)
+static void verify_icmp_error(const struct view *was, __u8 *ip, size_t len, bool partial)
 {
 	size_t half = view_addrs_len(was) / 2, at = was->v6 ? 40 : 20, quote, check;
 	struct fwd_addr from;
@@ -117,70 +117,70 @@ static void judge_answer(const struct view *was, __u8 *ip, size_t len, bool part
 	__u32 pseudo;
 
 	if (!view_read(&is, ip, len, false) || is.v6 != was->v6 || is.len != len || is.l4 != at)
-		fail("an error of the gateway's is no packet");
-	judge_header(&is, "an error of the gateway's");
+		fail("the gateway's ICMP error is malformed");
+	verify_header(&is, "the gateway's ICMP error");
 	if (is.proto != (is.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
-		fail("an error of the gateway's is no ICMP");
+		fail("the gateway's ICMP error is not ICMP");
 	if (memcmp(view_addrs(&is) + half, view_addrs(was), half))
-		fail("an error of the gateway's doesn't go back");
+		fail("the gateway's ICMP error does not go to the sender");
 	from = view_tuple(&is).saddr;
 	if (memcmp(view_addrs(&is), view_addrs(was) + half, half) && !world_is_own(&from))
-		fail("an error of the gateway's is from somebody else");
+		fail("the source of the gateway's ICMP error");
 	if (len > (is.v6 ? 1280 : 576))
-		fail("an error of the gateway's has %zu bytes", len);
+		fail("the gateway's ICMP error has %zu bytes", len);
 	quote = len - at - 8;
 	if (quote > was->len || (quote < was->len && quote < 28))
-		fail("an error of the gateway's quotes %zu bytes of %zu", quote, was->len);
+		fail("the gateway's ICMP error quotes %zu bytes of %zu", quote, was->len);
 	check = at + 8 + view_check(was);
 	for (size_t i = 0; i < quote; i++)
 		if (ip[at + 8 + i] != was->ip[i] && !(partial && (at + 8 + i) / 2 == check / 2))
-			fail("byte %zu of the gateway's quote", i);
-	/* What the NIC then does. */
+			fail("the gateway's ICMP error: byte %zu of the quote", i);
+	/* As the NIC does later. */
 	if (partial)
 		put16(ip + check, ~sum16(0, ip + at + 8 + was->l4, quote - was->l4));
 	pseudo = is.v6 ? sum_pseudo(view_addrs(&is), 32, IPPROTO_ICMPV6, len - at) : 0;
 	if (sum16(pseudo, ip + at, len - at) != 0xffff)
-		fail("the checksum of an error of the gateway's");
+		fail("the gateway's ICMP error: checksum");
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-/* Does a connection live in that place? */
-static bool place_lives(__u32 index)
+/* True if the slot holds a connection. */
+static bool slot_lives(__u32 index)
 {
 	return slot_is_live(slot_at(index)->gen_state);
 }
 
-/* One direction: the index leads to it, and the other turns its packets back. */
-static void judge_entry(__u32 entry)
+/* One direction: the index finds it, and the other direction is its inverse. */
+static void verify_entry(__u32 entry)
 {
 	const struct fwd_conn *conn = conn_at(entry_index(entry));
-	struct fwd_tuple key, reverse, outside = entry_outside(conn, entry_dir(entry));
+	struct fwd_tuple key, reverse, translated = entry_translated(conn, entry_dir(entry));
 
 	tuple_of_entry(&key, conn, entry_dir(entry));
 	tuple_of_entry(&reverse, conn, !entry_dir(entry));
 	if (table_find(&key) != (int)entry)
-		fail("the index leads to entry %d instead of %u", table_find(&key), entry);
-	outside = tuple_turned(outside);
-	if (!tuple_same(&outside, &reverse))
-		fail("the answers are somebody else's");
+		fail("the index finds entry %d instead of %u", table_find(&key), entry);
+	translated = tuple_reverse(translated);
+	if (!tuple_same(&translated, &reverse))
+		fail("the directions are not inverse");
 }
 
-static void judge_connection(__u32 index)
+static void verify_connection(__u32 index)
 {
 	const struct fwd_flow *forward = &conn_at(index)->flow[FWD_DIR_FORWARD];
 	const struct fwd_flow *reply = &conn_at(index)->flow[FWD_DIR_REPLY];
 
-	judge_entry(entry_of(index, FWD_DIR_FORWARD));
-	judge_entry(entry_of(index, FWD_DIR_REPLY));
+	verify_entry(entry_of(index, FWD_DIR_FORWARD));
+	verify_entry(entry_of(index, FWD_DIR_REPLY));
 	if (forward->ct_state != reply->ct_state)
-		fail("track %x and %x", forward->ct_state, reply->ct_state);
+		fail("ct_state %x and %x", forward->ct_state, reply->ct_state);
 	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
-		fail("the directions are of two maps");
+		fail("the directions belong to two maps");
 }
 
-/* As many cells as directions of connections; and who says that it had no room for some is right. */
-static void judge_index(__u32 live)
+/* The index has one cell for each direction of each connection, and the overflow counters are right. */
+static void verify_index(__u32 live)
 {
 	__u32 cells = 0, moved = 0, second = 0;
 
@@ -204,29 +204,29 @@ static void judge_index(__u32 live)
 	if (cells != 2 * live)
 		fail("%u cells for %u connections", cells, live);
 	if (moved != second)
-		fail("%u cells are in their second bucket, %u are known to be", second, moved);
+		fail("%u cells are in their second bucket, %u are counted", second, moved);
 }
 
-static void judge_slots(__u32 live)
+static void verify_slots(__u32 live)
 {
 	const struct fwd_gc *s = gc_get();
 	__u32 confirmed = 0;
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		if (slot_state(slot_at(i)->gen_state) == FWD_SLOT_RESERVED)
-			fail("place %u is taken, and nobody at work", i);
+			fail("slot %u is still reserved", i);
 		confirmed += slot_state(slot_at(i)->gen_state) == FWD_SLOT_CONFIRMED;
 	}
 	if (confirmed != s->confirmed)
-		fail("%u are confirmed, %u counted", confirmed, s->confirmed);
+		fail("%u confirmed, %u counted", confirmed, s->confirmed);
 	if (confirmed > fwd_sizes.connections || live - confirmed > fwd_sizes.half_open)
-		fail("%u are confirmed, %u are not", confirmed, live - confirmed);
+		fail("%u confirmed and %u half-open exceed the limits", confirmed, live - confirmed);
 	if (live != s->used || s->high_water > fwd_sizes.records)
-		fail("%u places in use, %u counted, high water %u", live, s->used, s->high_water);
+		fail("%u slots in use, %u counted, high water %u", live, s->used, s->high_water);
 }
 
-/* Each connection has its place and is found; returns the number of connections. */
-static __u32 judge_table(void)
+/* All invariants of the table; returns the number of connections. */
+static __u32 verify_table(void)
 {
 	const struct fwd_counters *c = counters_get();
 	__u32 live = 0, of_rule[RULES] = {};
@@ -234,30 +234,30 @@ static __u32 judge_table(void)
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *flow = &conn_at(i)->flow[FWD_DIR_FORWARD];
 
-		if (!place_lives(i))
+		if (!slot_lives(i))
 			continue;
-		judge_connection(i);
+		verify_connection(i);
 		live++;
 		if (flow->rule < RULES && !flow_is_dead(flow))
 			of_rule[flow->rule]++;
 	}
 	if (c->value[FWD_COUNTER_CREATED] - c->value[FWD_COUNTER_ENDED] != live)
-		fail("created %llu, ended %llu, but %u there", c->value[FWD_COUNTER_CREATED],
+		fail("created %llu, ended %llu, but %u live", c->value[FWD_COUNTER_CREATED],
 		     c->value[FWD_COUNTER_ENDED], live);
 	for (__u32 i = 0; i < RULES; i++) {
 		struct fwd_rule *r = bpf_map_lookup_elem(&rules, &i);
 		struct fwd_rule_stats *stats = bpf_map_lookup_elem(&rule_stats, &i);
 
 		if (r->state != FWD_RULE_FREE && stats->created - stats->ended != of_rule[i])
-			fail("map %u: created %llu, ended %llu, but %u there", i, stats->created, stats->ended,
+			fail("map %u: created %llu, ended %llu, but %u live", i, stats->created, stats->ended,
 			     of_rule[i]);
 	}
-	judge_index(live);
-	judge_slots(live);
+	verify_index(live);
+	verify_slots(live);
 	return live;
 }
 
-/* How many connections are confirmed, and how many ended in which way. */
+/* The number of confirmed connections, and the counters of ended and evicted ones. */
 struct ends {
 	__u32 confirmed;
 	__u64 ended, evicted;
@@ -269,37 +269,37 @@ static struct ends ends_count(void)
 	struct ends e = {.ended = c->value[FWD_COUNTER_ENDED], .evicted = c->value[FWD_COUNTER_EVICTED]};
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++)
-		e.confirmed += place_lives(i) && conn_at(i)->flow[FWD_DIR_FORWARD].ct_state & FWD_CT_CONFIRMED;
+		e.confirmed += slot_lives(i) && conn_at(i)->flow[FWD_DIR_FORWARD].ct_state & FWD_CT_CONFIRMED;
 	return e;
 }
 
-/* Newer ones push out only who isn't confirmed. */
-static void judge_evicted(const struct ends *before)
+/* New connections evict only half-open ones. */
+static void verify_evicted(const struct ends *before)
 {
 	struct ends after = ends_count();
 
 	if (after.confirmed < before->confirmed && after.ended - before->ended == after.evicted - before->evicted)
-		fail("a confirmed connection was pushed out");
+		fail("a confirmed connection was evicted");
 }
 
-/* After a round of the sweeper nothing is there that should have ended. */
-static void judge_swept(void)
+/* After a round of the garbage collector no expired connection is left. */
+static void verify_gc(void)
 {
 	__u32 now = clock_now();
 
 	for (__u32 i = 0; i < fwd_sizes.records; i++) {
 		const struct fwd_flow *forward = &conn_at(i)->flow[FWD_DIR_FORWARD];
 		__u32 quiet = now - forward->last_seen;
-		__u32 twin_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
+		__u32 reverse_quiet = now - conn_at(i)->flow[FWD_DIR_REPLY].last_seen;
 
-		if (!place_lives(i))
+		if (!slot_lives(i))
 			continue;
 		if (flow_is_dead(forward))
 			fail("a connection outlived its map");
-		if (twin_quiet < quiet)
-			quiet = twin_quiet;
+		if (reverse_quiet < quiet)
+			quiet = reverse_quiet;
 		if (quiet >= config_get()->timeout[fwd_state_timeout(fwd_state(forward->ct_state))])
-			fail("a connection outlived its time");
+			fail("a connection outlived its timeout");
 	}
 }
 

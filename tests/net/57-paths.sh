@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# Ways in other than from the internet by Ethernet: through the tunnel, from the LAN, from the gateway itself, by
-# a VLAN and by a link without Ethernet header.
+# Other paths than from the internet by Ethernet: through the tunnel, from the LAN, from the gateway itself, by a
+# VLAN, and by a link without Ethernet header.
 
-# reaches HOST ADDR:PORT...: HOST gets all of it there, by TCP and UDP, both ways.
+# reaches HOST ADDR:PORT...: transfers by TCP and UDP in both directions, from HOST.
 BULK=$((2 << 20))
 reaches() {
 	local host=$1 at
@@ -16,7 +16,7 @@ reaches() {
 	done
 }
 
-# seen PROTO: the addresses that callers had, as the service says.
+# seen PROTO: the source addresses that the service saw.
 seen() {
 	awk -v proto="$1" '$1 == proto { print $2 }' "$TOPO_DIR/service.log" | sort -u | xargs
 }
@@ -31,7 +31,7 @@ four_maps() {
 	done
 }
 
-# ---- hairpin: in by the device that it leaves by ----
+# ---- hairpin: received and sent by the same device ----
 
 # A WireGuard peer reaches the service at the public address, through the tunnel.
 test_hairpin_peer() {
@@ -39,30 +39,31 @@ test_hairpin_peer() {
 	maps_and_services
 	capture in phone wg0 tcp or udp or ip6
 	capture out home wg0 tcp or udp or ip6
-	is "$(peer phone who $MAP4 --bind $PHONE_WG:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer phone who "$MAP6" --bind "[$PHONE_WG6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer phone who $MAP4 --bind $PHONE_WG:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer phone who "$MAP6" --bind "[$PHONE_WG6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	reaches phone $MAP4 "$MAP6"
 	capture_end in out
 	checksums in out
-	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
+	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "the source that home sees"
 	is "$(packets out '.dport == 8000' | jq -r .src | sort -u | xargs)" "$GATEWAY_WG $GATEWAY_WG6" "sources at home"
 	is "$(packets out '.dport == 8000' | jq .ttl | sort -u)" 63 "TTLs at home"
 	forward_untouched
 }
 
-# Home can answer the other peer itself: no SNAT needed.
+# Home has a route to the other peer: no SNAT needed.
 test_hairpin_peer_snat_none() {
 	topology phone
 	attach eth0 wg0
 	four_maps $MAP4 "$MAP6" $HOME_WG:8000 "[$HOME_WG6]:8000" --snat none
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	reaches phone $MAP4 "$MAP6"
-	is "$(seen tcp)" "$PHONE_WG $PHONE_WG6" "whom home sees"
-	is "$(seen udp)" "$PHONE_WG $PHONE_WG6" "whom home sees"
+	is "$(seen tcp)" "$PHONE_WG $PHONE_WG6" "the source that home sees"
+	is "$(seen udp)" "$PHONE_WG $PHONE_WG6" "the source that home sees"
 	forward_untouched
 }
 
-# The server itself does so. The public address is not the one that its tunnel is to: that would have to go outside.
+# The server reaches itself at the public address, which is not the tunnel's endpoint: that one is outside of the
+# tunnel.
 test_hairpin_server() {
 	local public=93.184.216.35 public6=2001:db8:93::35
 	topology offload=off
@@ -75,20 +76,20 @@ test_hairpin_server() {
 	four_maps $public:8000 "[$public6]:8000" $HOME_WG:8000 "[$HOME_WG6]:8000"
 	serve service home --tcp $HOME_WG:8000 "[$HOME_WG6]:8000" --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
 	capture both home wg0 tcp or udp or ip6
-	is "$(peer home who $public:8000 --bind $HOME_WG:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer home who "[$public6]:8000" --bind "[$HOME_WG6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer home who $public:8000 --bind $HOME_WG:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer home who "[$public6]:8000" --bind "[$HOME_WG6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	reaches home $public:8000 "[$public6]:8000"
 	capture_end both
 	checksums both
-	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
+	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "the source that home sees"
 	forward_untouched
 }
 
-# In the LAN: the server itself, and another host. Ethernet in and out by one device.
+# In the LAN, by Ethernet: the server itself, and another host.
 test_hairpin_lan() {
 	local pc=10.99.0.3 pc6=fd10:99::3
 	topology lan offload=off
-	# Another host on the same cable.
+	# Another host on the same link.
 	topo_host pc
 	on lan ip link add link eth0 name pc0 type macvlan mode bridge || skip "no macvlan here"
 	on lan ip link set pc0 netns "$TOPO_PREFIX-pc"
@@ -100,35 +101,35 @@ test_hairpin_lan() {
 	four_maps $MAP4 "$MAP6" $LAN:8000 "[$LAN6]:8000"
 	serve service lan --tcp $LAN:8000 "[$LAN6]:8000" --udp $LAN:8000 "[$LAN6]:8000"
 	capture cable gateway eth1 tcp or udp or ip6
-	is "$(peer pc who $MAP4 --bind $pc:4711)" "10.99.0.1 4711" "whom the server sees"
-	is "$(peer lan who "$MAP6" --bind "[$LAN6]:4712")" "fd10:99::1 4712" "whom the server sees"
+	is "$(peer pc who $MAP4 --bind $pc:4711)" "10.99.0.1 4711" "the source that the server sees"
+	is "$(peer lan who "$MAP6" --bind "[$LAN6]:4712")" "fd10:99::1 4712" "the source that the server sees"
 	reaches pc $MAP4 "$MAP6"
 	reaches lan $MAP4 "$MAP6"
 	capture_end cable
 	checksums cable
-	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "whom the server sees"
-	is "$(seen udp)" "10.99.0.1 fd10:99::1" "whom the server sees"
+	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "the source that the server sees"
+	is "$(seen udp)" "10.99.0.1 fd10:99::1" "the source that the server sees"
 	forward_untouched
 }
 
 # ---- the gateway's own processes ----
 
-# They reach the service at the gateway's public address.
+# Local processes reach the service at the gateway's public address.
 test_own_process() {
 	topology
 	let_lo_pass
 	maps_and_services
-	is "$(peer gateway who $MAP4 --bind $GATEWAY:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer gateway who "$MAP6" --bind "[$GATEWAY6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer gateway who $MAP4 --bind $GATEWAY:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer gateway who "$MAP6" --bind "[$GATEWAY6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	reaches gateway $MAP4 "$MAP6"
-	is "$(seen tcp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
-	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
-	# And visitors as before.
+	is "$(seen tcp)" "$GATEWAY_WG $GATEWAY_WG6" "the source that home sees"
+	is "$(seen udp)" "$GATEWAY_WG $GATEWAY_WG6" "the source that home sees"
+	# Visitors still do.
 	reaches client $MAP4 "$MAP6"
 	forward_untouched
 }
 
-# The same, with a service in the LAN, and segments that are looked at one by one.
+# The same, with a service in the LAN, and checksums of each segment.
 test_own_process_to_lan() {
 	topology lan offload=off
 	let_lo_pass
@@ -139,12 +140,12 @@ test_own_process_to_lan() {
 	reaches gateway $MAP4 "$MAP6"
 	capture_end cable
 	checksums cable
-	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "whom the server sees"
-	is "$(seen udp)" "10.99.0.1 fd10:99::1" "whom the server sees"
+	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "the source that the server sees"
+	is "$(seen udp)" "10.99.0.1 fd10:99::1" "the source that the server sees"
 	forward_untouched
 }
 
-# Nobody listens at home, and a datagram is too large for the tunnel: they are told, as visitors are.
+# Local processes get ICMP errors as visitors do: no listener at home, a datagram too large for the tunnel.
 test_own_process_errors() {
 	topology
 	let_lo_pass
@@ -157,14 +158,14 @@ test_own_process_errors() {
 	peer gateway refused "$MAP6" --proto udp
 	capture_end asked
 	is "$(packets asked '.dport == 8000' | jq -r '"\(.version) \(.proto)"' | sort -u | xargs)" "4 17 4 6 6 17 6 6" \
-		"what home was asked"
-	# The kernel keeps no path MTU of a way to itself, so the size is not what it learns.
+		"the packets that home received"
+	# The kernel keeps no path MTU to a local address, so the MTU is not checked.
 	peer gateway big $MAP4 --size 1430
 	peer gateway big "$MAP6" --size 1430
 	forward_untouched
 }
 
-# What else goes by lo stays there: loopback addresses, which no `:8000` means, and other ports.
+# Other traffic on lo stays local: loopback addresses, which `:8000` does not match, and other ports.
 test_own_services() {
 	topology
 	let_lo_pass
@@ -174,16 +175,16 @@ test_own_services() {
 	local own=(127.0.0.1:8000 "[::1]:8000" "$GATEWAY:9000" "[$GATEWAY6]:9000" "$GATEWAY_WG:9000")
 	serve own gateway --tcp "${own[@]}" --udp "${own[@]}"
 	reaches gateway "${own[@]}"
-	is "$(seen tcp)$(seen udp)" "" "whom home sees"
-	# And a map of any address holds for each of the gateway's.
+	is "$(seen tcp)$(seen udp)" "" "the source that home sees"
+	# A map of any address matches each of the gateway's.
 	reaches gateway $GATEWAY:8000 $GATEWAY_WG:8000 "[$GATEWAY6]:8000"
-	is "$(seen tcp)" "$GATEWAY_WG $GATEWAY_WG6" "whom home sees"
+	is "$(seen tcp)" "$GATEWAY_WG $GATEWAY_WG6" "the source that home sees"
 	forward_untouched
 }
 
 # ---- links ----
 
-# vlan HOST DEV ID: DEV.ID, by the kernel's module where it is, else by links.py.
+# vlan HOST DEV ID: creates DEV.ID, with the kernel's module if there is one, else with links.py.
 vlan() {
 	local name=vlan-$1-$2
 	if ! on "$1" ip link add link "$2" name "$2.$3" type vlan id "$3" 2>/dev/null; then
@@ -193,7 +194,7 @@ vlan() {
 	on "$1" ip link set "$2.$3" up
 }
 
-# uplink_by DEV ROUTERS_DEV: the gateway and its router talk by these instead of eth0 and g0; so does WireGuard.
+# uplink_by DEV ROUTERS_DEV: the gateway and its router use these devices instead of eth0 and g0; so does WireGuard.
 uplink_by() {
 	on gateway ip addr flush dev eth0
 	on internet ip addr flush dev g0
@@ -204,7 +205,7 @@ uplink_by() {
 	topo_wait 10 on home ping -c1 -W1 $GATEWAY_WG || fail "no tunnel by $1"
 }
 
-# The uplink is a VLAN. The device below it is attached too, and leaves the tagged frames alone.
+# The uplink is a VLAN. The device below it is attached too, and passes tagged frames unchanged.
 test_vlan_uplink() {
 	topology offload=off
 	vlan gateway eth0 7
@@ -213,18 +214,18 @@ test_vlan_uplink() {
 	maps_and_services
 	attach eth0 eth0.7
 	capture wire internet g0
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	reaches client $MAP4 "$MAP6"
 	capture_end wire
 	checksums wire
 	is "$(packets wire '.dport == 8000 or .sport == 8000' | jq .vlan | sort -u)" 7 "the tags on the wire"
-	taken_once
+	counted_once
 	forward_untouched
 }
 
-# No frame is taken both with its tag and without: the datagrams are as many as were sent.
-taken_once() {
+# No frame is processed both with its tag and without: the map's counters equal the datagrams that were sent.
+counted_once() {
 	[ -n "${FWDCTL_STANDIN:-}" ] ||
 		json '[.[] | select(.proto == "udp")] | length == 2 and all(.packets_in == 20 and .packets_out == 20)' map list
 }
@@ -246,12 +247,12 @@ test_vlan_lan() {
 	capture_end wire
 	checksums wire
 	is "$(packets wire '.dport == 8000 or .sport == 8000' | jq .vlan | sort -u)" 9 "the tags on the wire"
-	taken_once
-	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "whom the server sees"
+	counted_once
+	is "$(seen tcp)" "10.99.0.1 fd10:99::1" "the source that the server sees"
 	forward_untouched
 }
 
-# ppp: the gateway's uplink is ppp0, as PPPoE has it: no Ethernet header, no neighbours, MTU 1492.
+# ppp: the gateway's uplink is ppp0, as with PPPoE: no Ethernet header, no neighbours, MTU 1492.
 ppp() {
 	start ppp internet "$PYTHON" -u "$NET/links.py" ppp \
 		"/run/netns/$TOPO_PREFIX-gateway" ppp0 "/run/netns/$TOPO_PREFIX-internet" ppp0
@@ -270,8 +271,8 @@ test_l3_uplink() {
 	attach ppp0
 	capture home home wg0 tcp or udp or ip6
 	capture client client eth0 tcp or udp or ip6
-	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "whom home sees"
-	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "whom home sees"
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
 	reaches client $MAP4 "$MAP6"
 	capture_end home client
 	checksums home client
@@ -279,7 +280,7 @@ test_l3_uplink() {
 	forward_untouched
 }
 
-# Which of both links is the narrower one decides on the MSS, and on what is too big.
+# The smaller MTU of the two links determines the MSS and what is too big.
 test_l3_uplink_mtu() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in doesn't clamp the MSS"
 	topology offload=off
@@ -293,15 +294,15 @@ test_l3_uplink_mtu() {
 	json '.drops.too_big == 0' stats
 	l3_too_big_for_the_visitor $GATEWAY:8001 $HOME_WG:8001
 	l3_too_big_for_the_visitor "[$GATEWAY6]:8001" "[$HOME_WG6]:8001"
-	# Last, because who has learnt it offers a smaller MSS.
+	# Last, because a client that has learnt the path MTU offers a smaller MSS.
 	on gateway ip link set wg0 mtu 1420
-	is "$(peer client big $MAP4 --size 1430 | tail -n 1)" "mtu 1420" "what the visitor learns"
-	is "$(peer client big "$MAP6" --size 1430 | tail -n 1)" "mtu 1420" "what the visitor learns"
+	is "$(peer client big $MAP4 --size 1430 | tail -n 1)" "mtu 1420" "the path MTU of the visitor"
+	is "$(peer client big "$MAP6" --size 1430 | tail -n 1)" "mtu 1420" "the path MTU of the visitor"
 	json '.drops.too_big >= 4' stats
 	forward_untouched
 }
 
-# l3_mss MTU: both ends are offered what fits MTU.
+# l3_mss MTU: both ends are offered the MSS that fits MTU.
 l3_mss() {
 	local at
 	capture "home$1" home wg0 tcp or ip6
@@ -318,12 +319,12 @@ l3_mss() {
 	checksums "home$1" "client$1"
 }
 
-# l3_too_big_for_the_visitor LISTEN TARGET: home learns that an answer doesn't fit ppp0.
+# l3_too_big_for_the_visitor LISTEN TARGET: home gets an ICMP error about a reply that does not fit ppp0.
 l3_too_big_for_the_visitor() {
 	fwd map add udp "$1" "$2"
-	start_peer big home answer-big "$2" --size 1480
+	start_peer big home reply-big "$2" --size 1480
 	topo_wait 5 logged big '^ready'
 	peer client shout "$1"
 	finish big
-	is "$(tail -n 1 "$TOPO_DIR/big.log")" "mtu 1492" "what home learns"
+	is "$(tail -n 1 "$TOPO_DIR/big.log")" "mtu 1492" "the path MTU of home"
 }

@@ -2,30 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/rule.h"
-#include "state/rule_order.h"
-
-enum fwd_exit order_init(struct order *order, const struct rules *rules, size_t more)
-{
-	size_t room = rules->end + more;
-
-	*order = (struct order){.rule = calloc(room ?: 1, sizeof(*order->rule))};
-	if (!order->rule)
-		return fwd_err("not enough memory");
-	for_each_rule (rule, rules)
-		if (rule->state == FWD_RULE_ACTIVE)
-			order_add(order, rule);
-	return FWD_DONE;
-}
-
-void order_free(struct order *order)
-{
-	free(order->rule);
-}
-
-void order_add(struct order *order, const struct fwd_rule *rule)
-{
-	order->rule[order->count++] = rule;
-}
+#include "model/rule_order.h"
 
 static int compare_address(const struct fwd_rule *a, const struct fwd_rule *b)
 {
@@ -44,7 +21,7 @@ static int by_listen(const void *a, const void *b)
 	return address ? address : (*left)->listen_low - (*right)->listen_low;
 }
 
-/* Equal are those that have a port in common. */
+/* Equal: they share an address and a port. */
 static int by_overlap(const void *like, const void *at)
 {
 	const struct fwd_rule *a = like, *b = *(const struct fwd_rule *const *)at;
@@ -60,28 +37,28 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(const struct fwd_rule *const *)a)->name, (*(const struct fwd_rule *const *)b)->name);
 }
 
-void order_sort(struct order *order)
+void rule_order_sort(struct rule_order *order)
 {
 	qsort(order->rule, order->count, sizeof(*order->rule), by_listen);
 }
 
-const struct fwd_rule *order_find(const struct order *order, const struct fwd_rule *like)
+const struct fwd_rule *rule_order_find(const struct rule_order *order, const struct fwd_rule *like)
 {
 	const struct fwd_rule **found = bsearch(like, order->rule, order->count, sizeof(*order->rule), by_overlap);
 
 	return found ? *found : NULL;
 }
 
-/* The wildcard map that has ports of a map of one address. */
-static const struct fwd_rule *find_wildcard(const struct order *order, const struct fwd_rule *rule)
+/* The wildcard rule that shares a port with a rule of one address. */
+static const struct fwd_rule *find_wildcard(const struct rule_order *order, const struct fwd_rule *rule)
 {
 	struct fwd_rule like = *rule;
 
 	like.listen = addr_unspecified(rule->family);
-	return rule->any_listen ? NULL : order_find(order, &like);
+	return rule->any_listen ? NULL : rule_order_find(order, &like);
 }
 
-bool order_overlap(const struct order *order, const struct fwd_rule **a, const struct fwd_rule **b)
+bool rule_order_overlap(const struct rule_order *order, const struct fwd_rule **a, const struct fwd_rule **b)
 {
 	for (size_t i = 1; i < order->count; i++) {
 		*a = order->rule[i - 1];
@@ -98,7 +75,7 @@ bool order_overlap(const struct order *order, const struct fwd_rule **a, const s
 	return false;
 }
 
-bool order_namesakes(struct order *order, const struct fwd_rule **a, const struct fwd_rule **b)
+bool rule_order_same_name(struct rule_order *order, const struct fwd_rule **a, const struct fwd_rule **b)
 {
 	size_t named = 0;
 

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
+#include "attach/device.h"
+#include "attach/xdp.h"
+#include "view/stats.h"
+
+#define REASON_LIST_SILENT     REASON_LIST_NONE
+#define REASON_LIST_PASS       REASON_LIST_PASSES
+#define REASON_LIST_DROP       REASON_LIST_DROPS
+#define REASON_LIST_ICMP_ERROR REASON_LIST_DROPS /* the packet is dropped, too */
+
+static const struct {
+	const char *name;
+	enum reason_list list;
+	const char *text;
+} reasons[] = {
+#define X(symbol, value, name, class, text) [value] = {name, REASON_LIST_##class, text},
+	FWD_REASONS(X)
+#undef X
+};
+
+const char *reason_name(enum fwd_reason reason)
+{
+	return reasons[reason].name;
+}
+
+const char *reason_text(enum fwd_reason reason)
+{
+	return reasons[reason].text;
+}
+
+enum reason_list reason_list(enum fwd_reason reason)
+{
+	return reasons[reason].list;
+}
+
+/* Whether all programs are attached that the record names. */
+static bool is_complete(const struct instance *in, const struct device *device)
+{
+	return device_is_attached(in, device) &&
+	       (device->entry.mode == FWD_MODE_TC || xdp_mode(in, device) == (enum fwd_mode)device->entry.mode);
+}
+
+static void read_device(const struct instance *in, const struct device *device, struct device_snapshot *view)
+{
+	char name[IF_NAMESIZE];
+
+	*view = (struct device_snapshot){
+		.mode = device_mode_name(device),
+		.mode_reason = device_mode_reason(device),
+		.link = device_link_name(device),
+		.hook = device_hook_name(device),
+		.xdp = device->entry.mode != FWD_MODE_TC,
+		.attached = is_complete(in, device),
+	};
+	snprintf(view->name, sizeof(view->name), "%s", device_name_now(device, name));
+	map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index, sizeof(view->stats) / sizeof(__u64),
+		(__u64 *)&view->stats);
+}
+
+static void read_instance(const struct instance *in, struct stats_snapshot *stats)
+{
+	struct device_list list;
+
+	devices_read(in, &list);
+	for (size_t i = 0; i < list.count; i++)
+		if (!device_is_loopback(&list.device[i]))
+			read_device(in, &list.device[i], &stats->device[stats->devices++]);
+	stats->connections = in->meta.connections;
+	stats->half_open = in->meta.half_open;
+	stats->memory = maps_memory(&in->maps);
+	map_sum(&in->maps, FWD_MAP_COUNTERS, 0, FWD_COUNTER_MAX, stats->counters.value);
+	for (__u32 i = 0; i < FWD_REASON_MAX; i++)
+		map_sum(&in->maps, FWD_MAP_REASONS, i, 1, &stats->reasons[i]);
+}
+
+enum fwd_exit stats_read(const char *pin_dir, struct stats_snapshot *stats, struct fwd_report *report)
+{
+	struct instance in;
+	enum fwd_exit ret = instance_open(&in, pin_dir, INSTANCE_READ, report);
+
+	*stats = (struct stats_snapshot){.connections = FWD_DEFAULT_CONNECTIONS, .half_open = FWD_DEFAULT_HALF_OPEN};
+	if (!ret && in.exists)
+		read_instance(&in, stats);
+	instance_close(&in);
+	return ret;
+}
+
+__u64 stats_active(const struct stats_snapshot *stats)
+{
+	const __u64 *value = stats->counters.value;
+
+	/* The CPUs are read one after the other, so the end of a connection may be seen without its beginning. */
+	return value[FWD_COUNTER_CREATED] > value[FWD_COUNTER_ENDED]
+		       ? value[FWD_COUNTER_CREATED] - value[FWD_COUNTER_ENDED]
+		       : 0;
+}
+
+static json_t *devices_json(const struct stats_snapshot *stats)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < stats->devices; i++) {
+		const struct device_snapshot *view = &stats->device[i];
+
+		json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", view->name, "mode",
+						       view->mode, "mode_reason", view->mode_reason, "l2", view->link,
+						       "packets", (json_int_t)view->stats.packets, "xdp_packets",
+						       (json_int_t)view->stats.xdp_packets, "hook", view->hook,
+						       "attached", view->attached));
+	}
+	return array;
+}
+
+static json_t *connections_json(const struct stats_snapshot *stats)
+{
+	const __u64 *value = stats->counters.value;
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", (json_int_t)stats_active(stats), "created",
+			 (json_int_t)value[FWD_COUNTER_CREATED], "expired", (json_int_t)value[FWD_COUNTER_EXPIRED],
+			 "failed", (json_int_t)value[FWD_COUNTER_FAILED], "evicted",
+			 (json_int_t)value[FWD_COUNTER_EVICTED], "limit", (json_int_t)stats->connections,
+			 "half_open_limit", (json_int_t)stats->half_open, "memory", (json_int_t)stats->memory);
+}
+
+static json_t *reasons_json(const struct stats_snapshot *stats, enum reason_list list)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < FWD_REASON_MAX; i++)
+		if (reason_list(i) == list)
+			json_object_set_new(object, reason_name(i), json_integer(stats->reasons[i]));
+	return object;
+}
+
+json_t *stats_json(const struct stats_snapshot *stats)
+{
+	return json_pack("{s:o,s:o,s:o,s:o}", "devices", devices_json(stats), "connections", connections_json(stats),
+			 "drops", reasons_json(stats, REASON_LIST_DROPS), "passes",
+			 reasons_json(stats, REASON_LIST_PASSES));
+}
