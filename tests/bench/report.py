@@ -37,7 +37,7 @@ LANES = {
     "program": "The program alone",
     "bulk": "Bulk transfer",
     "latency": "Latency",
-    "gate": "This code beside an earlier commit's",
+    "gate": "This code compared with an earlier commit",
 }
 TOLERANCE = 1.15
 

@@ -180,21 +180,21 @@ static void verify_frame(const fwd_ctx *ctx, enum device in, __u32 ifindex, cons
 static struct {
 	__u8 header[60], data[65536];
 	size_t header_len, len;
-	unsigned int place; /* flags and offset of the received packet */
-	bool taken;         /* false: clones may also be kept copies of other fragments */
+	unsigned int flags_offset; /* flags and offset of the received packet */
+	bool taken;                /* false: clones may also be kept copies of other fragments */
 	bool begun;
 } whole;
 
 static void whole_begin(const struct view *was)
 {
-	whole.place = was->v6 ? 0 : get16(was->ip + 6);
+	whole.flags_offset = was->v6 ? 0 : get16(was->ip + 6);
 	whole.taken = !was->v6 && (!was->fragment || was->later);
 	whole.begun = false;
 }
 
 static void whole_add(const struct view *v)
 {
-	size_t start = ((get16(v->ip + 6) & 0x1fff) - (whole.place & 0x1fff)) * 8;
+	size_t start = ((get16(v->ip + 6) & 0x1fff) - (whole.flags_offset & 0x1fff)) * 8;
 	bool more = get16(v->ip + 6) & 0x2000;
 
 	if (start == 0) {
@@ -217,7 +217,7 @@ static struct view whole_view(void)
 	memcpy(ip, whole.header, whole.header_len);
 	memcpy(ip + whole.header_len, whole.data, whole.len);
 	put16(ip + 2, whole.header_len + whole.len);
-	put16(ip + 6, whole.place);
+	put16(ip + 6, whole.flags_offset);
 	view_read(&v, ip, whole.header_len + whole.len, false);
 	return v;
 }
@@ -320,7 +320,7 @@ static void verify_translated(const fwd_ctx *ctx, const struct view *was, enum d
 		verify_size(ctx, was, &is, out);
 	if (whole.begun) {
 		whole_add(&is);
-		if ((get16(is.ip + 6) ^ whole.place) & 0x2000)
+		if ((get16(is.ip + 6) ^ whole.flags_offset) & 0x2000)
 			fail("the last fragment has the wrong MF flag");
 		is = whole_view();
 	}

@@ -93,18 +93,18 @@ static void verify_checksum(const struct view *was, const struct view *is, bool 
 /* The reply to the packet that left is translated back to the reverse of the received one. */
 static void verify_reply(const struct view *was, const struct view *is)
 {
-	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), answer = tuple_reverse(left);
+	struct fwd_tuple sent = view_tuple(was), left = view_tuple(is), reply = tuple_reverse(left);
 	struct fwd_tuple translated;
 	int reverse;
 
 	if (was->later)
 		return;
-	reverse = table_find(&answer);
+	reverse = table_find(&reply);
 	if (reverse < 0)
 		fail("no connection for the reply");
 	translated = entry_translated(conn_at(entry_index(reverse)), entry_dir(reverse));
-	answer = tuple_reverse(sent);
-	if (!tuple_same(&translated, &answer))
+	reply = tuple_reverse(sent);
+	if (!tuple_same(&translated, &reply))
 		fail("the reply is not translated back");
 }
 

@@ -20,8 +20,8 @@ struct view {
 	bool later;    /* not the first */
 };
 
-/* False: malformed. `cut`: it is a quote, which may end anywhere. */
-static bool view_read(struct view *v, const __u8 *ip, size_t len, bool cut)
+/* False: malformed. `truncated`: it is a quote, which may end anywhere. */
+static bool view_read(struct view *v, const __u8 *ip, size_t len, bool truncated)
 {
 	*v = (struct view){.ip = ip};
 	if (len < 20)
@@ -30,9 +30,9 @@ static bool view_read(struct view *v, const __u8 *ip, size_t len, bool cut)
 	if (v->v6 && len < 40)
 		return false;
 	v->len = v->v6 ? get16(ip + 4) + 40 : get16(ip + 2);
-	if (v->len > len && !cut)
+	if (v->len > len && !truncated)
 		return false;
-	if (v->len > len || cut)
+	if (v->len > len || truncated)
 		v->len = len;
 	v->proto = v->v6 ? ip[6] : ip[9];
 	v->l4 = v->v6 ? 40 : (ip[0] & 15) * 4;

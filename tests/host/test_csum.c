@@ -7,7 +7,7 @@
 /* The checksum field over these bytes. */
 static __u16 check_of(const void *data, size_t len)
 {
-	return __builtin_bswap16((__u16)~sum16(0, data, len));
+	return bpf_htons((__u16)~sum16(0, data, len));
 }
 
 /* Ones' complement has two zeros; a field may hold either. */

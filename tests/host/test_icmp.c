@@ -49,7 +49,7 @@ static void check_error(const struct error *before, const char *to_flow, const c
 	after.quoted.flow = quoted_flow;
 	after.ttl = TTL_NORMAL - (ttl == FWD_TTL_DECREMENT);
 	error_build(&want, &after, dmac, mac_b);
-	cr_assert(parse(&ctx, &pkt) == FWD_OK && pkt.is_error, "%s", before->flow);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK && pkt.is_error, "%s", before->flow);
 	cr_assert(translate_error(&ctx, &pkt, &to, ttl));
 	difference = frame_difference(ctx.data, ctx.len, want.data, want.len);
 	cr_expect(!difference || checksum_is_cut(&pkt), "%s, %d bytes of the quote: %s", before->flow,
@@ -110,7 +110,7 @@ static bool taken_for_error(const struct error *e)
 
 	error_build(&f, e, NULL, NULL);
 	ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-	taken = parse(&ctx, &pkt) == FWD_OK;
+	taken = parse_packet(&ctx, &pkt) == FWD_OK;
 	native_free(&ctx);
 	return taken;
 }
@@ -156,7 +156,7 @@ Test(icmp, any_bytes)
 			f.len = header + random32() % (f.len - header + 1);
 		put16(f.data + (v6 ? 4 : 2), f.len - (v6 ? 40 : 0));
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		if (parse(&ctx, &pkt) == FWD_OK && pkt.is_error)
+		if (parse_packet(&ctx, &pkt) == FWD_OK && pkt.is_error)
 			cr_assert(translate_error(&ctx, &pkt, v6 ? &to6 : &to, FWD_TTL_DECREMENT));
 		native_free(&ctx);
 	}

@@ -31,7 +31,7 @@ static void check_rows(const struct row *rows, size_t count)
 		if (link == FWD_LINK_IP && row->packet.ether_type)
 			continue;
 		ctx = native_packet(&row->packet, link);
-		reason = parse(&ctx, &pkt);
+		reason = parse_packet(&ctx, &pkt);
 		cr_expect(reason == row->reason, "%s (link %d): %s instead of %s", row->what, link,
 			  reason_names[reason], reason_names[row->reason]);
 		native_free(&ctx);
@@ -108,7 +108,7 @@ Test(parse, bad_first_byte)
 		enum fwd_reason reason, want = i % 2 ? rows[i / 2].ethernet : rows[i / 2].ip;
 
 		ctx.data[i % 2 ? ETHER_LEN : 0] = rows[i / 2].first;
-		reason = parse(&ctx, &pkt);
+		reason = parse_packet(&ctx, &pkt);
 		cr_expect(reason == want, "%s (link %zu): %s", rows[i / 2].what, i % 2, reason_names[reason]);
 		native_free(&ctx);
 	}
@@ -169,7 +169,7 @@ static void check_fields(const struct packet *p, enum fwd_link link, __u32 l4_of
 	struct fwd_pkt pkt;
 
 	memset(&pkt, 0, sizeof(pkt));
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	cr_expect(!memcmp(&pkt.tuple, &want, sizeof(want)), "tuple of %s", p->flow);
 	cr_expect(pkt.l3_off == (link == FWD_LINK_ETHERNET ? ETHER_LEN : 0));
 	cr_expect(pkt.l4_off == pkt.l3_off + l4_off, "transport header at %u", pkt.l4_off);
@@ -199,17 +199,17 @@ Test(parse, tos_and_segments)
 	struct fwd_pkt pkt = {};
 	fwd_ctx ctx = native_packet(&UDP(V4), FWD_LINK_IP);
 
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.tos == 0x10 && pkt.segments == 1);
 	ctx.segments = 44;
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.segments == 44);
 	native_free(&ctx);
 
 	ctx = native_packet(&UDP(V6), FWD_LINK_IP);
 	ctx.data[0] = 0x6a;
 	ctx.data[1] = 0xb1;
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	cr_expect(pkt.tos == 0xab);
 	native_free(&ctx);
 }
@@ -222,7 +222,7 @@ Test(parse, udp_has_no_tcp_flags)
 
 	memset(&pkt, 0xff, sizeof(pkt));
 	memset(pkt.tuple.pad, 0, sizeof(pkt.tuple.pad));
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	cr_expect(!pkt.tcp_flags && !pkt.next_hop.how);
 	native_free(&ctx);
 }
@@ -258,11 +258,11 @@ Test(parse, options)
 		put16(f.data + 10, 0);
 		put16(f.data + 10, ~sum16(0, f.data, 32));
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		cr_expect(parse(&ctx, &pkt) == rows[i].reason, "%s", rows[i].what);
+		cr_expect(parse_packet(&ctx, &pkt) == rows[i].reason, "%s", rows[i].what);
 		native_free(&ctx);
 		f.data[11]++;
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "%s, wrong checksum", rows[i].what);
+		cr_expect(parse_packet(&ctx, &pkt) == FWD_MALFORMED, "%s, wrong checksum", rows[i].what);
 		native_free(&ctx);
 	}
 }
@@ -282,14 +282,14 @@ Test(parse, packets_over_64_kib)
 	put16(big + 10, 0);
 	put16(big + 10, ~sum16(0, big, 20));
 	ctx = native_bytes(big, len, FWD_LINK_IP);
-	cr_expect(parse(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
+	cr_expect(parse_packet(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
 	native_free(&ctx);
 
 	packet_build(&f, &TCP(V6, ACK, .ext = "h"), NULL, NULL);
 	memcpy(big, f.data, f.len);
 	put16(big + 4, 0);
 	ctx = native_bytes(big, len, FWD_LINK_IP);
-	cr_expect(parse(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
+	cr_expect(parse_packet(&ctx, &pkt) == FWD_OK && pkt.bytes == len);
 	native_free(&ctx);
 	free(big);
 }
@@ -310,7 +310,7 @@ Test(parse, headers_in_the_padding)
 		packet_build(&f, &packets[i], NULL, NULL);
 		put16(f.data + 50, 16); /* a fragment that isn't the first */
 		ctx = native_bytes(f.data, f.len, FWD_LINK_IP);
-		cr_expect(parse(&ctx, &pkt) == FWD_MALFORMED, "packet %zu", i);
+		cr_expect(parse_packet(&ctx, &pkt) == FWD_MALFORMED, "packet %zu", i);
 		native_free(&ctx);
 	}
 }
@@ -331,7 +331,8 @@ Test(parse, cut_short_at_every_byte)
 			fwd_ctx ctx = native_bytes(f.data, len, i % 2);
 			struct fwd_pkt pkt = {};
 
-			cr_expect(parse(&ctx, &pkt) != FWD_OK, "%s cut to %zu of %zu", packets[i / 2].flow, len, f.len);
+			cr_expect(parse_packet(&ctx, &pkt) != FWD_OK, "%s truncated to %zu of %zu", packets[i / 2].flow,
+				  len, f.len);
 			native_free(&ctx);
 		}
 	}
@@ -360,7 +361,7 @@ Test(parse, any_bytes)
 		if (random32() % 4 == 0)
 			f.len = random32() % (f.len + 1);
 		ctx = native_bytes(f.data, f.len, ethernet);
-		reason = parse(&ctx, &pkt);
+		reason = parse_packet(&ctx, &pkt);
 		cr_assert(reason < FWD_REASON_MAX);
 		if (reason == FWD_OK) {
 			cr_assert(pkt.l4_off + (pkt.fragment.kind == FWD_FRAG_LATER ? 1 : 8) <= (int)f.len);

@@ -15,7 +15,7 @@ static void translate_to(fwd_ctx *ctx, const char *flow, enum fwd_ttl ttl)
 	struct translation to = translation_to(flow);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(ctx, &pkt) == FWD_OK);
 	cr_assert(translate(ctx, &pkt, &to, ttl));
 }
 
@@ -211,7 +211,7 @@ static int l4_at(const fwd_ctx *ctx)
 {
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse((fwd_ctx *)ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet((fwd_ctx *)ctx, &pkt) == FWD_OK);
 	return pkt.l4_off;
 }
 
@@ -277,9 +277,9 @@ Test(translate, checksum_complete)
 		p.no_checksum = false;
 		ctx = native_packet(&p, FWD_LINK_IP);
 		ctx.summed = NATIVE_CHECKSUM_COMPLETE;
-		ctx.csum = __builtin_bswap16(sum16(0, ctx.data, ctx.len));
+		ctx.csum = bpf_htons(sum16(0, ctx.data, ctx.len));
 		translate_to(&ctx, there, FWD_TTL_KEEP);
-		sum = __builtin_bswap16(sum16(0, ctx.data, ctx.len));
+		sum = bpf_htons(sum16(0, ctx.data, ctx.len));
 		cr_assert(native_fold((__u64)sum + 0xffff) == native_fold((__u64)ctx.csum + 0xffff),
 			  "%s -> %s: %x instead of %x", back, there, ctx.csum, sum);
 		native_free(&ctx);
@@ -293,7 +293,7 @@ Test(translate, not_writable)
 	fwd_ctx ctx = native_packet(&TCP(V4, SYN), FWD_LINK_IP);
 	struct fwd_pkt pkt = {};
 
-	cr_assert(parse(&ctx, &pkt) == FWD_OK);
+	cr_assert(parse_packet(&ctx, &pkt) == FWD_OK);
 	for (__u32 len = 0; len < 20 + 18; len++) {
 		fwd_ctx cut = ctx;
 

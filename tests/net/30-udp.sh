@@ -9,11 +9,11 @@ udp() {
 	maps_and_services
 	CAPTURE_DIRECTION=in capture home home wg0 udp port 8000
 	CAPTURE_DIRECTION=in capture client client eth0 udp port 8000
-	local size answer
+	local size reply
 	for size in 0 1 512 1340; do
-		answer=$(peer client udp-burst "$listen" --size $size --count 50 --bind "$6:$((5000 + size))" --timeout 1)
-		echo "$answer"
-		is "${answer##*saw }" "$gateway_wg $((5000 + size))" "the source that home sees"
+		reply=$(peer client udp-burst "$listen" --size $size --count 50 --bind "$6:$((5000 + size))" --timeout 1)
+		echo "$reply"
+		is "${reply##*saw }" "$gateway_wg $((5000 + size))" "the source that home sees"
 	done
 	capture_end home client
 	checksums home client

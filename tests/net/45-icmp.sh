@@ -19,13 +19,13 @@ test_port_unreachable_at_home() {
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
-	capture heard client eth0 "$errors"
+	capture errors client eth0 "$errors"
 	peer client refused $MAP4 --proto udp --bind $CLIENT:4711
 	peer client refused "$MAP6" --proto udp --bind "[$CLIENT6]:4711"
-	capture_end heard
-	error heard ".src == \"$GATEWAY\" and .type == 3 and .code == 3 and
+	capture_end errors
+	error errors ".src == \"$GATEWAY\" and .type == 3 and .code == 3 and
 		.quote.src == \"$CLIENT\" and .quote.sport == 4711 and .quote.dst == \"$GATEWAY\""
-	error heard ".src == \"$GATEWAY6\" and .type == 1 and .code == 4 and
+	error errors ".src == \"$GATEWAY6\" and .type == 1 and .code == 4 and
 		.quote.src == \"$CLIENT6\" and .quote.sport == 4711 and .quote.dst == \"$GATEWAY6\""
 	forward_untouched
 }
@@ -37,7 +37,7 @@ test_port_unreachable_at_client() {
 	attach eth0 wg0
 	fwd map add udp $MAP4 $HOME_WG:8000
 	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
-	capture heard home wg0 "$errors"
+	capture errors home wg0 "$errors"
 	start_peer service home reply-short $HOME_WG:8000 --count 64
 	start_peer service6 home reply-short "[$HOME_WG6]:8000" --count 64
 	topo_wait 5 logged service '^ready'
@@ -47,10 +47,10 @@ test_port_unreachable_at_client() {
 	finish service
 	finish service6
 	sleep 0.3
-	capture_end heard
-	error heard ".src == \"$GATEWAY_WG\" and .dst == \"$HOME_WG\" and .type == 3 and
+	capture_end errors
+	error errors ".src == \"$GATEWAY_WG\" and .dst == \"$HOME_WG\" and .type == 3 and
 		.quote.src == \"$HOME_WG\" and .quote.dst == \"$GATEWAY_WG\" and .quote.dport == 4711"
-	error heard ".src == \"$GATEWAY_WG6\" and .dst == \"$HOME_WG6\" and .type == 1 and
+	error errors ".src == \"$GATEWAY_WG6\" and .dst == \"$HOME_WG6\" and .type == 1 and
 		.quote.src == \"$HOME_WG6\" and .quote.dst == \"$GATEWAY_WG6\" and .quote.dport == 4711"
 }
 
@@ -64,12 +64,12 @@ test_time_exceeded_in_the_path() {
 	for at in $HOME_WG:8000 "[$HOME_WG6]:8000"; do
 		start_peer service home reply-short "$at" --count 2
 		topo_wait 5 logged service '^ready'
-		capture heard home wg0 "$errors"
+		capture errors home wg0 "$errors"
 		peer client shout "$([ "$at" = $HOME_WG:8000 ] && echo $MAP4 || echo "$MAP6")"
 		finish service
 		sleep 0.3
-		capture_end heard
-		error heard '.type == 11 or .type == 3'
+		capture_end errors
+		error errors '.type == 11 or .type == 3'
 	done
 }
 

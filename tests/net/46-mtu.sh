@@ -70,13 +70,13 @@ too_big_for_the_tunnel() {
 	on gateway ip link set wg0 mtu 1280
 	both_maps udp
 	serve service home --udp $HOME_WG:8000 "[$HOME_WG6]:8000"
-	capture heard client eth0 'icmp or icmp6'
+	capture errors client eth0 'icmp or icmp6'
 	is "$(peer client big $MAP4 --size 1400)" "mtu 1280" "the path MTU of the visitor"
 	is "$(peer client big "$MAP6" --size 1400)" "mtu 1280" "the path MTU of the visitor"
-	capture_end heard
-	[ "$(count heard ".src == \"$GATEWAY\" and .mtu == 1280 and .quote.dst == \"$GATEWAY\"")" -ge 1 ]
-	[ "$(count heard ".src == \"$GATEWAY6\" and .mtu == 1280 and .quote.dst == \"$GATEWAY6\"")" -ge 1 ]
-	[ "$1" = on ] || checksums heard
+	capture_end errors
+	[ "$(count errors ".src == \"$GATEWAY\" and .mtu == 1280 and .quote.dst == \"$GATEWAY\"")" -ge 1 ]
+	[ "$(count errors ".src == \"$GATEWAY6\" and .mtu == 1280 and .quote.dst == \"$GATEWAY6\"")" -ge 1 ]
+	[ "$1" = on ] || checksums errors
 	json '.drops.too_big >= 2' stats
 	# Datagrams that fit are forwarded.
 	peer client udp-burst $MAP4 --size 1200 --count 3
@@ -97,7 +97,7 @@ too_big_for_the_visitor() {
 	attach eth0 eth1 wg0
 	fwd map add udp $MAP4 "$2:8000"
 	fwd map add udp "$MAP6" "[$3]:8000"
-	capture heard "$host" "$([ "$host" = lan ] && echo eth0 || echo wg0)" 'icmp or icmp6'
+	capture errors "$host" "$([ "$host" = lan ] && echo eth0 || echo wg0)" 'icmp or icmp6'
 	for at in "$2:8000" "[$3]:8000"; do
 		start_peer service "$host" reply-big "$at" --size 1340
 		topo_wait 5 logged service '^ready'
@@ -105,7 +105,7 @@ too_big_for_the_visitor() {
 		finish service
 		is "$(tail -n 1 "$TOPO_DIR/service.log")" "mtu 1300" "the path MTU of the server"
 	done
-	capture_end heard
+	capture_end errors
 }
 
 # The gateway sends the error ...

@@ -17,18 +17,18 @@ test_traceroute() {
 	local path="54.147.66.1 $GATEWAY $GATEWAY" path6="2001:db8:54::1 $GATEWAY6 $GATEWAY6"
 	topology offload=off
 	maps_and_services
-	capture heard client eth0 icmp or icmp6 or tcp or udp
+	capture errors client eth0 icmp or icmp6 or tcp or udp
 	is "$(hops client -U -p 8000 $GATEWAY)" "$path" "the path, by UDP"
 	is "$(hops client -T -p 8000 $GATEWAY)" "$path" "the path, by TCP"
 	is "$(hops client -6 -U -p 8000 $GATEWAY6)" "$path6" "the path, by UDP"
 	is "$(hops client -6 -T -p 8000 $GATEWAY6)" "$path6" "the path, by TCP"
-	capture_end heard
-	checksums heard
+	capture_end errors
+	checksums errors
 	# Each quotes the packet that was sent.
-	is "$(packets heard ".src == \"$GATEWAY\" and .type == 11 and .code == 0" |
+	is "$(packets errors ".src == \"$GATEWAY\" and .type == 11 and .code == 0" |
 		jq -r '"\(.quote.src) \(.quote.dst) \(.quote.dport)"' | sort | uniq -c | xargs)" \
 		"2 $CLIENT $GATEWAY 8000" "what the gateway's errors quote"
-	is "$(packets heard ".src == \"$GATEWAY6\" and .type == 3 and .code == 0" |
+	is "$(packets errors ".src == \"$GATEWAY6\" and .type == 3 and .code == 0" |
 		jq -r '"\(.quote.src) \(.quote.dst) \(.quote.dport)"' | sort | uniq -c | xargs)" \
 		"2 $CLIENT6 $GATEWAY6 8000" "what the gateway's errors quote"
 	# Only the packets that reached home opened connections.
@@ -67,19 +67,19 @@ test_no_neighbour() {
 	fwd map add tcp $MAP4 10.99.0.77:8000
 	fwd map add tcp "$MAP6" "[fd10:99::77]:8000"
 	fwd map add udp $MAP4 10.99.0.77:8000
-	capture heard client eth0 icmp or icmp6
+	capture errors client eth0 icmp or icmp6
 	start_peer tcp client unreachable $MAP4
 	start_peer udp client unreachable $MAP4 --proto udp
 	start_peer tcp6 client unreachable "$MAP6"
 	finish tcp
 	finish udp
 	finish tcp6
-	capture_end heard
-	checksums heard
-	[ "$(count heard ".type == 3 and .code == 1 and .quote.dst == \"$GATEWAY\" and .quote.dport == 8000")" -ge 2 ] ||
-		fail "no such error about IPv4: $(packets heard)"
-	[ "$(count heard ".type == 1 and .code == 3 and .quote.dst == \"$GATEWAY6\" and .quote.dport == 8000")" -ge 1 ] ||
-		fail "no such error about IPv6: $(packets heard)"
+	capture_end errors
+	checksums errors
+	[ "$(count errors ".type == 3 and .code == 1 and .quote.dst == \"$GATEWAY\" and .quote.dport == 8000")" -ge 2 ] ||
+		fail "no such error about IPv4: $(packets errors)"
+	[ "$(count errors ".type == 1 and .code == 3 and .quote.dst == \"$GATEWAY6\" and .quote.dport == 8000")" -ge 1 ] ||
+		fail "no such error about IPv6: $(packets errors)"
 	forward_untouched
 }
 
@@ -89,14 +89,14 @@ test_own_stack() {
 	topology offload=off
 	let_lo_pass
 	maps_and_services
-	capture heard client eth0 icmp or icmp6
+	capture errors client eth0 icmp or icmp6
 	own_error $MAP4 $CLIENT:4711 $GATEWAY_WG:4711 $HOME_WG:8000
 	own_error "$MAP6" "[$CLIENT6]:4711" "[$GATEWAY_WG6]:4711" "[$HOME_WG6]:8000"
-	capture_end heard
-	checksums heard
-	is "$(packets heard '.type == 3 and .code == 1' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
+	capture_end errors
+	checksums errors
+	is "$(packets errors '.type == 3 and .code == 1' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
 		"$GATEWAY $CLIENT 4711 $GATEWAY 8000" "the visitor's error"
-	is "$(packets heard '.type == 1 and .code == 3' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
+	is "$(packets errors '.type == 1 and .code == 3' | jq -r '"\(.src) \(.quote.src) \(.quote.sport) \(.quote.dst) \(.quote.dport)"')" \
 		"$GATEWAY6 $CLIENT6 4711 $GATEWAY6 8000" "the visitor's error"
 	forward_untouched
 }

@@ -151,13 +151,13 @@ test_own_process_errors() {
 	let_lo_pass
 	attach eth0 wg0
 	four_maps $MAP4 "$MAP6" $HOME_WG:8000 "[$HOME_WG6]:8000"
-	capture asked home wg0 tcp or udp or ip6
+	capture received home wg0 tcp or udp or ip6
 	peer gateway refused $MAP4
 	peer gateway refused "$MAP6"
 	peer gateway refused $MAP4 --proto udp
 	peer gateway refused "$MAP6" --proto udp
-	capture_end asked
-	is "$(packets asked '.dport == 8000' | jq -r '"\(.version) \(.proto)"' | sort -u | xargs)" "4 17 4 6 6 17 6 6" \
+	capture_end received
+	is "$(packets received '.dport == 8000' | jq -r '"\(.version) \(.proto)"' | sort -u | xargs)" "4 17 4 6 6 17 6 6" \
 		"the packets that home received"
 	# The kernel keeps no path MTU to a local address, so the MTU is not checked.
 	peer gateway big $MAP4 --size 1430

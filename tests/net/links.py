@@ -73,10 +73,10 @@ def vlan(lower, number):
         send(wire.send, frame[:12] + struct.pack("!HH", ETH_P_8021Q, number) + frame[12:])
 
     def from_wire():
-        frame, beside, _, address = wire.recvmsg(LARGEST, 256)
-        if address[2] == PACKET_OUTGOING or not beside:
+        frame, auxiliary, _, address = wire.recvmsg(LARGEST, 256)
+        if address[2] == PACKET_OUTGOING or not auxiliary:
             return
-        status, tag = struct.unpack_from("I12xH", beside[0][2])
+        status, tag = struct.unpack_from("I12xH", auxiliary[0][2])
         if status & TP_STATUS_VLAN_VALID and tag & 0xFFF == number:
             send(lambda packet: os.write(tap, packet), frame)
 

@@ -30,7 +30,7 @@ static bool tcp_state(const struct sequence *s, const struct step *step)
 
 /* nft's `maxseg` ignores the end of the option list and the option's length; at an odd offset it writes a wrong
  * checksum. */
-static bool mss_place(const struct sequence *s, const struct step *step)
+static bool mss_offset(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = fact_only_out(step, NFT), *fwd = fact_only_out(step, FWD);
 	struct packet a;
@@ -267,7 +267,7 @@ static bool routing_header(const struct sequence *s, const struct step *step)
 
 /* A quote of another IP version than the error's, or of less than 8 bytes of the transport header, identifies no
  * connection. netfilter does not check the former, and drops the latter. */
-static bool quote_unfit(const struct sequence *s, const struct step *step)
+static bool quote_unusable(const struct sequence *s, const struct step *step)
 {
 	struct layout l, q;
 
@@ -281,7 +281,7 @@ static bool quote_unfit(const struct sequence *s, const struct step *step)
 }
 
 /* A quoted TCP header of 18 or 19 bytes includes the checksum; netfilter updates it only in complete headers. */
-static bool quote_cut_at_sum(const struct sequence *s, const struct step *step)
+static bool quote_truncated(const struct sequence *s, const struct step *step)
 {
 	const struct packet *nft = fact_only_out(step, NFT), *fwd = fact_only_out(step, FWD);
 	struct packet a;
@@ -398,7 +398,7 @@ static bool same_mapping(const struct sequence *s, const struct step *step)
 }
 
 /* fwdctl passes an error with a wrong checksum to the stack, which forwards it if it is addressed to another host. */
-static bool icmp_sum(const struct sequence *s, const struct step *step)
+static bool icmp_checksum(const struct sequence *s, const struct step *step)
 {
 	struct layout l;
 
@@ -473,7 +473,7 @@ static bool refused_syn(const struct sequence *s, const struct step *step)
 
 struct known known[] = {
 	{"tcp-state", tcp_state, false, 0, false},
-	{"mss-place", mss_place, true, 0, false},
+	{"mss-offset", mss_offset, true, 0, false},
 	{"passing-flow", passing_flow, false, 0, false},
 	{"icmpv6-unknown", icmpv6_unknown, true, 0, false},
 	{"source-quench", source_quench, true, 0, false},
@@ -481,12 +481,12 @@ struct known known[] = {
 	{"hop-by-hop", hop_by_hop, false, 0, false},
 	{"options-not-recorded", options_not_recorded, true, 0, false},
 	{"source-not-forwardable", source_not_forwardable, false, 0, false},
-	{"icmp-sum", icmp_sum, true, 0, false},
+	{"icmp-checksum", icmp_checksum, true, 0, false},
 	{"after-reset", after_reset, false, 0, false},
 	{"icmp-redirect", icmp_redirect, true, 0, false},
 	{"routing-header", routing_header, false, 0, false},
-	{"quote-unfit", quote_unfit, true, 0, false},
-	{"quote-cut-at-sum", quote_cut_at_sum, true, 0, false},
+	{"quote-unusable", quote_unusable, true, 0, false},
+	{"quote-truncated", quote_truncated, true, 0, false},
 	{"same-mapping", same_mapping, false, 0, false},
 	{"incomplete-datagram", incomplete_datagram, false, 0, false},
 	{"icmp-fragments", icmp_fragments, true, 0, false},

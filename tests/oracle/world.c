@@ -252,13 +252,12 @@ static void flush_netfilter(void)
 		struct nlmsghdr nl;
 		struct nlmsgerr err;
 		char more[256];
-	} answer;
+	} reply;
 
-	if (send(world.netlink, &request, sizeof(request), 0) < 0 ||
-	    recv(world.netlink, &answer, sizeof(answer), 0) < 0)
+	if (send(world.netlink, &request, sizeof(request), 0) < 0 || recv(world.netlink, &reply, sizeof(reply), 0) < 0)
 		die("conntrack flush");
-	if (answer.nl.nlmsg_type == NLMSG_ERROR && answer.err.error) {
-		errno = -answer.err.error;
+	if (reply.nl.nlmsg_type == NLMSG_ERROR && reply.err.error) {
+		errno = -reply.err.error;
 		die("conntrack flush");
 	}
 }

@@ -123,8 +123,8 @@ Test(connections, tcp_states)
 	expect_state("ACK", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("RST", WG0, TCP(reverse_of(OUT), RST), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("RST", IN, PROTO_TCP, "CLOSE");
-	arrives("the client goes on", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	expect_state("the client goes on", IN, PROTO_TCP, "CLOSE");
+	arrives("data of the client", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	expect_state("data of the client", IN, PROTO_TCP, "CLOSE");
 	arrives("the RST was forged", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("the RST was forged", IN, PROTO_TCP, "ESTABLISHED");
 	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
@@ -236,15 +236,15 @@ static int port_of_source(const char *flow)
 static void check_other_port(const char *what, struct packet p)
 {
 	const struct result *r = arrives(what, ETH0, p, LEAVES_BY(WG0, NULL));
-	struct packet answer = p;
+	struct packet reply = p;
 	char out[200];
 
 	strcpy(out, flow_out(r, ETH0, WG0));
 	cr_expect(port_of_source(out) != 40000, "%s: two connections share a port", what);
 	cr_expect(port_of_source(out) >= 1024, "%s: port %d", what, port_of_source(out));
-	answer.flow = reverse_of(out);
-	answer.flags = SYN | ACK;
-	arrives(what, WG0, answer, LEAVES_BY(ETH0, reverse_of(p.flow)));
+	reply.flow = reverse_of(out);
+	reply.flags = SYN | ACK;
+	arrives(what, WG0, reply, LEAVES_BY(ETH0, reverse_of(p.flow)));
 	arrives(what, ETH0, p, LEAVES_BY(WG0, out));
 	check_table();
 }
@@ -559,24 +559,24 @@ Test(connections, ended_by_command)
 /* A connection follows changes of routes and neighbours within a second. */
 Test(connections, route_follows_changes)
 {
-	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
+	struct packet reply = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry conn;
 	struct result r;
 
 	handshake(IN, OUT);
 	ip_batch("neigh change 93.184.216.1 lladdr 02:00:00:00:00:fd nud permanent dev eth0\n");
 	clock_advance(2);
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not to the router's new MAC address");
 
 	/* No effect while there is a route by the device that the requests arrive by. */
 	ip_batch("route replace 54.147.66.0/24 via 192.168.7.2 dev eth1\n");
 	clock_advance(2);
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not by the device of the request");
 	ip_batch("route del default\n");
 	clock_advance(2);
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "not by the other device");
 	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &conn));
 	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1]);
@@ -584,14 +584,14 @@ Test(connections, route_follows_changes)
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
 	clock_advance(2);
-	arrives("blackhole", WG0, answer, IS_DROPPED("blackhole"));
+	arrives("blackhole", WG0, reply, IS_DROPPED("blackhole"));
 	ip_batch("route replace 54.147.66.0/24 via 192.168.8.2 dev eth2\n"
 		 "route del default\n");
 	/* No ICMP error here: BPF_PROG_RUN has no packets without an Ethernet header. */
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_SHOT, "forwarded by a device that is not attached");
 	ip_batch("route del 54.147.66.0/24\nroute add default via 93.184.216.1\n");
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfd, "not by the restored route");
 }
 
@@ -599,13 +599,13 @@ Test(connections, route_follows_changes)
  * device of the requests has a route, replies leave by it. */
 Test(connections, reply_route_by_another_device)
 {
-	struct packet answer = TCP(reverse_of(OUT), ACK, .data = 5);
+	struct packet reply = TCP(reverse_of(OUT), ACK, .data = 5);
 	struct entry before, after;
 	struct result r;
 
 	ip_batch("route add 54.147.66.0/24 via 192.168.7.2 dev eth1\nroute del default\n");
 	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7, "by another device");
 	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &before));
 	clock_advance(2);
@@ -616,7 +616,7 @@ Test(connections, reply_route_by_another_device)
 	ip_batch("route add default via 93.184.216.1\n");
 	clock_advance(2);
 	arrives("request", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
-	run(WG0, INGRESS, &answer, &r);
+	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[5] == 0xfe, "not by the device of the request");
 }
 

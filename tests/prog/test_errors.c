@@ -90,8 +90,8 @@ Test(errors, ipv6)
 
 Test(errors, from_the_client_side)
 {
-	const char *answer = "93.184.216.34:8000 > 54.147.66.132:40000";
-	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400, .quoted = TCP(answer, ACK, .data = 20)};
+	const char *reply = "93.184.216.34:8000 > 54.147.66.132:40000";
+	struct error before = {"54.147.66.132:0 > 93.184.216.34:0", 3, 4, 1400, .quoted = TCP(reply, ACK, .data = 20)};
 	struct error after = {"10.172.16.1:0 > 10.172.16.2:0",
 			      3,
 			      4,

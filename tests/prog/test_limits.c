@@ -366,13 +366,13 @@ static __u32 cell_read(const struct cell *c, __u32 at)
 /* As if another CPU had just claimed visitor 1's tuple for the last record, with cell `at`. Returns the cell. */
 static __u32 claim_at(const struct cell *c, __u32 index, __u32 at)
 {
-	const __u32 place = gateway_records() - 1, tag = fwd_cell_tag(gateway_records());
-	const __u32 claim = (c->content.cell[c->at] & tag) | (place + 1) << FWD_CELL_SHIFT | FWD_CELL_CLAIM;
+	const __u32 last = gateway_records() - 1, tag = fwd_cell_tag(gateway_records());
+	const __u32 claim = (c->content.cell[c->at] & tag) | (last + 1) << FWD_CELL_SHIFT | FWD_CELL_CLAIM;
 	struct fwd_bucket bucket = {};
 	struct fwd_conn record = *record_at(index);
 
 	bucket.cell[at] = claim;
-	cr_assert(!bpf_map_update_elem(MAP_FD(conns), &place, &record, BPF_ANY));
+	cr_assert(!bpf_map_update_elem(MAP_FD(conns), &last, &record, BPF_ANY));
 	cr_assert(!bpf_map_update_elem(MAP_FD(buckets), &c->bucket, &bucket, BPF_ANY));
 	return claim;
 }

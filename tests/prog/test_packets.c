@@ -240,7 +240,7 @@ Test(packets, malformed)
 }
 
 /* Truncated at every length, on either kind of device: passed unchanged. */
-static void check_cut(enum device in, struct packet p)
+static void check_truncated(enum device in, struct packet p)
 {
 	struct frame whole;
 	struct result r;
@@ -256,9 +256,9 @@ static void check_cut(enum device in, struct packet p)
 		memcpy(r.in.data, whole.data, len);
 		r.in.len = len;
 		run_frame(in, INGRESS, 0, false, &r);
-		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s cut to %zu: %s", p.flow, len, verdict_name(r.verdict));
+		cr_expect(r.verdict == TC_ACT_UNSPEC, "%s truncated to %zu: %s", p.flow, len, verdict_name(r.verdict));
 		difference = frame_difference(r.out.data, r.out.len, r.in.data, r.in.len);
-		cr_expect(!difference, "%s cut to %zu: %s", p.flow, len, difference);
+		cr_expect(!difference, "%s truncated to %zu: %s", p.flow, len, difference);
 	}
 	cr_expect(check_table() == 0);
 }
@@ -266,11 +266,11 @@ static void check_cut(enum device in, struct packet p)
 Test(packets, cut_short)
 {
 	for (enum device in = ETH0; in <= WG0; in++) {
-		check_cut(in, TCP(TO("8000"), SYN));
-		check_cut(in, TCP(TO("8000"), SYN, .options = 40));
-		check_cut(in, UDP(TO("8000"), .data = 20));
-		check_cut(in, TCP(TO6("8000"), SYN));
-		check_cut(in, UDP(TO6("8000"), .data = 20, .ext = "hDd"));
+		check_truncated(in, TCP(TO("8000"), SYN));
+		check_truncated(in, TCP(TO("8000"), SYN, .options = 40));
+		check_truncated(in, UDP(TO("8000"), .data = 20));
+		check_truncated(in, TCP(TO6("8000"), SYN));
+		check_truncated(in, UDP(TO6("8000"), .data = 20, .ext = "hDd"));
 	}
 }
 
@@ -286,7 +286,7 @@ Test(packets, other_protocols)
 	      {"VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x8100), IS_UNTOUCHED},
 	      {"service VLAN", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x88a8), IS_UNTOUCHED},
 	      {"Ethernet type 6", ETH0, TCP(TO("8000"), SYN, .ether_type = 0x0600), IS_UNTOUCHED},
-	      {"length in place of a type", ETH0, TCP(TO("8000"), SYN, .ether_type = 52), IS_UNTOUCHED});
+	      {"802.3 length", ETH0, TCP(TO("8000"), SYN, .ether_type = 52), IS_UNTOUCHED});
 }
 
 Test(packets, not_for_this_host)

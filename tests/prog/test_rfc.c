@@ -238,23 +238,24 @@ static void check_every_error(const char *in, const char *out, const struct pack
 				   .quoted = *quoted};
 	struct error to_target = {v6 ? "[2001:db8:77::1]:0 > [2001:db8:93::34]:0" : "192.0.2.77:0 > 93.184.216.34:0",
 				  .quoted = *quoted};
-	struct error heard = {v6 ? "[2001:db8:93::34]:0 > [2001:db8:54::132]:0" : "93.184.216.34:0 > 54.147.66.132:0",
-			      .quoted = *quoted, .ttl = 63};
-	struct error heard_back = {v6 ? "[fd10:172:16::1]:0 > [fd10:172:16::2]:0" : "10.172.16.1:0 > 10.172.16.2:0",
+	struct error error_in = {v6 ? "[2001:db8:93::34]:0 > [2001:db8:54::132]:0"
+				    : "93.184.216.34:0 > 54.147.66.132:0",
+				 .quoted = *quoted, .ttl = 63};
+	struct error error_back = {v6 ? "[fd10:172:16::1]:0 > [fd10:172:16::2]:0" : "10.172.16.1:0 > 10.172.16.2:0",
 				   .quoted = *quoted, .ttl = 63};
 
 	to_visitor.quoted.flow = out;
-	heard.quoted.flow = in;
+	error_in.quoted.flow = in;
 	to_target.quoted.flow = reverse_of(in);
-	heard_back.quoted.flow = reverse_of(out);
+	error_back.quoted.flow = reverse_of(out);
 	for (size_t i = 0; i < count; i++) {
 		__u8 type = v6 ? errors6[i].type : errors4[i].type;
 
 		for (__u8 code = 0; code < (v6 ? errors6[i].codes : errors4[i].codes); code++) {
-			to_visitor.type = heard.type = to_target.type = heard_back.type = type;
-			to_visitor.code = heard.code = to_target.code = heard_back.code = code;
-			check_error(in, WG0, &to_visitor, ETH0, &heard);
-			check_error(out, ETH0, &to_target, WG0, &heard_back);
+			to_visitor.type = error_in.type = to_target.type = error_back.type = type;
+			to_visitor.code = error_in.code = to_target.code = error_back.code = code;
+			check_error(in, WG0, &to_visitor, ETH0, &error_in);
+			check_error(out, ETH0, &to_target, WG0, &error_back);
 		}
 	}
 }
@@ -276,8 +277,8 @@ Test(rfc, no_error_ends_a_connection)
 	expect_state("TCP, IPv6", IN6, PROTO_TCP, "ESTABLISHED");
 	expect_state("UDP", IN, PROTO_UDP, "ASSURED");
 	expect_state("UDP, IPv6", IN6, PROTO_UDP, "ASSURED");
-	arrives("TCP goes on", ETH0, TCP(IN, ACK, .data = 1), LEAVES_BY(WG0, OUT));
-	arrives("UDP goes on", WG0, UDP(reverse_of(OUT6)), LEAVES_BY(ETH0, reverse_of(IN6)));
+	arrives("TCP still works", ETH0, TCP(IN, ACK, .data = 1), LEAVES_BY(WG0, OUT));
+	arrives("UDP still works", WG0, UDP(reverse_of(OUT6)), LEAVES_BY(ETH0, reverse_of(IN6)));
 	c = counters_read();
 	cr_expect(c.value[FWD_COUNTER_ENDED] == 0 && check_table() == 4);
 }
@@ -303,7 +304,7 @@ Test(rfc, quotes_are_not_verified)
 Test(rfc, icmp_errors_are_rate_limited)
 {
 	struct packet p = UDP(IN, .data = 1400);
-	int answered = 0, dropped = 0, most;
+	int errors_sent = 0, dropped = 0, most;
 	__u64 reasons[FWD_REASON_MAX], before;
 	time_t begin = time(NULL);
 	cpu_set_t cpu;
@@ -317,13 +318,13 @@ Test(rfc, icmp_errors_are_rate_limited)
 	before = reasons[FWD_TOO_BIG];
 	for (int i = 0; i < 1500; i++) {
 		run(ETH0, INGRESS, &p, &r);
-		answered += r.verdict == TC_ACT_REDIRECT;
+		errors_sent += r.verdict == TC_ACT_REDIRECT;
 		dropped += r.verdict == TC_ACT_SHOT;
 	}
 	reasons_read(reasons);
 	most = 1000 * (1 + time(NULL) - begin); /* for each second that the test took */
-	cr_expect(answered >= 1000 && answered <= most && answered + dropped == 1500, "%d errors, %d drops", answered,
-		  dropped);
+	cr_expect(errors_sent >= 1000 && errors_sent <= most && errors_sent + dropped == 1500, "%d errors, %d drops",
+		  errors_sent, dropped);
 	cr_expect(reasons[FWD_TOO_BIG] - before == 1500, "not all are counted");
 	clock_advance(1);
 	run(ETH0, INGRESS, &p, &r);
