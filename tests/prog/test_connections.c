@@ -115,27 +115,31 @@ Test(connections, tcp_states)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "SYN_SENT");
-	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 1),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("SYN-ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("a blind ACK", ETH0, TCP(IN, ACK, .ack = 12345678), LEAVES_BY(WG0, OUT));
 	expect_state("a blind ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	expect_state("ACK", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("RST", WG0, TCP(reverse_of(OUT), RST), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("RST", WG0, in_order((struct packet)TCP(reverse_of(OUT), RST)), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("RST", IN, PROTO_TCP, "CLOSE");
-	arrives("data of the client", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("data of the client", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("data of the client", IN, PROTO_TCP, "CLOSE");
-	arrives("the RST was forged", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("the RST was forged", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("the RST was forged", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, in_order((struct packet)TCP(IN, FIN | ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
-	arrives("ACK", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK)), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("ACK of the FIN", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("data, half-closed", WG0, TCP(reverse_of(OUT), ACK, .data = 9), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("data, half-closed", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK, .data = 9)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("data, half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("other FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("other FIN", WG0, in_order((struct packet)TCP(reverse_of(OUT), FIN | ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("other FIN", IN, PROTO_TCP, "LAST_ACK");
-	arrives("last ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("last ACK", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
 }
 
@@ -156,14 +160,15 @@ static void check_reopened(const char *what)
 Test(connections, reopened)
 {
 	handshake(IN, OUT);
-	arrives("RST", ETH0, TCP(IN, RST), LEAVES_BY(WG0, OUT));
+	arrives("RST", ETH0, in_order((struct packet)TCP(IN, RST)), LEAVES_BY(WG0, OUT));
 	check_reopened("after the client's RST");
-	arrives("refused", WG0, TCP(reverse_of(OUT), RST | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("refused", WG0, in_order((struct packet)TCP(reverse_of(OUT), RST | ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	check_reopened("after a refusal");
 	handshake(IN, OUT);
-	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
-	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
-	arrives("ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, in_order((struct packet)TCP(IN, FIN | ACK)), LEAVES_BY(WG0, OUT));
+	arrives("FIN", WG0, in_order((struct packet)TCP(reverse_of(OUT), FIN | ACK)), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("closed", IN, PROTO_TCP, "TIME_WAIT");
 	check_reopened("in TIME_WAIT");
 }
@@ -539,7 +544,7 @@ Test(connections, map_removed_own_connection_stays)
 	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), CONTINUES_AS(NULL)), WG0, WG0));
 	rule_delete(RULE);
 	departs("own", WG0, TCP(OUT, ACK), CONTINUES_AS(moved));
-	arrives("reply", WG0, TCP(reverse_of(moved), ACK), CONTINUES_AS(reverse_of(OUT)));
+	arrives("reply", WG0, TCP(reverse_of(moved), SYN | ACK), CONTINUES_AS(reverse_of(OUT)));
 }
 
 Test(connections, ended_by_command)
@@ -599,7 +604,7 @@ Test(connections, route_follows_changes)
  * device of the requests has a route, replies leave by it. */
 Test(connections, reply_route_by_another_device)
 {
-	struct packet reply = TCP(reverse_of(OUT), ACK, .data = 5);
+	struct packet reply = TCP(reverse_of(OUT), SYN | ACK, .data = 5);
 	struct entry before, after;
 	struct result r;
 

@@ -59,7 +59,7 @@ static void syn_ack(int n)
 {
 	struct visitor v = visitor(n);
 
-	arrives("SYN-ACK", WG0, TCP(reverse_of(v.out), SYN | ACK, .seq = SERVER_SEQ),
+	arrives("SYN-ACK", WG0, TCP(reverse_of(v.out), SYN | ACK, .seq = SERVER_SEQ, .ack = 1),
 		LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
@@ -67,14 +67,15 @@ static void from_client(int n, __u8 flags)
 {
 	struct visitor v = visitor(n);
 
-	arrives("client", ETH0, TCP(v.in, flags, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, v.out));
+	arrives("client", ETH0, in_order((struct packet)TCP(v.in, flags)), LEAVES_BY(WG0, v.out));
 }
 
 static void from_target(int n, __u8 flags)
 {
 	struct visitor v = visitor(n);
 
-	arrives("target", WG0, TCP(reverse_of(v.out), flags), LEAVES_BY(ETH0, reverse_of(v.in)));
+	arrives("target", WG0, in_order((struct packet)TCP(reverse_of(v.out), flags)),
+		LEAVES_BY(ETH0, reverse_of(v.in)));
 }
 
 static void establish(int n)

@@ -357,7 +357,7 @@ Test(packets, counted_by_map)
 
 	arrives("SYN", ETH0, TCP(TO("8000"), SYN), LEAVES_BY(WG0, AT_HOME("8000")));
 	arrives("three", ETH0, TCP(TO("8000"), ACK, .data = 2500, .gso_segs = 3), LEAVES_BY(WG0, AT_HOME("8000")));
-	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
+	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), SYN | ACK, .data = 10),
 		LEAVES_BY(ETH0, reverse_of(TO("8000"))));
 	s = rule_stats_read(0);
 	cr_expect(s.created == 1 && s.ended == 0);
