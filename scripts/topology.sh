@@ -92,7 +92,7 @@ topo_spawn() {
 	shift 2
 	# Truncated here, not by the new process: a caller that waits for its "ready" could otherwise read that of an
 	# earlier process with the same name.
-	: >"$TOPO_DIR/$name.log" >"$TOPO_DIR/$name.err"
+	: >"$TOPO_DIR/$name.log" 2>"$TOPO_DIR/$name.err"
 	# In a session of its own: the caller handles Ctrl-C, and ends this process.
 	setsid nsenter --net="/run/netns/$TOPO_PREFIX-$host" -- "$@" \
 		</dev/null >>"$TOPO_DIR/$name.log" 2>>"$TOPO_DIR/$name.err" &
@@ -390,8 +390,8 @@ topo_make() {
 	printf "netns add $TOPO_PREFIX-%s\n" "${hosts[@]}" | ip -batch -
 	# Before the devices are created, because they inherit settings.
 	for host in "${hosts[@]}"; do
-		case $host in
 		# shellcheck disable=SC2086
+		case $host in
 		internet | gateway) topo_settings "$host" $TOPO_FORWARDING ;;
 		router) topo_settings router net.ipv4.ip_forward=1 ;;
 		*) topo_settings "$host" ;;

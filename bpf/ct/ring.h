@@ -37,8 +37,8 @@ static __always_inline bool ring_evict(__u64 owner)
 }
 
 /*
- * Puts the half-open connection of the slot into the ring, in the place of the oldest one. Owners that are confirmed but
- * do not fit within --connections are skipped, up to RING_TRIES. Returns 1, or 0 if no ring slot could be had.
+ * Puts the half-open connection of the slot into the ring, in the place of the oldest one. Owners that are confirmed
+ * but do not fit within --connections are skipped, up to RING_TRIES. Returns 1, or 0 if no ring slot could be had.
  */
 __noinline int ring_insert(__u32 index)
 {

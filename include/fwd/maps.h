@@ -69,7 +69,8 @@
 	X(IP_FRAGMENT_SCRATCH, ip_fragment_scratch, PERCPU_ARRAY, __u32, struct fwd_ip_fragment, 1, 0, LOCAL, TC) \
 	X(FRAG_SCRATCH, frag_scratch, PERCPU_ARRAY, __u32, struct fwd_frag_scratch, 1, 0, LOCAL, TC) \
 	/* Fragments: all of a datagram arrive by one device, so each device has its own (3 MB). */ \
-	X(DATAGRAMS, datagrams, LRU_HASH, struct fwd_datagram_key, struct fwd_datagram, FWD_DATAGRAMS_MAX, 0, LOCAL, TC) \
+	X(DATAGRAMS, datagrams, LRU_HASH, struct fwd_datagram_key, struct fwd_datagram, \
+	  FWD_DATAGRAMS_MAX, 0, LOCAL, TC) \
 	X(DATAGRAMS_UNCLAIMED, datagrams_unclaimed, LRU_HASH, struct fwd_datagram_key, struct fwd_datagram, \
 	  FWD_DATAGRAMS_MAX, 0, LOCAL, TC) \
 	X(FRAG_COPIES, frag_copies, ARRAY, __u32, struct fwd_frag_copy, FWD_FRAG_COPIES, 0, LOCAL, TC)

@@ -21,7 +21,7 @@ contender_maps() {
 	plain | xdp-redirect) ;;
 	iptables-nft) iptables_rules | topo_in gateway iptables-nft-restore ;;
 	iptables-legacy) iptables_rules | topo_in gateway iptables-legacy-restore ;;
-	nftables) nftables_rules | topo_in gateway nft -f - ;;
+	nftables) nftables_rules nat | topo_in gateway nft -f - ;;
 	fwdctl-* | before-*) fwdctl_maps | topo_in gateway "$(contender_fwdctl)" map add - ;;
 	haproxy) haproxy_start ;;
 	socat) socat_start ;; # UDP; TCP by haproxy
@@ -50,9 +50,9 @@ iptables_rules() {
 	END { print "COMMIT" }'
 }
 
-# nftables_rules [TABLE]: as users write many maps: one rule with an nftables map; ranges have rules of their own.
+# nftables_rules TABLE: as users write many maps: one rule with an nftables map; ranges have rules of their own.
 nftables_rules() {
-	awk -v table="${1:-nat}" -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
+	awk -v table="$1" -v listen="$GATEWAY" -v target="$TARGET" -v source="$SOURCE" -v out="$INNER" '
 	function dnat(what) { pre[++rules] = "ip daddr " listen " " what }
 	function snat(what) { post[rules] = "ip daddr " target " oifname \"" out "\" " what " snat to " source }
 	$2 != $3 {

@@ -161,7 +161,8 @@ def print_all(data, out):
         if not rows:
             continue
         print(f"\n{title}\n", file=out)
-        print_table(["case", "figure", "contender", "median", "min", "max", f"ratio to {base_of(lane, 'fwdctl')}"], rows, out)
+        ratio = f"ratio to {base_of(lane, 'fwdctl')}"
+        print_table(["case", "figure", "contender", "median", "min", "max", ratio], rows, out)
         print("\nby:", file=out)
         for command in dict.fromkeys(r["command"] for r in data["results"] if r["lane"] == lane):
             print(f"    {command}", file=out)

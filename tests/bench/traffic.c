@@ -188,7 +188,8 @@ static void sched_place(int cpu, int policy)
 		die("sched_setscheduler: %m");
 }
 
-/* The TUN's thread: the youngest of that name, because it has just been opened. It gets a CPU and a real-time priority. */
+/* The TUN's thread: the youngest of that name, because it has just been opened. It gets a CPU and a real-time
+ * priority. */
 static int tun_thread(const char *device)
 {
 	unsigned long long started, youngest = 0;

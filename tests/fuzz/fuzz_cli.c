@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The command line, from main() to the first access to the kernel. Every command is the real one; by the linker's --wrap
- * (see the Makefile) no instance can be opened, and the host has no devices.
+ * The command line, from main() to the first access to the kernel. Every command is the real one; by the linker's
+ * --wrap (see the Makefile) no instance can be opened, and the host has no devices.
  */
 #include <errno.h>
 #include "fail.h"

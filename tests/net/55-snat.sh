@@ -16,6 +16,7 @@ home_by_docs() {
 		until grep -q " 00010000 .*/\$1.sock" /proc/net/unix; do sleep 0.05; done
 	END
 	chmod 755 "$TOPO_DIR/userspace"
+	# shellcheck disable=SC2016
 	sed -n '/^```ini$/,/^```$/ { /^```/d; p }' "$ROOT/docs/real-client-address.md" |
 		sed "s|HOME_PRIVATE_KEY|$(cat "$TOPO_DIR/home.key")|
 			s|GATEWAY_PUBLIC_KEY|$(cat "$TOPO_DIR/gateway.pub")|

@@ -204,7 +204,7 @@ test_killed() {
 		printf -v delay '0.%03d' $((RANDOM % 60))
 		[ $((i % 3)) != 0 ] || printf -v delay '0.%03d' $((RANDOM % 400))
 		command=(attach eth0 wg0)
-		[ $((i % 2)) = 0 ] || command=(map add tcp $MAP4 $HOME_WG:8000)
+		[ $((i % 2)) = 0 ] || command=(map add tcp "$MAP4" "$HOME_WG:8000")
 		nsenter --net="/run/netns/$TOPO_PREFIX-gateway" "$FWDCTL" "${command[@]}" >/dev/null 2>&1 &
 		pid=$!
 		sleep "$delay"

@@ -15,7 +15,7 @@ test_full_table() {
 	setsid nsenter --net="/run/netns/$TOPO_PREFIX-client" -- "$PYTHON" -u "$NET/peer.py" many $MAP4 --count 15 \
 		--hold <&9 >"$TOPO_DIR/fifteen.log" 2>"$TOPO_DIR/fifteen.err" &
 	topo_remember $!
-	PID[fifteen]=$!
+	PID["fifteen"]=$!
 	topo_wait 5 logged fifteen '^open 15' || fail "15 connections were not established"
 	json '.connections.active >= 16' stats
 	# The 17th.

@@ -407,6 +407,7 @@ test_manual_json() {
 # All tests that the documents name exist: LAYER/FILE, or LAYER/FILE/TEST.
 test_named_tests() {
 	local layer file test source names
+	# shellcheck disable=SC2016
 	names=$({
 		grep -ohE '`(host|prog|net)/[^`]*`' "$ROOT/docs/rfc.md" "$ROOT/docs/testing.md" | tr -d '`'
 		sed -n 's/^| \([0-9][0-9]-[a-z]*\) |.*/net\/\1/p' "$ROOT/docs/testing.md"
@@ -417,7 +418,7 @@ test_named_tests() {
 		source=$ROOT/tests/$layer/$file.c
 		[ "$layer" != net ] || source=$NET/$file.sh
 		[ -f "$source" ] || fail "$layer/$file is named, but isn't there"
-		[ -z "$test" ] || grep -qE "^(Test\([a-z_]*, $test[,)]|test_$test\(\) )" "$source" ||
+		[ -z "$test" ] || grep -qE "^(Test\([a-z_]*, ${test}[,)]|test_${test}\(\) )" "$source" ||
 			fail "$layer/$file/$test is named, but isn't there"
 	done <<<"$names"
 }

@@ -540,7 +540,8 @@ def fragments(args):
         else:
             changed = later[0][:20] + bytes(len(later[0]) - 28)
         order = {
-            "straight": parts, "reverse": parts[::-1], "first-last": [*later, first], "doubled": [first, first, *later, *later],
+            "straight": parts, "reverse": parts[::-1], "first-last": [*later, first],
+            "doubled": [first, first, *later, *later],
             "overlap": [first, changed, *later], "alone": later,
         }[args.order]
         for part in order:
@@ -606,8 +607,8 @@ def main():
     command.add_argument("--tcp", nargs="*", default=[])
     command.add_argument("--udp", nargs="*", default=[])
     command.set_defaults(run=serve)
-    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, unreachable, syns, big, reply_big, reply_short,
-                hop, reply_hop, icmp_unreachable, fragments, shout):
+    for run in (who, put, get, half, many, rst, pulse, udp_burst, refused, silent, unreachable, syns, big, reply_big,
+                reply_short, hop, reply_hop, icmp_unreachable, fragments, shout):
         command = commands.add_parser(run.__name__.replace("_", "-"), help=run.__doc__)
         command.add_argument("to", help="ADDR:PORT")
         command.add_argument("--bind", help="ADDR:PORT of the client")

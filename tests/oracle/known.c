@@ -178,7 +178,8 @@ static bool options_not_recorded(const struct sequence *s, const struct step *st
 	return !memcmp(a.data, fwd->data, a.len);
 }
 
-/* Sources that fwdctl does not forward for: unspecified, loopback, multicast, broadcast, IPv6 link-local, mapped, own. */
+/* Sources that fwdctl does not forward for: unspecified, loopback, multicast, broadcast, IPv6 link-local, mapped, and
+ * the gateway's own. */
 static bool source_not_forwardable(const struct sequence *s, const struct step *step)
 {
 	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, none[15] = {0};

@@ -18,7 +18,7 @@
 
 #define VERIFIER_LIMIT 1000000
 #define STACK_LIMIT    448 /* of 512: another compiler makes other frames */
-#define STACK_UNIT     32 /* to which older kernels round up each frame (kernel/bpf/verifier.c, check_max_stack_depth) */
+#define STACK_UNIT     32  /* older kernels round up each frame to it (kernel/bpf/verifier.c, check_max_stack_depth) */
 #define TABLE          "tests/prog/verifier"
 #define LOG_STATS      4 /* BPF_LOG_STATS */
 

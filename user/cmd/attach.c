@@ -21,7 +21,7 @@ static enum fwd_exit parse_size(const struct args *args, enum fwd_option option,
 enum fwd_exit cmd_attach(const struct args *args, struct fwd_report *report)
 {
 	struct attach_request request = {.names = (const char *const *)args->word, .count = args->count};
-	struct attach_result result;
+	struct attach_result result = {};
 	char memory[HUMAN_TEXT];
 	enum fwd_exit ret;
 

@@ -183,7 +183,7 @@ bool cidr_contains(const struct fwd_cidr *cidr, const struct fwd_addr *addr)
 		return false;
 	for (int i = 0; i < 4 && bits; i++) {
 		unsigned int here = bits < 32 ? bits : 32;
-		__u32 mask = htonl(0xffffffffU << (32 - here));
+		__u32 mask = htonl((__u32)(0xffffffff00000000ULL >> here));
 
 		if ((cidr->addr.w[i] ^ addr->w[i]) & mask)
 			return false;

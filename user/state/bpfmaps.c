@@ -158,7 +158,7 @@ int map_touch(const struct fwd_maps *maps, enum fwd_map map)
 	const struct bpf_map_info info = map_info(maps, map);
 	const __u32 page = sysconf(_SC_PAGESIZE);
 	const __u32 step = info.value_size && info.value_size < page ? page / info.value_size : 1;
-	void *zeros = calloc(1, info.value_size);
+	void *zeros = calloc(1, info.value_size ?: 1);
 	int ret = zeros ? 0 : -ENOMEM;
 
 	for (__u32 i = 0; !ret && i < info.max_entries; i += step)

@@ -69,7 +69,7 @@ static bool record_read(const struct fwd_conn *record, const struct fwd_slot *sl
 
 	if ((gen_state & FWD_SLOT_STATE_MASK) < FWD_SLOT_HALF_OPEN)
 		return false;
-	*copy = *record;
+	*copy = *record; /* NOLINT(clang-analyzer-core.NullDereference): report_error() never returns FWD_DONE */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	/* The state may have changed: a connection that was confirmed meanwhile is the same one. */
 	return !((__atomic_load_n(&slot->gen_state, __ATOMIC_RELAXED) ^ gen_state) & ~FWD_SLOT_STATE_MASK);

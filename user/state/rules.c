@@ -385,6 +385,7 @@ static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rul
 	if (earlier)
 		snprintf(fix, sizeof(fix), "see line %u", earlier->line);
 	else
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a conflict is between two rules */
 		snprintf(fix, sizeof(fix), "fwdctl map del %s %s", proto_name(rule->proto), listen);
 	if (!rule_overlap(&later->rule, rule)) {
 		about.option = "--name";

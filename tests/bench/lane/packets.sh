@@ -26,7 +26,7 @@ packets_of() {
 		xdp-redirect,tun,*) continue ;; # does not exist
 		# One contender with nf_conntrack suffices, except for the case in which they are compared with each
 		# other.
-		iptables-legacy,*, | nftables,*,) [ "$1" = eth ] && [ "${2##*,}" -le 1000 ] || continue ;;
+		iptables-legacy,*, | nftables,*,) if [ "$1" != eth ] || [ "${2##*,}" -gt 1000 ]; then continue; fi ;;
 		esac
 		say "packets: round $ROUND, $1, $2 connections, $3: $CONTENDER"
 		packets_turn "$@"
