@@ -143,6 +143,128 @@ Test(connections, tcp_states)
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
 }
 
+/* ---- segments that an off-path attacker forges: it knows both ends' addresses and ports, but no number ------------- */
+
+#define FORGED_STEP (1U << 22) /* of a sweep over all sequence numbers */
+
+/* A sweep of that segment in the client's name, each followed by a SYN. The client's numbers are at 2. */
+static void sweep(__u8 flags)
+{
+	for (__u32 n = 0; n < 1024; n++) {
+		arrives("forged", ETH0, TCP(IN, flags, .seq = 3 + n * FORGED_STEP, .ack = 0x40000000), LEAVES_BY(WG0, OUT));
+		arrives("forged SYN", ETH0, TCP(IN, SYN, .seq = 1 + n * FORGED_STEP), LEAVES_BY(WG0, OUT));
+	}
+}
+
+static void check_established(const char *what)
+{
+	struct fwd_counters c = counters_read();
+
+	expect_state(what, IN, PROTO_TCP, "ESTABLISHED");
+	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 && c.value[FWD_COUNTER_ENDED] == 0, "%s: another record", what);
+	cr_expect(check_table() == 1, "%s", what);
+}
+
+Test(connections, forged_resets)
+{
+	handshake(IN, OUT);
+	sweep(RST);
+	check_established("RST");
+	sweep(RST | ACK);
+	check_established("RST|ACK");
+	arrives("the client's", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
+	expect_state("the client's", IN, PROTO_TCP, "CLOSE");
+}
+
+Test(connections, forged_fins)
+{
+	handshake(IN, OUT);
+	sweep(FIN | ACK);
+	check_established("FIN");
+	arrives("the client's", ETH0, TCP(IN, FIN | ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+	expect_state("the client's", IN, PROTO_TCP, "FIN_WAIT");
+	arrives("a blind ACK", ETH0, TCP(IN, ACK, .seq = 3, .ack = 0x40000000), LEAVES_BY(WG0, OUT));
+	arrives("an ACK of less", WG0, TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("not acknowledged", IN, PROTO_TCP, "FIN_WAIT");
+	arrives("the target's ACK", WG0, TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 3),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("acknowledged", IN, PROTO_TCP, "CLOSE_WAIT");
+}
+
+/* The other way round: data in flight, 30 MiB of it, and then the end. */
+Test(connections, reset_far_ahead_of_the_last_ack)
+{
+	const __u32 step = 1400, sent = 30 << 20;
+	__u32 seq = 2;
+
+	handshake(IN, OUT);
+	for (; seq < sent; seq += step)
+		if (!(seq & 0xff000) || seq + step >= sent) /* the others are lost before they arrive here */
+			arrives("data", ETH0, TCP(IN, ACK, .seq = seq, .ack = SERVER_SEQ + 1, .data = step),
+				LEAVES_BY(WG0, OUT));
+	arrives("RST", ETH0, TCP(IN, RST, .seq = seq), LEAVES_BY(WG0, OUT));
+	expect_state("RST", IN, PROTO_TCP, "CLOSE");
+}
+
+Test(connections, fin_far_ahead_of_the_last_ack)
+{
+	const __u32 seq = 2 + (30 << 20);
+
+	handshake(IN, OUT);
+	arrives("data", ETH0, TCP(IN, ACK, .seq = seq - 1400, .ack = SERVER_SEQ + 1, .data = 1400),
+		LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, TCP(IN, FIN | ACK, .seq = seq, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
+}
+
+/* A port that is used again while the target has not forgotten the connection: both ends open another one. */
+Test(connections, reopened_while_closing)
+{
+	handshake(IN, OUT);
+	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK, .seq = SERVER_SEQ + 1, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, TCP(IN, ACK, .seq = 2, .ack = SERVER_SEQ + 2), LEAVES_BY(WG0, OUT));
+	expect_state("half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("a SYN-ACK of long ago", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("a SYN-ACK of long ago", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 500000), LEAVES_BY(WG0, OUT));
+	expect_state("SYN", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = 800000, .ack = 500001),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, TCP(IN, ACK, .seq = 500001, .ack = 800001), LEAVES_BY(WG0, OUT));
+	check_established("reopened");
+	arrives("RST of the old one", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
+	check_established("RST of the old one");
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 500001), LEAVES_BY(WG0, OUT));
+	expect_state("RST", IN, PROTO_TCP, "CLOSE");
+}
+
+/* Home still has an old connection from the same source port: its challenge ACK has the numbers of that one. The new
+ * client does not get them; the stack resets the old connection. */
+Test(connections, reply_of_an_earlier_connection)
+{
+	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
+	arrives("challenge ACK", WG0, TCP(reverse_of(OUT), ACK, .seq = 123456, .ack = 654321),
+		IS_PASSED("no_connection"));
+	arrives("data", WG0, TCP(reverse_of(OUT), ACK | PSH, .seq = 123456, .ack = 654321, .data = 9),
+		IS_PASSED("no_connection"));
+	arrives("RST", WG0, TCP(reverse_of(OUT), RST | ACK, .ack = 2), LEAVES_BY(ETH0, reverse_of(IN)));
+}
+
+/* A stream that only the target feeds, after one datagram of the client. */
+Test(connections, udp_stream_of_the_target)
+{
+	arrives("request", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	for (int i = 0; i < 3; i++)
+		arrives("stream", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("at first", IN, PROTO_UDP, "REPLIED");
+	clock_advance(3);
+	arrives("stream", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("after three seconds", IN, PROTO_UDP, "ASSURED");
+}
+
 /* A SYN in a closed state: the old record is freed, a new one is allocated. */
 static void check_reopened(const char *what)
 {

@@ -747,6 +747,22 @@ Test(expiry, packets_keep_alive)
 	wait_for(0);
 }
 
+/* A packet of another CPU that is newer than the collector's clock is not one of 52 days ago. */
+Test(expiry, packet_newer_than_the_clock)
+{
+	struct fwd_config c;
+
+	udp(1);
+	clock_advance(40);
+	udp_answer(1);
+	c = config_read();
+	c.clock_offset -= FWD_TICKS(1) / 2;
+	c.gc_all++;
+	config_write(&c);
+	usleep(700 * 1000); /* a round, before the clock has caught up */
+	cr_expect(is_there(1, PROTO_UDP));
+}
+
 /* Half-open connections: many are a flood and expire within seconds, few have their ordinary timeout. */
 Test(expiry, flood)
 {
