@@ -91,12 +91,16 @@ static __always_inline enum fwd_reason match_rule(fwd_ctx *ctx, const struct fwd
 	if (pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (pkt->fragment.kind == FWD_FRAG_FIRST) {
-		if (reason == FWD_NOT_OURS)
-			frag_first(pkt, false);
-		else if (pkt->fragment.tiny)
-			return FWD_FRAGMENT_TINY;
-	}
+	if (reason == FWD_OK && pkt->fragment.kind == FWD_FRAG_FIRST && pkt->fragment.tiny)
+		return FWD_FRAGMENT_TINY;
+	return reason;
+}
+
+/* The stack gets the packet, and if it is a first fragment, all others of its datagram. */
+static __always_inline enum fwd_reason leave_to_stack(const struct fwd_pkt *pkt, enum fwd_reason reason)
+{
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && (reason == FWD_NOT_OURS || reason_class(reason) == FWD_CLASS_PASS))
+		frag_first(pkt, false);
 	return reason;
 }
 
@@ -127,11 +131,11 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	if (conn && pkt->is_error && !csum_icmp_is_valid(ctx, pkt))
 		return FWD_MALFORMED;
 	if (conn && !pkt->is_error && !conn_expects(pkt, conn))
-		return FWD_NO_CONNECTION;
+		return leave_to_stack(pkt, FWD_NO_CONNECTION);
 	if (!conn) {
 		reason = match_rule(ctx, pkt, &rule);
 		if (reason != FWD_OK)
-			return reason;
+			return leave_to_stack(pkt, reason);
 	} else if (flow_is_own(conn_flow(conn, pkt))) {
 		/* A reply to a socket of the gateway: the stack delivers it. */
 		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
@@ -139,7 +143,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
 		if (reason != FWD_OK)
-			return reason;
+			return leave_to_stack(pkt, reason);
 		conn = conn_at(entry_index(pkt->entry));
 		if (!conn)
 			return FWD_TABLE_FULL;
