@@ -246,8 +246,9 @@ static bool before_the_syn(const struct sequence *s, const struct step *step)
 	struct layout l;
 	enum end end;
 
+	/* The stack may have forwarded some of the fragments, or all. */
 	if (step->mangled & MANGLE_FRAGMENTS && step->conn && step->conn->proto == PROTO_TCP)
-		return step->end == TARGET && !step->conn->target_syn && fact_is_by_stack(step, FWD);
+		return step->end == TARGET && !step->conn->target_syn;
 	if (!fact_is_tcp(step, &l) || step->packet.data[l.l4 + 13] & (TCP_SYN | TCP_RST))
 		return false;
 	c = fact_conn(s, step, &end);
