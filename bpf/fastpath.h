@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The fast path, at XDP: TCP and UDP packets of known connections that are not fragmented, with a fresh route to
- * another Ethernet device. These are nearly all packets, and before the kernel has allocated an skb they are cheap
+ * The fast path, at XDP: TCP and UDP packets of known connections that are not fragmented, with a route to an
+ * Ethernet device. These are nearly all packets, and before the kernel has allocated an skb they are cheap
  * (docs/benchmarks.md).
  *
  * All other packets are passed to tc, unchanged and uncounted, except those that tc would refuse because source ports
@@ -41,7 +41,7 @@ static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct
 	return check && *check != (__u16)~csum_fold(pseudo);
 }
 
-/* Packets that XDP may handle. tc opens connections, and refuses nearly all that are refused. */
+/* Packets that XDP may handle. tc opens connections; XDP refuses some only while source ports are exhausted. */
 static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
 {
 	if (pkt->is_error || pkt->fragment.kind != FWD_FRAG_NONE || pkt->ttl <= 1)
@@ -49,7 +49,7 @@ static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
 	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
 }
 
-/* A packet without a connection, for a map whose source ports are exhausted: refused here, because at tc a flood of
+/* A packet without a connection, for a rule whose source ports are exhausted: refused here, because at tc a flood of
  * them would cost twice the CPU time of forwarded packets. tc handles all others. */
 static __always_inline enum fwd_reason fastpath_refuse(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
@@ -69,7 +69,7 @@ static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 
 	if (action == ctx_pass() || !route_fits(route, pkt->bytes))
 		return ctx_pass();
-	if (route_is_fresh(route, pkt->now))
+	if (route_is_fresh(conn_flow(conn, pkt), pkt->now))
 		return action;
 	route_follow_ingress(ctx, pkt, conn);
 	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
@@ -95,7 +95,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	conn = conn_lookup(pkt);
 	if (!conn)
 		return fastpath_refuse(ctx, pkt);
-	if (flow_is_local(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) ||
+	if (flow_is_own(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) || !conn_expects(pkt, conn) ||
 	    !fastpath_csum_is_complete(ctx, pkt))
 		return FWD_NOT_OURS;
 	*action = fastpath_send(ctx, pkt, conn);

@@ -3,8 +3,8 @@
  * The path of a packet at tc, from hook to hook; each step is in the file of its name. docs/journey.md follows an
  * example through it.
  *
- * Decide first, then write to the packet once: nothing is written to it before apply(), so a packet that ends earlier
- * is left to the stack unchanged.
+ * Decide first, then write to the packet once: nothing is changed before apply(), so a packet that ends earlier is left
+ * to the stack as it was. (ctx_csum_is_partial() writes to the checksum field, and restores it.)
  */
 #ifndef FWD_BPF_PIPELINE_H
 #define FWD_BPF_PIPELINE_H
@@ -24,17 +24,26 @@
 #include "step/route.h"
 #include "verdict.h"
 
-/* Scratch memory for what exceeds 512 bytes of stack. No packet interrupts another one on its CPU. */
+/*
+ * Scratch memory, because the stack has 512 bytes. One for each hook: bpf_clone_redirect() to a tunnel device runs the
+ * egress hook of the device below within the ingress program. Otherwise no packet interrupts another one on its CPU.
+ * Fields that parse() does not set keep the values of an earlier packet.
+ */
+enum fwd_scratch_of {
+	FWD_SCRATCH_INGRESS,
+	FWD_SCRATCH_EGRESS,
+};
+
 struct fwd_scratch {
 	struct fwd_pkt pkt;
 	struct fwd_icmp_budget budget;
 };
 
-static __always_inline struct fwd_scratch *scratch_get(void)
+static __always_inline struct fwd_scratch *scratch_get(enum fwd_scratch_of hook)
 {
-	__u32 zero = 0;
+	__u32 index = hook;
 
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return bpf_map_lookup_elem(&scratch, &index);
 }
 
 /* apply() for an ICMP error, which is not a packet of the connection itself. */
@@ -72,8 +81,8 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 	return translate(ctx, pkt, &to, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
 }
 
-/* The map that listens for a packet without a connection. FWD_OK: *rule is its index. */
-static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
+/* The rule that listens for a packet without a connection. FWD_OK: *rule is its index. */
+static __always_inline enum fwd_reason match_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
 {
 	enum fwd_reason reason;
 
@@ -82,12 +91,16 @@ static __always_inline enum fwd_reason find_rule(fwd_ctx *ctx, const struct fwd_
 	if (pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NO_CONNECTION;
 	reason = rule_lookup(ctx, pkt, rule);
-	if (pkt->fragment.kind == FWD_FRAG_FIRST) {
-		if (reason == FWD_NOT_OURS)
-			frag_first(pkt, false);
-		else if (pkt->fragment.tiny)
-			return FWD_FRAGMENT_TINY;
-	}
+	if (reason == FWD_OK && pkt->fragment.kind == FWD_FRAG_FIRST && pkt->fragment.tiny)
+		return FWD_FRAGMENT_TINY;
+	return reason;
+}
+
+/* The stack gets the packet, and if it is a first fragment, all others of its datagram. */
+static __always_inline enum fwd_reason leave_to_stack(const struct fwd_pkt *pkt, enum fwd_reason reason)
+{
+	if (pkt->fragment.kind == FWD_FRAG_FIRST && (reason == FWD_NOT_OURS || reason_class(reason) == FWD_CLASS_PASS))
+		frag_first(pkt, false);
 	return reason;
 }
 
@@ -117,25 +130,27 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	conn = pkt->is_error ? conn_lookup_quote(pkt) : conn_lookup(pkt);
 	if (conn && pkt->is_error && !csum_icmp_is_valid(ctx, pkt))
 		return FWD_MALFORMED;
+	if (conn && !pkt->is_error && !conn_expects(pkt, conn))
+		return leave_to_stack(pkt, FWD_NO_CONNECTION);
 	if (!conn) {
-		reason = find_rule(ctx, pkt, &rule);
+		reason = match_rule(ctx, pkt, &rule);
 		if (reason != FWD_OK)
-			return reason;
-	} else if (flow_is_local(conn_flow(conn, pkt))) {
+			return leave_to_stack(pkt, reason);
+	} else if (flow_is_own(conn_flow(conn, pkt))) {
 		/* A reply to a socket of the gateway: the stack delivers it. */
 		return pkt_dir(pkt) == FWD_DIR_REPLY ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
 	}
 	if (!conn) {
 		reason = open_mapped(ctx, pkt, rule);
 		if (reason != FWD_OK)
-			return reason;
+			return leave_to_stack(pkt, reason);
 		conn = conn_at(entry_index(pkt->entry));
 		if (!conn)
 			return FWD_TABLE_FULL;
 	}
 	*known = conn;
 	route = &conn_flow(conn, pkt)->route;
-	if (!route_is_fresh(route, pkt->now)) {
+	if (!route_is_fresh(conn_flow(conn, pkt), pkt->now)) {
 		route_follow_ingress(ctx, pkt, conn);
 		reason = route_refresh(ctx, pkt, conn);
 		/* Not left to the stack, which knows no such connection and would reset it. */
@@ -163,8 +178,8 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 }
 
 /*
- * A packet of this host that leaves by an attached device. Most of them cost one look at a bit, because only packets to
- * some map's target are of interest.
+ * A packet of this host that leaves by an attached device. Most of them cost one look at a bit after parse(),
+ * because only packets to some rule's target are of interest.
  *
  * Either it is an ICMP error about a translated packet (with `--snat none`; otherwise it is addressed to the gateway
  * itself and arrives by lo): its quote is translated back for the client.
@@ -180,7 +195,9 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	struct fwd_tuple reply;
 	struct fwd_conn *conn;
 
-	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK)
+	/* Later fragments have no ports; only a first fragment can open a connection. */
+	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK ||
+	    pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NOT_OURS;
 	if (pkt->is_error) {
 		conn = conn_lookup_quote(pkt);
@@ -200,7 +217,7 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 			return reason;
 		conn = conn_at(entry_index(pkt->entry));
 	}
-	if (!conn || !flow_is_local(conn_flow(conn, pkt)) || pkt_dir(pkt) != FWD_DIR_FORWARD)
+	if (!conn || !flow_is_own(conn_flow(conn, pkt)) || pkt_dir(pkt) != FWD_DIR_FORWARD)
 		return FWD_NOT_OURS;
 	return apply(ctx, pkt, conn, FWD_TTL_KEEP);
 }

@@ -10,7 +10,7 @@
 SEC("tc")
 int fwd_ingress(struct __sk_buff *ctx)
 {
-	struct fwd_scratch *s = scratch_get();
+	struct fwd_scratch *s = scratch_get(FWD_SCRATCH_INGRESS);
 	int action = ctx_pass();
 	enum fwd_reason reason;
 
@@ -24,7 +24,7 @@ int fwd_ingress(struct __sk_buff *ctx)
 SEC("tc")
 int fwd_egress(struct __sk_buff *ctx)
 {
-	struct fwd_scratch *s = scratch_get();
+	struct fwd_scratch *s = scratch_get(FWD_SCRATCH_EGRESS);
 
 	return s ? verdict(egress(ctx, s), ctx_pass()) : ctx_pass();
 }

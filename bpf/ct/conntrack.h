@@ -3,7 +3,8 @@
  * Connections: lookup, state, counters and end. step/open.h opens them.
  *
  * The larger functions, here and in other files, are not static: the verifier then checks each of them once, by itself
- * and for any arguments (hence their tests for NULL), instead of at each call and in each iteration of a loop.
+ * and for any arguments (hence their tests for NULL), instead of at each call and in each iteration of a loop. Those
+ * without a result return 0, because older verifiers refuse global functions that return void.
  */
 #ifndef FWD_BPF_CT_CONNTRACK_H
 #define FWD_BPF_CT_CONNTRACK_H
@@ -19,7 +20,7 @@
 enum fwd_end {
 	FWD_END_EXPIRED, /* by its timeout */
 	FWD_END_EVICTED, /* from the half-open ring */
-	FWD_END_OTHER,   /* its map was removed, a SYN reused its ports, or a command ended it */
+	FWD_END_OTHER,   /* its rule was removed, a SYN reused its ports, or a command ended it */
 };
 
 static __always_inline enum fwd_dir pkt_dir(const struct fwd_pkt *pkt)
@@ -34,7 +35,7 @@ static __always_inline struct fwd_flow *conn_flow(struct fwd_conn *conn, const s
 }
 
 /* A connection of the gateway's own. Asked of the packet's direction, whose cache line is loaded anyway. */
-static __always_inline bool flow_is_local(const struct fwd_flow *flow)
+static __always_inline bool flow_is_own(const struct fwd_flow *flow)
 {
 	return flow->rule == FWD_RULE_NONE;
 }
@@ -43,16 +44,16 @@ static __always_inline struct fwd_rule_stats *flow_rule_stats(const struct fwd_f
 {
 	__u32 index = flow->rule;
 
-	return flow_is_local(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
+	return flow_is_own(flow) ? NULL : bpf_map_lookup_elem(&rule_stats, &index);
 }
 
-/* Its map was removed, or another map has the same index now. */
+/* Its rule was removed, or another rule has the same index now. */
 static __always_inline bool flow_is_dead(const struct fwd_flow *flow)
 {
 	__u32 index = flow->rule;
 	const struct fwd_rule *rule;
 
-	if (flow_is_local(flow))
+	if (flow_is_own(flow))
 		return false;
 	rule = bpf_map_lookup_elem(&rules, &index);
 	return !rule || (__u16)rule->gen != flow->rule_gen;
@@ -86,7 +87,7 @@ __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 	flow = &conn->flow[FWD_DIR_FORWARD];
 	table_remove(entry_of(index, FWD_DIR_FORWARD));
 	table_remove(entry_of(index, FWD_DIR_REPLY));
-	/* Another map may have the index of a removed one. */
+	/* Another rule may have the index of a removed one. */
 	conn_count_end(flow_is_dead(flow) ? NULL : flow_rule_stats(flow), how);
 	slot_free(index);
 	return 1;
@@ -116,7 +117,8 @@ static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const str
 }
 
 /*
- * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection.
+ * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection. It may end
+ * the connection that it finds, and then resets the backoff of its target, because a port is free again:
  *
  * A SYN in place of a closed connection ends it, so that the new connection can have the same source port; but not if
  * the SYN's TTL is used up, because then no new connection follows.
@@ -154,6 +156,14 @@ static __always_inline struct fwd_conn *conn_lookup_quote(struct fwd_pkt *pkt)
 	return conn && !flow_is_dead(conn_flow(conn, pkt)) ? conn : NULL;
 }
 
+/* False for a packet of the target that belongs to an earlier connection between the same ports, which home has not
+ * forgotten: its acknowledgment of a new client's SYN carries the numbers of the old connection. Left to the stack, which
+ * resets that one. */
+static __always_inline bool conn_expects(const struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	return ct_expects(conn_flow(conn, pkt)->ct_state, pkt_dir(pkt), pkt->tcp_flags);
+}
+
 /* The timeout in this state, in ticks. Unconfirmed connections get a short one during a flood, and closed ones while
  * the table is nearly full, like nf_conntrack's early_drop(). */
 static __always_inline __u32 conn_timeout(__u32 ct_state)
@@ -170,24 +180,14 @@ static __always_inline __u32 conn_timeout(__u32 ct_state)
 	return c->timeout[which];
 }
 
-/* The part of conn_update() for packets that change the state. */
-__noinline int conn_update_state(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 next)
+/* Changes the state from `now`, as it was read once, to `next`, in both directions. Bits that another CPU has set since
+ * stay, because only those that this packet changes are written. */
+static __always_inline void conn_set_state(const struct fwd_pkt *pkt, struct fwd_conn *conn, struct fwd_slot *slot,
+					   __u32 now, __u32 next)
 {
-	struct fwd_flow *flow, *reverse;
-	__u32 set, clear;
-	struct fwd_slot *slot;
-	enum fwd_dir dir;
+	struct fwd_flow *flow = conn_flow(conn, pkt), *reverse = &conn->flow[dir_reverse(pkt_dir(pkt))];
+	__u32 set = next & ~now, clear = now & ~next;
 
-	if (!pkt || !conn)
-		return 0;
-	dir = pkt_dir(pkt);
-	slot = slot_at(entry_index(pkt->entry));
-	if (!slot)
-		return 0;
-	flow = &conn->flow[dir];
-	reverse = &conn->flow[dir_reverse(dir)];
-	set = next & ~flow->ct_state;
-	clear = flow->ct_state & ~next;
 	if (clear) {
 		__sync_fetch_and_and(&flow->ct_state, ~clear);
 		__sync_fetch_and_and(&reverse->ct_state, ~clear);
@@ -195,45 +195,143 @@ __noinline int conn_update_state(const struct fwd_pkt *pkt, struct fwd_conn *con
 	__sync_fetch_and_or(&reverse->ct_state, set);
 	/* Only the CPU that sets the bit confirms. */
 	set &= ~__sync_fetch_and_or(&flow->ct_state, set);
-
-	if (dir == FWD_DIR_REPLY && (pkt->tcp_flags & FWD_TCP_SYN) && !(next & FWD_CT_CONFIRMED))
-		reverse->ack = pkt->seq + 1;
 	if (set & FWD_CT_CONFIRMED)
 		slot_confirm(slot, slot_gen_state(slot));
 	slot_check_before(slot, pkt->now + conn_timeout(next), pkt->now);
+}
+
+/* conn_update() for UDP packets that change the state. */
+__noinline int conn_update_udp(const struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 now, __u32 next)
+{
+	struct fwd_slot *slot;
+
+	if (!pkt || !conn)
+		return 0;
+	slot = slot_at(entry_index(pkt->entry));
+	if (slot)
+		conn_set_state(pkt, conn, slot, now, next);
 	return 0;
 }
 
-/* The sequence number of a RST or FIN is near the last one that the other side acknowledged. An off-path attacker
- * does not know it. A packet outside of the window is forwarded, for the receiver to judge, and does not change the
- * state (RFC 5961 3.2; nf_conntrack compares with its window). */
-static __always_inline bool conn_seq_in_window(const struct fwd_pkt *pkt, const struct fwd_conn *conn)
+/* The segment, without the payload of later fragments. */
+static __always_inline struct ct_segment conn_segment(const struct fwd_pkt *pkt)
 {
-	return ct_seq_in_window(pkt->seq, conn->flow[dir_reverse(pkt_dir(pkt))].ack);
+	__u32 payload = pkt->bytes - (pkt->l4_off - pkt->l3_off) - pkt->l4_len;
+
+	return (struct ct_segment){
+		.seq = pkt->seq,
+		.end = pkt->seq + payload + !!(pkt->tcp_flags & FWD_TCP_SYN) + !!(pkt->tcp_flags & FWD_TCP_FIN),
+		.ack = pkt->ack,
+		.flags = pkt->tcp_flags,
+	};
 }
 
-/* Updates the state. Both directions have the same bits, so that nearly every packet finds in its own cache line
- * that nothing changes. The target's SYNs always take the long path, because a retransmitted one may have another
- * sequence number. */
+/*
+ * Handshake and reopening. A SYN of the client within a closing connection is remembered. If the target answers it, both
+ * ends have forgotten the old connection and opened another one, which stays confirmed (nf_conntrack_proto_tcp.c,
+ * "SYN/ACK in response to earlier ignored SYN"). Other SYNs within a confirmed connection change nothing, because anybody
+ * can forge one.
+ */
+static __always_inline __u32 conn_update_syn(const struct ct_segment *g, struct fwd_conn *conn, struct fwd_slot *slot,
+					     enum fwd_dir dir, __u32 next)
+{
+	struct fwd_flow *flow = &conn->flow[dir], *reverse = &conn->flow[dir_reverse(dir)];
+
+	if (next & FWD_CT_CONFIRMED) {
+		if (!(next & FWD_CT_CLOSING))
+			return next;
+		if (dir == FWD_DIR_FORWARD) {
+			slot->reopen = g->end;
+			return next;
+		}
+		if (!(g->flags & FWD_TCP_ACK) || !slot->reopen || g->ack != slot->reopen)
+			return next;
+		slot->reopen = 0;
+		reverse->end = g->ack;
+		next &= ~FWD_CT_CLOSING;
+	}
+	flow->end = g->end;
+	/* The numbers that the other end acknowledges from here on. FORWARD: this confirms the connection. */
+	if (dir == FWD_DIR_REPLY || !(next & FWD_CT_SYN(FWD_DIR_REPLY)))
+		reverse->ack = g->seq + 1;
+	if (dir == FWD_DIR_REPLY)
+		flow->ack = g->flags & FWD_TCP_ACK ? g->ack : reverse->end;
+	return next | FWD_CT_SEEN(dir) | FWD_CT_SYN(dir);
+}
+
+/* conn_update() for TCP segments that do not merely continue a steady connection. */
+__noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct fwd_flow *flow, *reverse;
+	struct ct_seen own, other;
+	struct fwd_slot *slot;
+	struct ct_segment g;
+	bool advances, confirms;
+	enum fwd_dir dir;
+	__u32 now, next;
+
+	if (!pkt || !conn)
+		return 0;
+	slot = slot_at(entry_index(pkt->entry));
+	if (!slot)
+		return 0;
+	dir = pkt_dir(pkt);
+	flow = &conn->flow[dir];
+	reverse = &conn->flow[dir_reverse(dir)];
+	now = READ_ONCE(flow->ct_state);
+	g = conn_segment(pkt);
+	own = (struct ct_seen){flow->ack, flow->end};
+	other = (struct ct_seen){reverse->ack, reverse->end};
+	if (g.flags & FWD_TCP_RST) {
+		if ((now & FWD_CT_CONFIRMED) && !ct_tcp_resets(&g, own, other))
+			return 0;
+		next = ct_tcp_next(now, dir, FWD_TCP_RST, false, false, false);
+	} else if (g.flags & FWD_TCP_SYN) {
+		next = conn_update_syn(&g, conn, slot, dir, now);
+	} else {
+		/* The next segment in order proves itself. */
+		if ((now & FWD_CT_CONFIRMED) && g.seq != own.end && !ct_tcp_is_plausible(&g, own, other))
+			return 0;
+		confirms = dir == FWD_DIR_FORWARD && ct_tcp_confirms(now, g.flags, g.ack, own.ack);
+		advances = (__s32)(g.end - own.end) > 0;
+		next = ct_tcp_next(now, dir, g.flags, advances, (g.flags & FWD_TCP_ACK) && g.ack == other.end,
+				   confirms);
+		if (advances)
+			flow->end = g.end;
+		/* Before confirmation FORWARD's is the number that confirms. */
+		if (confirms || ((g.flags & FWD_TCP_ACK) && (__s32)(g.ack - own.ack) > 0 &&
+				 (dir == FWD_DIR_REPLY || (now & FWD_CT_CONFIRMED))))
+			flow->ack = g.ack;
+	}
+	if (next != now || (g.flags & FWD_TCP_SYN))
+		conn_set_state(pkt, conn, slot, now, next);
+	return 0;
+}
+
+/*
+ * Updates the state. Both directions have the same bits, so nearly every packet finds in its own cache line that it
+ * changes nothing but numbers: it is the next segment, or an ACK without data, of a connection in which nothing else is
+ * expected.
+ */
 static __always_inline void conn_update(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	bool reply = pkt_dir(pkt) == FWD_DIR_REPLY, confirms;
 	struct fwd_flow *flow = conn_flow(conn, pkt);
-	__u8 flags = pkt->tcp_flags;
-	__u32 next;
+	__u32 now = READ_ONCE(flow->ct_state), next;
 
-	if (pkt->tuple.proto == IPPROTO_TCP) {
-		if ((flags & (FWD_TCP_RST | FWD_TCP_FIN)) && (flow->ct_state & FWD_CT_CONFIRMED) &&
-		    !conn_seq_in_window(pkt, conn))
-			flags &= ~(FWD_TCP_RST | FWD_TCP_FIN | FWD_TCP_ACK);
-		confirms = !reply && ct_tcp_confirms(flow->ct_state, flags, pkt->ack, flow->ack);
-		next = ct_tcp_next(flow->ct_state, pkt_dir(pkt), flags, confirms);
-	} else {
-		next = ct_udp_next(flow->ct_state, pkt_dir(pkt));
+	if (pkt->tuple.proto != IPPROTO_TCP) {
+		next = ct_udp_next(now, pkt_dir(pkt), pkt->now - flow->ack >= CT_UDP_STREAM_AGE);
+		if (next != now)
+			conn_update_udp(pkt, conn, now, next);
+		return;
 	}
-	if (next != flow->ct_state || (reply && (flags & FWD_TCP_SYN)))
-		conn_update_state(pkt, conn, next);
-	if ((flags & FWD_TCP_ACK) && (reply || (next & FWD_CT_CONFIRMED)))
+	if (pkt->seq != flow->end ||
+	    (pkt->tcp_flags & (FWD_TCP_SYN | FWD_TCP_RST | FWD_TCP_FIN | FWD_TCP_ACK)) != FWD_TCP_ACK ||
+	    !ct_tcp_is_steady(now, pkt_dir(pkt))) {
+		conn_update_tcp(pkt, conn);
+		return;
+	}
+	flow->end = conn_segment(pkt).end;
+	if ((__s32)(pkt->ack - flow->ack) > 0)
 		flow->ack = pkt->ack;
 }
 

@@ -4,7 +4,8 @@
  * identification that all have in common. Nothing is reassembled: each fragment is translated and forwarded by itself.
  *
  * A fragment that arrives before the first may belong to any flow. It is left to the stack unchanged, and a copy is
- * kept. If the first fragment then belongs to a connection, the copies are sent after it. The stack keeps fragments of
+ * kept. If the first fragment then belongs to a connection, the copies are sent before it, because the program's own packet
+ * leaves only when the program returns. The stack keeps fragments of
  * a datagram whose first one it never gets, until they time out.
  *
  * A datagram with overlapping fragments is an attempt to bypass a firewall (RFC 1858, RFC 5722): the rest of it is
@@ -66,10 +67,11 @@ struct fwd_frag_copy {
 struct fwd_frag_scratch {
 	struct fwd_datagram empty; /* all zero except `started` */
 	struct fwd_datagram_key key;
-	__u32 next_copy; /* next index of `frag_copies`, counted by each CPU */
-	__u32 pad;
 	__u8 frame[FRAG_LEN_MAX + ETH_HLEN]; /* the first fragment, while copies are sent with its skb */
 };
+
+/* The next index of `frag_copies`, of all CPUs. */
+static __u32 frag_next_copy;
 
 static __always_inline struct fwd_frag_scratch *frag_scratch_get(void)
 {
@@ -185,7 +187,7 @@ static __always_inline void datagram_remove_if_complete(const struct fwd_datagra
 static __always_inline enum fwd_reason frag_keep(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_frag_scratch *s,
 						 struct fwd_datagram *d)
 {
-	__u32 index = s->next_copy++ % FWD_FRAG_COPIES, len = pkt->bytes;
+	__u32 index = __sync_fetch_and_add(&frag_next_copy, 1) % FWD_FRAG_COPIES, len = pkt->bytes;
 	struct fwd_frag_copy *copy = bpf_map_lookup_elem(&frag_copies, &index);
 	__u32 nth;
 
@@ -274,9 +276,10 @@ static __always_inline void frag_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, st
 	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
 	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
 		return;
-	if (mtu && len > mtu && (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, flow->route.ifindex)))
+	if (mtu && len > mtu &&
+	    (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, route_ifindex(&flow->route))))
 		return;
-	if (ctx_send_clone(ctx, flow->route.ifindex))
+	if (ctx_send_clone(ctx, route_ifindex(&flow->route)))
 		return;
 	flow->packets++;
 	flow->bytes += len;

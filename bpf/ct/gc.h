@@ -4,7 +4,7 @@
  *
  * A bpf_timer for each connection would cost 192 bytes each, and a red-black tree of a million hrtimers. Instead each
  * slot says when its connection has to be checked; until then the walk only reads memory sequentially. The timer
- * belongs to the map `gc`, so it runs without any process.
+ * belongs to the BPF map `gc`, so it runs without any process.
  */
 #ifndef FWD_BPF_CT_GC_H
 #define FWD_BPF_CT_GC_H
@@ -27,18 +27,21 @@
 #define GC_NEXT_RUN   (4ULL * 1000 * 1000)   /* ns, within a round */
 #define GC_NEXT_ROUND (500ULL * 1000 * 1000) /* ns, between two rounds */
 
+/* The run of the collector began at `now`, so a packet of another CPU may be newer. */
+#define GC_NEWER FWD_TICKS(1)
+
 /* The connection is still live. *until: the tick of its timeout if no packet arrives. */
 static __always_inline bool gc_conn_is_live(const struct fwd_conn *conn, __u32 now, __u32 *until)
 {
 	const struct fwd_flow *flow = &conn->flow[FWD_DIR_FORWARD], *reverse = &conn->flow[FWD_DIR_REPLY];
-	__u32 last = flow->last_seen, timeout = conn_timeout(flow->ct_state);
+	__u32 last = READ_ONCE(flow->last_seen), reply = READ_ONCE(reverse->last_seen), newest = now + GC_NEWER;
 
 	if (flow_is_dead(flow))
 		return false;
 	/* The later of the two by age: after a month without packets the sign of a difference is meaningless. */
-	if (now - reverse->last_seen < now - last)
-		last = reverse->last_seen;
-	*until = last + timeout;
+	if (newest - reply < newest - last)
+		last = reply;
+	*until = last + conn_timeout(flow->ct_state);
 	return !clock_is_due(now, *until);
 }
 
@@ -74,27 +77,27 @@ __noinline int gc_slot(__u32 index, __u32 now)
 {
 	struct fwd_slot *slot = slot_at(index);
 	struct fwd_gc *s = gc_get();
-	bool half_open, looked = false;
+	bool half_open, checked = false;
 
 	if (!s || !slot || index >= s->high_water || !slot_is_live(slot->gen_state))
 		return 0;
 	half_open = slot_state(slot->gen_state) == FWD_SLOT_HALF_OPEN;
 	if (s->all || (s->flood && half_open) || clock_is_due(now, slot->check_at)) {
 		gc_conn(index, now);
-		looked = true;
+		checked = true;
 	}
 	s->half_open += half_open && slot_is_live(slot->gen_state);
-	return looked;
+	return checked;
 }
 
 /* Checks GC_CHUNK slots from `first` on. Returns the number of connections checked. */
 __noinline int gc_chunk(__u32 first, __u32 now)
 {
-	int looks = 0, i;
+	int checks = 0, i;
 
 	for (i = 0; i < GC_CHUNK; i++)
-		looks += gc_slot(first + i, now);
-	return looks;
+		checks += gc_slot(first + i, now);
+	return checks;
 }
 
 /* At the end of a round: so many half-open connections that most of them must be a flood's get a short timeout, like
@@ -131,14 +134,14 @@ static __always_inline void gc_begin_round(struct fwd_gc *s)
 static __always_inline __u64 gc_run(struct fwd_gc *s)
 {
 	__u32 end = s->high_water, now = clock_now(), cursor = s->cursor;
-	int i, looks = 0;
+	int i, checks = 0;
 
 	if (cursor == 0)
 		gc_begin_round(s);
 	for (i = 0; i < GC_CHUNKS; i++) {
-		if (cursor >= end || looks >= GC_CHECKS_MAX)
+		if (cursor >= end || checks >= GC_CHECKS_MAX)
 			break;
-		looks += gc_chunk(cursor, now);
+		checks += gc_chunk(cursor, now);
 		cursor += GC_CHUNK;
 	}
 	s->cursor = cursor < end ? cursor : 0;

@@ -37,7 +37,7 @@ static __always_inline struct fwd_open *open_get(void)
 	return bpf_map_lookup_elem(&open_scratch, &zero);
 }
 
-/* Sets the source addresses that connections of this map may have. False: none is known yet. */
+/* Sets the source addresses that connections of this rule may have. False: none is known yet. */
 static __always_inline bool port_pool_set(fwd_ctx *ctx, struct fwd_open *open, const struct fwd_rule *rule)
 {
 	if (rule->snat == FWD_SNAT_NONE) {
@@ -47,7 +47,7 @@ static __always_inline bool port_pool_set(fwd_ctx *ctx, struct fwd_open *open, c
 		open->pool_count = 1;
 		return true;
 	}
-	/* Most maps have one address, in the cache line that is loaded already. */
+	/* Most rules have one address, in the cache line that is loaded already. */
 	open->pool[0] = rule->pool[0];
 	if (rule->snat_count > 1)
 		__builtin_memcpy(open->pool, rule->pool, sizeof(open->pool));
@@ -69,7 +69,7 @@ static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_add
 }
 
 /* A socket of the gateway expects the replies that are being tried. */
-__noinline bool port_is_local(fwd_ctx *ctx)
+__noinline bool port_has_socket(fwd_ctx *ctx)
 {
 	struct fwd_open *open = open_get();
 
@@ -97,7 +97,7 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 		port = port_random();
 	port_set(conn, &open->pool[source], port);
 	tuple_of_entry(&open->reply, conn, FWD_DIR_REPLY);
-	return !port_is_local(ctx);
+	return !port_has_socket(ctx);
 }
 
 /*
@@ -115,7 +115,7 @@ static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open 
 		int err = port_choose(ctx, first, i) ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
 						     : -EEXIST;
 
-		if (!err && !port_is_local(ctx))
+		if (!err && !port_has_socket(ctx))
 			return FWD_OK;
 		if (!err)
 			table_remove(entry_of(open->slot, FWD_DIR_REPLY));

@@ -5,7 +5,7 @@
  * connections are refused without a search until the clock ticks (1 ms, or the kernel's jiffy if that is longer). One
  * failure would not suffice: with nine in ten ports in use, every thirtieth search fails.
  *
- * The ports towards one target run out, so the state is kept per target: per port of a map of a range and, with
+ * The ports towards one target run out, so the state is kept per target: per port of a rule of a range and, with
  * FWD_SNAT_NONE, per client. It is indexed by a keyed hash: two that collide reset each other, and nobody outside can
  * make them collide.
  */
@@ -18,8 +18,8 @@
 
 #define PORT_BACKOFF_SEARCHES 4
 
-/* The state of the packet's target, in the map at `index`. *tag: the part of its hash that tells it from others at
- * the same index. NULL: the map is gone. */
+/* The state of the packet's target, in the rule at `index`. *tag: the part of its hash that tells it from others at
+ * the same index. NULL: the rule is gone. */
 static __always_inline struct fwd_port_backoff *port_backoff_at(const struct fwd_pkt *pkt, __u32 index, __u32 *tag)
 {
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
@@ -48,7 +48,7 @@ static __always_inline bool port_backoff_any(__u32 now)
 	return any && any->tick == now;
 }
 
-/* No port is searched for a packet that would open a connection through the map at `index`. */
+/* No port is searched for a packet that would open a connection through the rule at `index`. */
 __noinline int port_backoff_active(const struct fwd_pkt *pkt, __u32 index)
 {
 	const struct fwd_port_backoff *e;

@@ -27,16 +27,17 @@ typedef struct __sk_buff fwd_ctx;
 /* The kernel's neighbour table must see one of our packets this often: see bpf/host/neigh.h. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
 
-/* The device that the packet was received by. */
+/* The device of the hook. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
 	return ctx->ifindex;
 }
 
-/* At egress: true for a packet of a process of this host, false for a forwarded one. */
+/* At egress: true for a packet of a process of this host, false for a forwarded one, and for a frame that a VLAN device on
+ * top has tagged, because that device's own egress program has seen it. */
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 {
-	return ctx->ingress_ifindex == 0;
+	return ctx->ingress_ifindex == 0 && !ctx->vlan_present;
 }
 
 /* Return values of the hook. After TC_ACT_UNSPEC, which is TCX_NEXT, the programs and filters behind this one see
@@ -123,7 +124,7 @@ static __always_inline bool ctx_csum_l4(fwd_ctx *ctx, __u32 off, __u8 proto, __u
 	__u64 flags = proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	__u64 pseudo = flags | BPF_F_PSEUDO_HDR;
 
-	if (family == 6) {
+	if (family == FWD_FAMILY_IPV6) {
 		const struct fwd_config *config = config_get();
 
 		if (config && config->csum_ipv6)

@@ -45,7 +45,8 @@ static __always_inline __u32 ctx_len(const fwd_ctx *ctx)
 	return ctx_data_end(ctx) - ctx_data(ctx);
 }
 
-/* A driver runs XDP before GRO: each packet is as it was received. */
+/* A driver runs XDP before GRO: each packet is as it was received. Generic XDP runs after GRO, whose packets have a
+ * partial checksum and are passed to tc. */
 static __always_inline __u32 ctx_gso_size(const fwd_ctx *ctx)
 {
 	return 0;
@@ -112,10 +113,10 @@ static __always_inline bool ctx_set_len(fwd_ctx *ctx, __u32 len)
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
 	if (fwd_mode == FWD_MODE_XDP)
-		return bpf_redirect_map(&xdp_devices, route->ifindex, XDP_PASS);
-	if (route->link != FWD_LINK_ETHERNET || route->ifindex == FWD_LOOPBACK)
+		return bpf_redirect_map(&xdp_devices, route_ifindex(route), XDP_PASS);
+	if (route_link(route) != FWD_LINK_ETHERNET || route_ifindex(route) == FWD_LOOPBACK)
 		return ctx_pass();
-	return bpf_redirect(route->ifindex, 0);
+	return bpf_redirect(route_ifindex(route), 0);
 }
 
 #endif

@@ -2,8 +2,6 @@
 /*
  * The parser: from bytes to struct fwd_pkt. It only reads. A packet that it does not fully understand gets a reason
  * that leaves it to the stack.
- *
- * Each layer has its own enum or its own type, so that an L4 protocol number is never compared with an Ethernet type.
  */
 #ifndef FWD_BPF_PKT_PARSE_H
 #define FWD_BPF_PKT_PARSE_H
@@ -147,7 +145,7 @@ static __always_inline enum fwd_reason parse_l4(fwd_ctx *ctx, struct fwd_pkt *pk
 	return parse_icmp(ctx, pkt, l4_off, l3_end);
 }
 
-/* What else a router must check, above all the checksum (RFC 1812 5.2.2), because the stack does not see a forwarded
+/* The remaining checks of a router, above all the checksum (RFC 1812 5.2.2), because the stack does not see a forwarded
  * packet. A function of its own, because the 512 bytes of stack are needed for the longest call chain. */
 __noinline enum fwd_reason parse_ipv4_header(fwd_ctx *ctx, __u32 off, __u32 header_len)
 {
@@ -233,7 +231,7 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	return parse_l4(ctx, pkt, off, l3_end);
 }
 
-/* Fills *pkt. FWD_OK: the packet may belong to a map or a connection. FWD_NOT_OURS: it cannot. Any other reason: the
+/* Fills *pkt. FWD_OK: the packet may belong to a rule or a connection. FWD_NOT_OURS: it cannot. Any other reason: the
  * packet is left to the stack for it. */
 static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {

@@ -14,7 +14,7 @@
 #include "host/sock.h"
 #include "pkt/pkt.h"
 
-/* For a packet without a connection that the map at `index` listens for. FWD_OK: it may open a connection. */
+/* For a packet without a connection that the rule at `index` listens for. FWD_OK: it may open a connection. */
 static __always_inline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 index)
 {
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Rule lookup: the map that listens for a packet.
+ * Rule lookup: the rule that listens for a packet.
  */
 #ifndef FWD_BPF_POLICY_RULE_H
 #define FWD_BPF_POLICY_RULE_H
@@ -22,9 +22,9 @@ static __always_inline bool port_is_known(enum fwd_ports kind, __u8 proto, __be1
 	return set && (set->bits[p / 64] >> (p % 64) & 1);
 }
 
-/* The index of the map of this address and port (host order), or FWD_RULE_NONE. One probe for each prefix length in
- * use, which is one probe unless there are maps of port ranges. */
-__noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
+/* The index of the rule of this address and port (host order), or FWD_RULE_NONE. One probe for each prefix length in
+ * use, which is one probe unless there are rules of port ranges. */
+__noinline __u32 rule_index_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
 {
 	const struct fwd_config *c = config_get();
 	struct fwd_rule_key key = {.proto = proto};
@@ -51,7 +51,7 @@ __noinline __u32 rule_find(const struct fwd_addr *addr, __u16 port, __u8 proto)
  * it returns NOT_FWDED for local addresses. It returns the same if there is no route at all, in which case the
  * packet could not be forwarded anyway, and for a subnet's broadcast address, whose packets arrive in broadcast
  * frames and never get here. */
-__noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+__noinline enum fwd_reason rule_check_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	struct bpf_fib_lookup fib;
 	long ret;
@@ -65,7 +65,7 @@ __noinline enum fwd_reason rule_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? FWD_OK : FWD_NOT_OURS;
 }
 
-/* FWD_OK: *index is the index in `rules` of the map that listens for the packet. */
+/* FWD_OK: *index is the index in `rules` of the rule that listens for the packet. */
 static __always_inline enum fwd_reason rule_lookup(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *index)
 {
 	__u16 port = bpf_ntohs(pkt->tuple.dport);
@@ -75,13 +75,13 @@ static __always_inline enum fwd_reason rule_lookup(fwd_ctx *ctx, const struct fw
 	if (!port_is_known(FWD_PORTS_LISTEN_TCP, pkt->tuple.proto, pkt->tuple.dport) ||
 	    !addr_is_unicast(&pkt->tuple.daddr))
 		return FWD_NOT_OURS;
-	*index = rule_find(&pkt->tuple.daddr, port, pkt->tuple.proto);
+	*index = rule_index_find(&pkt->tuple.daddr, port, pkt->tuple.proto);
 	if (*index != FWD_RULE_NONE)
 		return FWD_OK;
 	if (pkt->family == FWD_FAMILY_IPV4)
 		addr_from_v4(&any, 0);
-	*index = rule_find(&any, port, pkt->tuple.proto);
-	return *index == FWD_RULE_NONE ? FWD_NOT_OURS : rule_is_local(ctx, pkt);
+	*index = rule_index_find(&any, port, pkt->tuple.proto);
+	return *index == FWD_RULE_NONE ? FWD_NOT_OURS : rule_check_local(ctx, pkt);
 }
 
 #endif

@@ -35,11 +35,11 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 	struct bpf_redir_neigh neigh = {};
 
 	if (pkt->next_hop.how != FWD_HOP_KNOWN)
-		return bpf_redirect_neigh(route->ifindex, NULL, 0, 0);
-	neigh_mark_used(route->ifindex, &pkt->next_hop.addr, pkt->now);
+		return bpf_redirect_neigh(route_ifindex(route), NULL, 0, 0);
+	neigh_mark_used(route_ifindex(route), &pkt->next_hop.addr, pkt->now);
 	neigh.nh_family = pkt->next_hop.family;
 	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
-	return bpf_redirect_neigh(route->ifindex, &neigh, sizeof(neigh), 0);
+	return bpf_redirect_neigh(route_ifindex(route), &neigh, sizeof(neigh), 0);
 }
 
 /*
@@ -51,14 +51,14 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
 					       const struct fwd_route *route, int *action)
 {
-	if (route->link == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
+	if (route_link(route) == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
 	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
 		return FWD_REWRITE_FAILED;
-	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route->ifindex))
+	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route_ifindex(route)))
 		return FWD_REWRITE_FAILED;
-	if (pkt->next_hop.how == FWD_HOP_CACHED && route->ifindex != FWD_LOOPBACK)
-		*action = bpf_redirect(route->ifindex, 0);
+	if (pkt->next_hop.how == FWD_HOP_CACHED && route_ifindex(route) != FWD_LOOPBACK)
+		*action = bpf_redirect(route_ifindex(route), 0);
 	else
 		*action = forward_by_neigh(pkt, route);
 	return FWD_OK;

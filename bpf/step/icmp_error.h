@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP errors that fwdctl sends itself, because a packet that it takes never reaches the part of the stack that would.
+ * ICMP errors that the programs send, because a packet that they take never reaches the part of the stack that would.
  * The packet becomes the error: it is truncated, and headers are put in front.
  */
 #ifndef FWD_BPF_STEP_ICMP_ERROR_H
@@ -40,7 +40,7 @@ enum icmp_error_code {
 
 #define ICMP_ERRORS_PER_SECOND 1000
 
-/* Per CPU. */
+/* Per CPU and device. */
 struct fwd_icmp_budget {
 	__u32 second; /* ticks; start of the current second */
 	__u32 sent;
@@ -198,7 +198,7 @@ __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 	       icmp_error_swap_macs(ctx);
 }
 
-/* Rate limit, on each CPU that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it packets are
+/* Rate limit, on each CPU and device that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it packets are
  * dropped without an error. */
 static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget, __u32 now)
 {

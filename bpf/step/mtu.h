@@ -42,15 +42,15 @@ static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
 }
 
 /* The value to which the MSS option is lowered in both directions of a new connection, from the MTUs of both routes
- * (0: unknown) and the map's setting. 0: unchanged. */
-static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu, __u16 back, __u16 wanted)
+ * (0: unknown) and the rule's setting. 0: unchanged. */
+static __always_inline __u16 mtu_choose_mss(const struct fwd_pkt *pkt, __u16 mtu, __u16 back_mtu, __u16 rule_mss)
 {
-	if (pkt->tuple.proto != IPPROTO_TCP || wanted == FWD_MSS_OFF)
+	if (pkt->tuple.proto != IPPROTO_TCP || rule_mss == FWD_MSS_OFF)
 		return 0;
-	if (wanted != FWD_MSS_AUTO)
-		return wanted;
-	if (back && (!mtu || back < mtu))
-		mtu = back;
+	if (rule_mss != FWD_MSS_AUTO)
+		return rule_mss;
+	if (back_mtu && (!mtu || back_mtu < mtu))
+		mtu = back_mtu;
 	return mtu_to_mss(pkt->family, mtu);
 }
 
@@ -102,7 +102,7 @@ __noinline bool mtu_clamp_mss(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 mss
 		return false;
 	off = pkt->l4_off + sizeof(struct tcphdr);
 	len = pkt->l4_len - sizeof(struct tcphdr);
-	if (len < MTU_OPT_MSS_LEN || len > sizeof(options) || !ctx_load(ctx, off, &options, len))
+	if (len < MTU_OPT_MSS_LEN || !bound_at_most(len, sizeof(options)) || !ctx_load(ctx, off, &options, len))
 		return true;
 	at = bound_mask(mtu_find_mss(&options, len), 63);
 	if (!at)
@@ -137,7 +137,7 @@ static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, co
 	if (route_fits(route, mtu_packet_len(ctx, pkt)))
 		return false;
 	pkt->to_fragment = ip_fragment_is_possible(ctx, pkt, route->mtu);
-	return pkt->dont_fragment || (!pkt->to_fragment && route->link == FWD_LINK_ETHERNET);
+	return pkt->dont_fragment || (!pkt->to_fragment && route_link(route) == FWD_LINK_ETHERNET);
 }
 
 /* The checks before a packet is forwarded, in the kernel's order (net/ipv4/ip_forward.c). FWD_TTL_EXCEEDED,

@@ -27,19 +27,21 @@ static __always_inline void open_count(const struct fwd_open *open, enum fwd_rea
 	}
 }
 
-/* Fills the record with the plan, and its reply direction with the packet's original addresses and ports, swapped. */
+/* Completes the reply direction of the plan, with the packet's original addresses and ports swapped, and copies the plan
+ * to the record. */
 static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struct fwd_conn *conn)
 {
 	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD], *reply = &open->conn.flow[FWD_DIR_REPLY];
 
 	reply->last_seen = forward->last_seen;
 	reply->ct_state = forward->ct_state;
+	reply->ack = forward->ack;
 	reply->rule = forward->rule;
 	reply->rule_gen = forward->rule_gen;
 	reply->sport = forward->to_dport;
 	reply->to_sport = forward->dport;
 	reply->to_dport = forward->sport;
-	reply->route.ifindex = ctx_ifindex(ctx);
+	reply->route.out = route_out(ctx_ifindex(ctx), FWD_LINK_IP);
 	*conn = open->conn;
 }
 
@@ -57,7 +59,7 @@ static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const stru
 	flow = &conn->flow[FWD_DIR_FORWARD];
 	/* Another CPU may be about to end an old connection. */
 	if (flow_is_dead(flow) || ct_is_closed(flow->ct_state) ||
-	    flow_is_local(flow) != flow_is_local(&open->conn.flow[FWD_DIR_FORWARD]))
+	    flow_is_own(flow) != flow_is_own(&open->conn.flow[FWD_DIR_FORWARD]))
 		return FWD_RACE;
 	pkt->entry = entry;
 	return FWD_OK;
@@ -69,7 +71,7 @@ static __always_inline enum fwd_reason open_join(struct fwd_pkt *pkt, const stru
  *
  * The insertion of the reply tuple claims the source port, see port_claim(). The ring slot follows, so that a packet
  * that finds no port evicts no connection, and then the client's tuple: if another CPU was faster with a packet of the
- * same client, the claim is undone and the other CPU's connection is used.
+ * same client, the claim is undone and the other CPU's connection is used. (The packet may have evicted one by then.)
  */
 __noinline enum fwd_reason open_insert_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
@@ -87,6 +89,7 @@ __noinline enum fwd_reason open_insert_at(fwd_ctx *ctx, struct fwd_pkt *pkt)
 		return FWD_TABLE_FULL;
 	open_fill(ctx, open, conn);
 	slot->mss = open->mss;
+	slot->reopen = 0;
 	slot->check_at = pkt->now + conn_timeout(conn->flow[FWD_DIR_FORWARD].ct_state);
 	reason = port_claim(ctx, open);
 	if (reason == FWD_OK) {
@@ -136,9 +139,10 @@ static __always_inline void open_plan(struct fwd_open *open, const struct fwd_pk
 	forward->dport = pkt->tuple.dport;
 	forward->last_seen = pkt->now;
 	forward->rule = FWD_RULE_NONE;
-	forward->ct_state = pkt->tuple.proto == IPPROTO_TCP
-				    ? ct_tcp_next(ct_state, FWD_DIR_FORWARD, pkt->tcp_flags, false)
-				    : ct_udp_next(ct_state, FWD_DIR_FORWARD);
+	/* apply() takes the packet's flags and numbers, as of any other packet. */
+	forward->ct_state = ct_state | FWD_CT_SEEN(FWD_DIR_FORWARD);
+	if (pkt->tuple.proto != IPPROTO_TCP)
+		forward->ack = pkt->now;
 }
 
 /* The target, port in network order, and a first source address. */
@@ -150,24 +154,26 @@ static __always_inline void open_plan_target(struct fwd_open *open, const struct
 	open->conn.flow[FWD_DIR_FORWARD].to_dport = port;
 }
 
-/* Plans a client's connection through the map at `index`. FWD_OK: open->conn is planned, except for its source. */
+/* Plans a client's connection through the rule at `index`. FWD_OK: open->conn is planned, except for its source. */
 __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
 	struct fwd_open *open = open_get();
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	struct fwd_flow *forward;
 	enum fwd_reason reason;
-	__u16 shift, back_mtu;
+	__u16 shift, back_mtu, gen;
 
 	if (!pkt || !open || !rule)
 		return FWD_NOT_OURS;
+	/* Before the state, which fwdctl changes first: a rule that is freed meanwhile leaves a dead connection. */
+	gen = READ_ONCE(rule->gen);
 	reason = admit(ctx, pkt, index);
 	if (reason != FWD_OK)
 		return reason;
 	open_plan(open, pkt);
 	forward = &open->conn.flow[FWD_DIR_FORWARD];
 	forward->rule = index;
-	forward->rule_gen = rule->gen;
+	forward->rule_gen = gen;
 	shift = bpf_ntohs(pkt->tuple.dport) - rule->listen_low;
 	if (!port_pool_set(ctx, open, rule))
 		return FWD_NO_SOURCE;
@@ -191,7 +197,7 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	return FWD_OK;
 }
 
-/* Opens a client's connection through the map at `index`. FWD_OK: pkt->entry is its entry. */
+/* Opens a client's connection through the rule at `index`. FWD_OK: pkt->entry is its entry. */
 static __always_inline enum fwd_reason open_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 index)
 {
 	enum fwd_reason reason = open_plan_mapped(ctx, pkt, index);

@@ -17,8 +17,7 @@
 static __always_inline void route_set(struct fwd_route *route, const struct bpf_fib_lookup *fib,
 				      const struct fwd_device *device, bool has_neighbour)
 {
-	route->ifindex = fib->ifindex;
-	route->link = device->link;
+	route->out = route_out(fib->ifindex, device->link);
 	if (has_neighbour) {
 		__builtin_memcpy(route->dmac, fib->dmac, ETH_ALEN);
 		__builtin_memcpy(route->smac, fib->smac, ETH_ALEN);
@@ -38,15 +37,15 @@ static __always_inline void next_hop_set(struct fwd_pkt *pkt, const struct bpf_f
 		hop->how = FWD_HOP_KNOWN;
 }
 
-/* The last time that the source address of a map was verified, and the device that then led to its target. */
+/* The last time that the source address of a rule was verified, and the device that then led to its target. */
 struct fwd_source_check {
 	__u32 ifindex;
 	__u32 when; /* ticks */
 };
 
-/* The source address that fwdctl chose for the map still is an address of the gateway. When WireGuard is down its
+/* The source address that fwdctl chose for the rule still is an address of the gateway. When WireGuard is down its
  * address is gone, the default route leads to the target, and data meant for the tunnel would leave in clear. For
- * packets of the FORWARD direction. One answer holds for all connections of the map, for a second and one device. */
+ * packets of the FORWARD direction. One answer holds for all connections of the rule, for a second and one device. */
 __noinline bool route_source_is_local(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
 				      __u32 ifindex)
 {
@@ -77,7 +76,7 @@ static __always_inline long route_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fi
 					 const struct fwd_conn *conn)
 {
 	struct translation to = translation_of(conn, pkt_dir(pkt));
-	__u32 via = conn->flow[FWD_DIR_REPLY].route.ifindex;
+	__u32 via = route_ifindex(&conn->flow[FWD_DIR_REPLY].route);
 	long ret;
 
 	if (pkt_dir(pkt) == FWD_DIR_REPLY && via) {
@@ -100,21 +99,21 @@ __noinline int route_follow_ingress(fwd_ctx *ctx, const struct fwd_pkt *pkt, str
 	if (!pkt || !conn)
 		return 0;
 	back = &conn->flow[FWD_DIR_REPLY].route;
-	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || back->ifindex == ifindex)
+	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || route_ifindex(back) == ifindex)
 		return 0;
 	/* With the request's ports and TOS: an `ip rule` that matches those of replies is not honoured here. */
 	to = translation_of(conn, FWD_DIR_REPLY);
 	if (!fib_found(fib_lookup_via(ctx, &fib, pkt, to.saddr, to.daddr, ifindex)) || fib.ifindex != ifindex)
 		return 0;
 	back->refreshed = 0;
-	back->ifindex = ifindex;
+	back->out = route_out(ifindex, FWD_LINK_IP);
 	return 1;
 }
 
 /* The route to a process of the gateway itself. */
 static __always_inline void route_to_self(struct fwd_route *route, __u32 now)
 {
-	route->link = FWD_LINK_ETHERNET;
+	route->out = route_out(FWD_LOOPBACK, FWD_LINK_ETHERNET);
 	route->mtu = 0;
 	route->refreshed = now;
 }
@@ -137,7 +136,7 @@ __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 	if (!pkt || !conn)
 		return FWD_NO_ROUTE;
 	route = &conn_flow(conn, pkt)->route;
-	if (pkt_dir(pkt) == FWD_DIR_REPLY && route->ifindex == FWD_LOOPBACK) {
+	if (pkt_dir(pkt) == FWD_DIR_REPLY && route_ifindex(route) == FWD_LOOPBACK) {
 		route_to_self(route, pkt->now);
 		return FWD_OK;
 	}
@@ -160,13 +159,17 @@ __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 	 * error either, which an `ip rule` may route differently, nor when a request has just moved the replies to
 	 * another device. */
 	resolved = (has_neighbour || device->link == FWD_LINK_IP) && !pkt->is_error;
-	route->refreshed = resolved && READ_ONCE(route->ifindex) == fib.ifindex ? pkt->now : 0;
+	route->refreshed = resolved && READ_ONCE(route->out) == route_out(fib.ifindex, device->link) ? pkt->now : 0;
 	return FWD_OK;
 }
 
-static __always_inline bool route_is_fresh(const struct fwd_route *route, __u32 now)
+/* The flow's route was looked up less than a second ago. */
+static __always_inline bool route_is_fresh(const struct fwd_flow *flow, __u32 now)
 {
-	return route->ifindex && route->refreshed && now - route->refreshed < ROUTE_MAX_AGE;
+	const struct fwd_route *route = &flow->route;
+
+	return route->refreshed && now - flow->last_seen < ROUTE_MAX_AGE &&
+	       (__u16)(now - route->refreshed) < ROUTE_MAX_AGE;
 }
 
 /* len: bytes from the IP header on. */

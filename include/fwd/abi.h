@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ABI: what the BPF programs and fwdctl both see, the values of the pinned maps above all.
+ * The ABI between the BPF programs and fwdctl: above all the values of the pinned BPF maps.
  *
- * include/fwd has one file per noun; maps.h lists the maps. The maps outlive any one program: whoever changes a
- * size, an offset or a meaning raises FWD_ABI_VERSION, which fwdctl compares with the one in the pinned map
+ * include/fwd has one file per noun; maps.h lists the BPF maps. They outlive any one program: a change of a size, an
+ * offset or a meaning requires a new FWD_ABI_VERSION, which fwdctl compares with the one in the pinned map
  * `meta` before it reads anything else. Numbers that index a map (reasons, timeouts, counters) are explicit and
  * dense, and new ones are only appended.
  *
@@ -18,7 +18,7 @@
 
 #define FWD_ABI_VERSION 8
 
-/* In a program a call costs instructions and stack, so what both sides share is always inlined. */
+/* In a program a call costs instructions and stack, so shared functions are always inlined. */
 #define FWD_INLINE static inline __attribute__((always_inline))
 
 /* The layout that FWD_ABI_VERSION stands for. */

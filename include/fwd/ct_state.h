@@ -5,7 +5,7 @@
  * other.
  *
  * States and default timeouts are those of nf_conntrack (net/netfilter/nf_conntrack_proto_tcp.c,
- * nf_conntrack_proto_udp.c), so that what an operator knows still holds.
+ * nf_conntrack_proto_udp.c), so that an operator's knowledge of nf_conntrack applies.
  */
 #ifndef FWD_CT_STATE_H
 #define FWD_CT_STATE_H

@@ -62,7 +62,7 @@
 	X(REASONS, reasons, PERCPU_ARRAY, __u32, __u64, FWD_REASON_MAX, 0, FIXED, ALL) \
 	X(META, meta, ARRAY, __u32, struct fwd_meta, 1, 0, FIXED, ALL) \
 	/* Scratch memory: what is too large for 512 bytes of stack. */ \
-	X(SCRATCH, scratch, PERCPU_ARRAY, __u32, struct fwd_scratch, 1, 0, LOCAL, TC) \
+	X(SCRATCH, scratch, PERCPU_ARRAY, __u32, struct fwd_scratch, 2, 0, LOCAL, TC) \
 	X(FASTPATH_SCRATCH, fastpath_scratch, PERCPU_ARRAY, __u32, struct fwd_pkt, 1, 0, LOCAL, XDP) \
 	X(OPEN_SCRATCH, open_scratch, PERCPU_ARRAY, __u32, struct fwd_open, 1, 0, LOCAL, TC) \
 	X(SOURCE_CHECKS, source_checks, PERCPU_ARRAY, __u32, struct fwd_source_check, FWD_RULES_MAX, 0, LOCAL, PATH) \

@@ -25,7 +25,7 @@ enum fwd_mss {
 
 enum fwd_rule_state {
 	FWD_RULE_FREE = 0,     /* unused */
-	FWD_RULE_ACTIVE = 1,   /* a map */
+	FWD_RULE_ACTIVE = 1,   /* accepts new connections */
 	FWD_RULE_DRAINING = 2, /* deleted with --keep-connections: no new connections */
 };
 
@@ -95,8 +95,8 @@ FWD_ABI_OFFSET(struct fwd_rule_key, plen, 19);
 struct fwd_rule_stats {
 	__u64 packets[FWD_DIR_MAX];
 	__u64 bytes[FWD_DIR_MAX];
-	__u64 created; /* connections */
-	__u64 ended;
+	__u64 created; /* connections opened */
+	__u64 ended;   /* connections ended */
 };
 
 FWD_ABI_SIZE(struct fwd_rule_stats, 48);

@@ -29,15 +29,17 @@ struct fwd_slot {
 	__u32 check_at;  /* ticks; the collector need not check the connection before */
 	__u32 gen_state; /* enum fwd_slot_state and the generation */
 	__u16 mss;       /* TCP: larger MSS options are lowered to it; 0: left as they are */
-	__u8 pad[6];
+	__u16 pad;
+	__u32 reopen; /* TCP, host order: the number after a SYN of the client while the connection closes */
 };
 
 FWD_ABI_SIZE(struct fwd_slot, 16);
 FWD_ABI_OFFSET(struct fwd_slot, gen_state, 4);
 FWD_ABI_OFFSET(struct fwd_slot, mss, 8);
+FWD_ABI_OFFSET(struct fwd_slot, reopen, 12);
 
 /* A freed record is quarantined until this many others have been freed, because a packet on another CPU may still be
- * reading it. */
+ * reading it. A CPU that stalls for longer than that reads the record of another connection. */
 #define FWD_QUARANTINE(half_open) ((half_open) > 1024 ? (half_open) : 1024)
 
 /* Records: as many as there may be connections of both classes, and the quarantine. */

@@ -13,9 +13,9 @@
 /* As in bpf/ctx/xdp.h. */
 static __always_inline int ctx_send(const struct fwd_route *route)
 {
-	if (route->link != FWD_LINK_ETHERNET || route->ifindex == FWD_LOOPBACK)
+	if (route_link(route) != FWD_LINK_ETHERNET || route_ifindex(route) == FWD_LOOPBACK)
 		return ctx_pass();
-	return bpf_redirect(route->ifindex, 0);
+	return bpf_redirect(route_ifindex(route), 0);
 }
 
 #include "fastpath.h"
@@ -42,13 +42,13 @@ static __noinline int hook_ingress(fwd_ctx *ctx, enum fwd_reason *reason, bool x
 	if (xdp && hook_xdp(ctx, reason, &action))
 		return action;
 	count_device(ctx, false);
-	*reason = ingress(ctx, scratch_get(), &action);
+	*reason = ingress(ctx, scratch_get(FWD_SCRATCH_INGRESS), &action);
 	return verdict(*reason, action);
 }
 
 static __noinline int hook_egress(fwd_ctx *ctx, enum fwd_reason *reason)
 {
-	*reason = egress(ctx, scratch_get());
+	*reason = egress(ctx, scratch_get(FWD_SCRATCH_EGRESS));
 	return verdict(*reason, ctx_pass());
 }
 

@@ -15,6 +15,7 @@ struct life {
 	__u8 proto;
 	__u32 ct_state;
 	__u32 proof;
+	bool stream;
 };
 
 #define SERVER_SEQ 5000
@@ -30,10 +31,13 @@ static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 	bool proves = dir == FWD_DIR_FORWARD && ct_tcp_confirms(l->ct_state, flags, ack, l->proof);
 
 	if (l->proto == PROTO_UDP) {
-		l->ct_state = ct_udp_next(l->ct_state, dir);
+		l->ct_state = ct_udp_next(l->ct_state, dir, l->stream);
 		return;
 	}
-	l->ct_state = ct_tcp_next(l->ct_state, dir, flags, proves);
+	/* Data, and a FIN that is no retransmission, are beyond all before; an ACK acknowledges all. */
+	l->ct_state =
+		ct_tcp_next(l->ct_state, dir, flags,
+			    (flags & PSH) || ((flags & FIN) && !(l->ct_state & FWD_CT_FIN(dir))), flags & ACK, proves);
 	if (dir == FWD_DIR_REPLY && (flags & SYN))
 		l->proof = SERVER_SEQ + 1;
 }
@@ -124,10 +128,10 @@ Test(ct_state, tcp_reset)
 /* The other flags of a segment with RST are ignored. */
 Test(ct_state, tcp_reset_adds_nothing_else)
 {
-	__u32 ct_state = ct_tcp_next(0, FWD_DIR_REPLY, RST | ACK | FIN | SYN, true);
+	__u32 ct_state = ct_tcp_next(0, FWD_DIR_REPLY, RST | ACK | FIN | SYN, true, true, true);
 
 	cr_expect(ct_state == (FWD_CT_SEEN(FWD_DIR_REPLY) | FWD_CT_RST(FWD_DIR_REPLY)));
-	ct_state = ct_tcp_next(FWD_CT_FIN(FWD_DIR_FORWARD), FWD_DIR_REPLY, RST | ACK, false);
+	ct_state = ct_tcp_next(FWD_CT_FIN(FWD_DIR_FORWARD), FWD_DIR_REPLY, RST | ACK, false, true, false);
 	cr_expect(!(ct_state & FWD_CT_FIN_ACKED(FWD_DIR_FORWARD)));
 }
 
@@ -138,23 +142,107 @@ Test(ct_state, udp)
 	check_life(17, "a stream", "> < REPLIED > ASSURED < ASSURED");
 }
 
-/* Both directions hold the same bits, so the result must not depend on the order of packets of two directions. */
-Test(ct_state, bits_only_grow_but_for_rst)
+/* Both directions have the same bits: the bits that one adds must not depend on the order. A packet removes only bits of
+ * its own direction: a RST that it continues after, and a FIN that it sends data after. */
+Test(ct_state, bits_that_are_removed)
 {
-	const __u32 rst = FWD_CT_RST(FWD_DIR_FORWARD) | FWD_CT_RST(FWD_DIR_REPLY);
-
 	for (__u32 ct_state = 0; ct_state < 1 << 11; ct_state++) {
-		for (unsigned int i = 0; i < 2 * 2 * 64; i++) {
+		for (unsigned int i = 0; i < 2 * 8 * 64; i++) {
 			enum fwd_dir dir = i & 1;
-			__u32 next = ct_tcp_next(ct_state, dir, i >> 2, i >> 1 & 1);
+			bool advances = i & 2, closes = i & 4, confirms = i & 8;
+			__u8 flags = i >> 4;
+			__u32 next = ct_tcp_next(ct_state, dir, flags, advances, closes, confirms), removed;
 
-			cr_assert(!(ct_state & ~next & ~rst));
-			cr_assert(!(ct_state & ~next & FWD_CT_RST(dir_reverse(dir))));
+			removed = FWD_CT_RST(dir) | (advances ? FWD_CT_FIN(dir) | FWD_CT_FIN_ACKED(dir) : 0);
+			cr_assert(!(ct_state & ~next & ~removed));
 			cr_assert(fwd_tcp_state(next) < FWD_STATE_UDP_UNREPLIED);
-			/* The same packet again adds nothing, so that the fast path writes nothing. */
-			cr_assert(ct_tcp_next(next, dir, i >> 2, i >> 1 & 1) == next);
+			/* A retransmission changes nothing, so that the fast path stays fast. */
+			cr_assert(ct_tcp_next(next, dir, flags, false, closes, confirms) == next);
 		}
 	}
+}
+
+/* ---- numbers: the client has sent 1000 bytes to 6000, the target 70000 to 71000 -------------------------------- */
+
+static const struct ct_seen client = {.ack = 71000, .end = 6000}, target = {.ack = 6000, .end = 71000};
+
+static bool plausible(__u32 seq, __u32 ack, __u8 flags)
+{
+	const struct ct_segment g = {.seq = seq, .end = seq, .ack = ack, .flags = flags};
+
+	return ct_tcp_is_plausible(&g, client, target);
+}
+
+Test(ct_state, plausible_segments)
+{
+	cr_expect(plausible(6000, 71000, ACK), "the next one");
+	cr_expect(plausible(5000, 71000, ACK), "a retransmission");
+	cr_expect(plausible(5000, 70000, ACK), "a late one");
+	cr_expect(plausible(6000 + (30 << 20), 71000, ACK | FIN), "30 MiB in flight");
+	cr_expect(!plausible(6000 + (1 << 26), 71000, ACK), "more than any window");
+	cr_expect(!plausible(6000 - 65537, 71000, ACK), "long ago");
+	cr_expect(!plausible(6000, 71001, ACK), "an ACK of data that the target has not sent");
+	cr_expect(!plausible(6000, 71000 - 65537, ACK), "an ACK of long ago");
+	cr_expect(!plausible(6000, 0x80000000, ACK), "a blind ACK");
+	cr_expect(!plausible(6000, 71000, PSH), "no ACK");
+}
+
+Test(ct_state, exact_resets)
+{
+	static const struct {
+		const char *what;
+		__u32 seq;
+		struct ct_seen own, other;
+		bool resets;
+	} rows[] = {
+		{"the number that the target expects", 6000, {71000, 6000}, {6000, 71000}, true},
+		{"after data in flight", 6000 + (30 << 20), {71000, 6000 + (30 << 20)}, {6000, 71000}, true},
+		{"the target's last ACK, though data is in flight", 6000, {71000, 9000}, {6000, 71000}, true},
+		{"one more", 6001, {71000, 6000}, {6000, 71000}, false},
+		{"one less", 5999, {71000, 6000}, {6000, 71000}, false},
+		{"4 MiB more", 6000 + (4 << 20), {71000, 6000}, {6000, 71000}, false},
+		{"across zero", 0, {71000, 0}, {0xfffffff0, 71000}, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct ct_segment g = {.seq = rows[i].seq, .end = rows[i].seq, .flags = RST};
+
+		cr_expect(ct_tcp_resets(&g, rows[i].own, rows[i].other) == rows[i].resets, "%s", rows[i].what);
+	}
+}
+
+/* Data after a FIN shows that the FIN was forged. */
+Test(ct_state, forged_fin)
+{
+	check_life(6, "the client sends on", ">S <SA >A >FA FIN_WAIT <A CLOSE_WAIT >PA ESTABLISHED");
+	check_life(6, "the target sends on", ">S <SA >A <FA FIN_WAIT <PA ESTABLISHED");
+}
+
+/* A segment of the target before its SYN belongs to an earlier connection between the same ports. */
+Test(ct_state, expected_segments)
+{
+	const __u32 tcp = 6U << FWD_CT_PROTO_SHIFT, udp = 17U << FWD_CT_PROTO_SHIFT;
+
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK), "a challenge ACK");
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK | PSH), "data");
+	cr_expect(!ct_expects(tcp, FWD_DIR_REPLY, ACK | FIN), "a FIN");
+	cr_expect(ct_expects(tcp, FWD_DIR_REPLY, SYN | ACK), "a SYN-ACK");
+	cr_expect(ct_expects(tcp, FWD_DIR_REPLY, RST | ACK), "a RST");
+	cr_expect(ct_expects(tcp, FWD_DIR_FORWARD, ACK), "the client's");
+	cr_expect(ct_expects(tcp | FWD_CT_SYN(FWD_DIR_REPLY), FWD_DIR_REPLY, ACK), "after the SYN");
+	cr_expect(ct_expects(tcp | FWD_CT_CONFIRMED, FWD_DIR_REPLY, ACK), "of a confirmed connection");
+	cr_expect(ct_expects(udp, FWD_DIR_REPLY, 0), "UDP");
+}
+
+Test(ct_state, udp_streams)
+{
+	const __u32 both = FWD_CT_SEEN(FWD_DIR_FORWARD) | FWD_CT_SEEN(FWD_DIR_REPLY), udp = 17U << FWD_CT_PROTO_SHIFT;
+
+	for (enum fwd_dir dir = FWD_DIR_FORWARD; dir < FWD_DIR_MAX; dir++) {
+		cr_expect(ct_udp_next(udp | both, dir, true) & FWD_CT_CONFIRMED, "a stream of direction %d", dir);
+		cr_expect(!(ct_udp_next(udp, dir, true) & FWD_CT_CONFIRMED), "one-way, direction %d", dir);
+	}
+	cr_expect(!(ct_udp_next(udp | both, FWD_DIR_REPLY, false) & FWD_CT_CONFIRMED), "two replies at once");
 }
 
 Test(ct_state, proof)

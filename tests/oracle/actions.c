@@ -67,7 +67,7 @@ static bool send_syn(struct sequence *s, struct conn *c, take_step take)
 	if (!c->syn[CLIENT] || c->rst || c->fin[CLIENT]) {
 		c->next[CLIENT] = rnd();
 		c->next[TARGET] = rnd();
-		c->syn[TARGET] = c->rst = c->acked = c->fin[CLIENT] = c->fin[TARGET] = false;
+		c->syn[TARGET] = c->target_syn = c->rst = c->acked = c->fin[CLIENT] = c->fin[TARGET] = false;
 	}
 	return send_tcp(s, c, CLIENT, TCP_SYN | (chance(5) ? 0xc0 : 0), chance(3) ? 50 : 0, "SYN", take);
 }

@@ -405,6 +405,7 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 {
 	enum end end = CLIENT;
 	struct conn *c = model_conn_of(s, &step->packet, &end);
+	struct conn *of_target = end == TARGET ? c : NULL;
 	const bool fragments = step->mangled & MANGLE_FRAGMENTS;
 	unsigned g, i;
 	bool kept[GATEWAYS], sent = false;
@@ -433,6 +434,8 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && is_syn(&step->packet))
 		c->syn_refused = !sent;
+	for (i = 0; of_target && is_syn(&step->packet) && i < step->outs[FWD].count; i++)
+		of_target->target_syn |= is_syn(&step->outs[FWD].out[i].packet);
 	step->same_ports = !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {

@@ -238,6 +238,23 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	return c && c->was_reset && fact_error_reached(step, c, end);
 }
 
+/* Before the target's SYN netfilter forwards its other segments, fwdctl leaves them to the stack: they belong to an earlier
+ * connection between the same ports, which the stack resets. */
+static bool before_the_syn(const struct sequence *s, const struct step *step)
+{
+	const struct conn *c;
+	struct layout l;
+	enum end end;
+
+	/* The stack may have forwarded some of the fragments, or all. */
+	if (step->mangled & MANGLE_FRAGMENTS && step->conn && step->conn->proto == PROTO_TCP)
+		return step->end == TARGET && !step->conn->target_syn;
+	if (!fact_is_tcp(step, &l) || step->packet.data[l.l4 + 13] & (TCP_SYN | TCP_RST))
+		return false;
+	c = fact_conn(s, step, &end);
+	return c && end == TARGET && !c->target_syn && fact_is_by_stack(step, FWD);
+}
+
 /* True if netfilter dropped an ICMP error that the stack of fwdctl's gateway forwarded unchanged, IP options aside. */
 static bool is_error_forwarded(const struct step *step, const struct layout *l)
 {
@@ -474,6 +491,7 @@ static bool refused_syn(const struct sequence *s, const struct step *step)
 
 struct known known[] = {
 	{"tcp-state", tcp_state, false, 0, false},
+	{"before-the-syn", before_the_syn, false, 0, false},
 	{"mss-offset", mss_offset, true, 0, false},
 	{"passing-flow", passing_flow, false, 0, false},
 	{"icmpv6-unknown", icmpv6_unknown, true, 0, false},

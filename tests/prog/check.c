@@ -119,9 +119,9 @@ static void check_route(const char *what, const struct packet *p, const struct f
 		cr_expect_fail("%s: no connection", what);
 		return;
 	}
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
-		  conn.flow.route.ifindex);
-	cr_expect(conn.flow.route.link == devices[fate->out].link, "%s: kind of link", what);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[fate->out], "%s: leaves by device %u", what,
+		  route_ifindex(&conn.flow.route));
+	cr_expect(route_link(&conn.flow.route) == devices[fate->out].link, "%s: kind of link", what);
 }
 
 void check_reasons(const char *what, const __u64 *before, const char *reason)

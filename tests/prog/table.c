@@ -119,6 +119,16 @@ bool conn_exists(const char *flow, __u8 proto)
 	return conn_get(flow, proto, &entry);
 }
 
+struct packet in_order(struct packet p)
+{
+	struct entry conn;
+
+	cr_assert(conn_get(p.flow, PROTO_TCP, &conn), "no connection %s", p.flow);
+	p.seq = conn.flow.end;
+	p.ack = record_at(conn.index)->flow[dir_reverse(conn.dir)].end;
+	return p;
+}
+
 void expect_state(const char *what, const char *flow, __u8 proto, const char *want)
 {
 	static const char *const names[] = {

@@ -44,6 +44,9 @@ bool entry_read(__u32 index, enum fwd_dir dir, struct entry *entry);
 bool conn_get(const char *flow, __u8 proto, struct entry *entry);
 bool conn_exists(const char *flow, __u8 proto);
 
+/* p with the sequence and ACK number that its sender would send next; p.flow is that of a TCP connection on arrival. */
+struct packet in_order(struct packet p);
+
 /* Expects the connection to be in the state of that name; "gone": not there. */
 void expect_state(const char *what, const char *flow, __u8 proto, const char *want);
 

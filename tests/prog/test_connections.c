@@ -115,28 +115,154 @@ Test(connections, tcp_states)
 {
 	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
 	expect_state("SYN", IN, PROTO_TCP, "SYN_SENT");
-	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 1),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("SYN-ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("a blind ACK", ETH0, TCP(IN, ACK, .ack = 12345678), LEAVES_BY(WG0, OUT));
 	expect_state("a blind ACK", IN, PROTO_TCP, "SYN_RECV");
 	arrives("ACK", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
 	expect_state("ACK", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("RST", WG0, TCP(reverse_of(OUT), RST), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("RST", WG0, in_order((struct packet)TCP(reverse_of(OUT), RST)), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("RST", IN, PROTO_TCP, "CLOSE");
-	arrives("data of the client", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("data of the client", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("data of the client", IN, PROTO_TCP, "CLOSE");
-	arrives("the RST was forged", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("the RST was forged", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("the RST was forged", IN, PROTO_TCP, "ESTABLISHED");
-	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, in_order((struct packet)TCP(IN, FIN | ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
-	arrives("ACK", WG0, TCP(reverse_of(OUT), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK)), LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("ACK of the FIN", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("data, half-closed", WG0, TCP(reverse_of(OUT), ACK, .data = 9), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("data, half-closed", WG0, in_order((struct packet)TCP(reverse_of(OUT), ACK, .data = 9)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("data, half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
-	arrives("other FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("other FIN", WG0, in_order((struct packet)TCP(reverse_of(OUT), FIN | ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	expect_state("other FIN", IN, PROTO_TCP, "LAST_ACK");
-	arrives("last ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("last ACK", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
+}
+
+/* ---- segments that an off-path attacker forges: it knows both ends' addresses and ports, but no number ------------- */
+
+#define FORGED_STEP (1U << 22) /* of a sweep over all sequence numbers */
+
+/* A sweep of that segment in the client's name, each followed by a SYN. The client's numbers are at 2. */
+static void sweep(__u8 flags)
+{
+	for (__u32 n = 0; n < 1024; n++) {
+		arrives("forged", ETH0, TCP(IN, flags, .seq = 3 + n * FORGED_STEP, .ack = 0x40000000), LEAVES_BY(WG0, OUT));
+		arrives("forged SYN", ETH0, TCP(IN, SYN, .seq = 1 + n * FORGED_STEP), LEAVES_BY(WG0, OUT));
+	}
+}
+
+static void check_established(const char *what)
+{
+	struct fwd_counters c = counters_read();
+
+	expect_state(what, IN, PROTO_TCP, "ESTABLISHED");
+	cr_expect(c.value[FWD_COUNTER_CREATED] == 1 && c.value[FWD_COUNTER_ENDED] == 0, "%s: another record", what);
+	cr_expect(check_table() == 1, "%s", what);
+}
+
+Test(connections, forged_resets)
+{
+	handshake(IN, OUT);
+	sweep(RST);
+	check_established("RST");
+	sweep(RST | ACK);
+	check_established("RST|ACK");
+	arrives("the client's", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
+	expect_state("the client's", IN, PROTO_TCP, "CLOSE");
+}
+
+Test(connections, forged_fins)
+{
+	handshake(IN, OUT);
+	sweep(FIN | ACK);
+	check_established("FIN");
+	arrives("the client's", ETH0, TCP(IN, FIN | ACK, .seq = 2, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+	expect_state("the client's", IN, PROTO_TCP, "FIN_WAIT");
+	arrives("a blind ACK", ETH0, TCP(IN, ACK, .seq = 3, .ack = 0x40000000), LEAVES_BY(WG0, OUT));
+	arrives("an ACK of less", WG0, TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("not acknowledged", IN, PROTO_TCP, "FIN_WAIT");
+	arrives("the target's ACK", WG0, TCP(reverse_of(OUT), ACK, .seq = SERVER_SEQ + 1, .ack = 3),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("acknowledged", IN, PROTO_TCP, "CLOSE_WAIT");
+}
+
+/* The other way round: data in flight, 30 MiB of it, and then the end. */
+Test(connections, reset_far_ahead_of_the_last_ack)
+{
+	const __u32 step = 1400, sent = 30 << 20;
+	__u32 seq = 2;
+
+	handshake(IN, OUT);
+	for (; seq < sent; seq += step)
+		if (!(seq & 0xff000) || seq + step >= sent) /* the others are lost before they arrive here */
+			arrives("data", ETH0, TCP(IN, ACK, .seq = seq, .ack = SERVER_SEQ + 1, .data = step),
+				LEAVES_BY(WG0, OUT));
+	arrives("RST", ETH0, TCP(IN, RST, .seq = seq), LEAVES_BY(WG0, OUT));
+	expect_state("RST", IN, PROTO_TCP, "CLOSE");
+}
+
+Test(connections, fin_far_ahead_of_the_last_ack)
+{
+	const __u32 seq = 2 + (30 << 20);
+
+	handshake(IN, OUT);
+	arrives("data", ETH0, TCP(IN, ACK, .seq = seq - 1400, .ack = SERVER_SEQ + 1, .data = 1400),
+		LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, TCP(IN, FIN | ACK, .seq = seq, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+	expect_state("FIN", IN, PROTO_TCP, "FIN_WAIT");
+}
+
+/* A port that is used again while the target has not forgotten the connection: both ends open another one. */
+Test(connections, reopened_while_closing)
+{
+	handshake(IN, OUT);
+	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK, .seq = SERVER_SEQ + 1, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, TCP(IN, ACK, .seq = 2, .ack = SERVER_SEQ + 2), LEAVES_BY(WG0, OUT));
+	expect_state("half-closed", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("a SYN-ACK of long ago", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = SERVER_SEQ, .ack = 2),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("a SYN-ACK of long ago", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 500000), LEAVES_BY(WG0, OUT));
+	expect_state("SYN", IN, PROTO_TCP, "CLOSE_WAIT");
+	arrives("SYN-ACK", WG0, TCP(reverse_of(OUT), SYN | ACK, .seq = 800000, .ack = 500001),
+		LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, TCP(IN, ACK, .seq = 500001, .ack = 800001), LEAVES_BY(WG0, OUT));
+	check_established("reopened");
+	arrives("RST of the old one", ETH0, TCP(IN, RST, .seq = 2), LEAVES_BY(WG0, OUT));
+	check_established("RST of the old one");
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 500001), LEAVES_BY(WG0, OUT));
+	expect_state("RST", IN, PROTO_TCP, "CLOSE");
+}
+
+/* Home still has an old connection from the same source port: its challenge ACK has the numbers of that one. The new
+ * client does not get them; the stack resets the old connection. */
+Test(connections, reply_of_an_earlier_connection)
+{
+	arrives("SYN", ETH0, TCP(IN, SYN, .seq = 1), LEAVES_BY(WG0, OUT));
+	arrives("challenge ACK", WG0, TCP(reverse_of(OUT), ACK, .seq = 123456, .ack = 654321),
+		IS_PASSED("no_connection"));
+	arrives("data", WG0, TCP(reverse_of(OUT), ACK | PSH, .seq = 123456, .ack = 654321, .data = 9),
+		IS_PASSED("no_connection"));
+	arrives("RST", WG0, TCP(reverse_of(OUT), RST | ACK, .ack = 2), LEAVES_BY(ETH0, reverse_of(IN)));
+}
+
+/* A stream that only the target feeds, after one datagram of the client. */
+Test(connections, udp_stream_of_the_target)
+{
+	arrives("request", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	for (int i = 0; i < 3; i++)
+		arrives("stream", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("at first", IN, PROTO_UDP, "REPLIED");
+	clock_advance(3);
+	arrives("stream", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH0, reverse_of(IN)));
+	expect_state("after three seconds", IN, PROTO_UDP, "ASSURED");
 }
 
 /* A SYN in a closed state: the old record is freed, a new one is allocated. */
@@ -156,14 +282,15 @@ static void check_reopened(const char *what)
 Test(connections, reopened)
 {
 	handshake(IN, OUT);
-	arrives("RST", ETH0, TCP(IN, RST), LEAVES_BY(WG0, OUT));
+	arrives("RST", ETH0, in_order((struct packet)TCP(IN, RST)), LEAVES_BY(WG0, OUT));
 	check_reopened("after the client's RST");
-	arrives("refused", WG0, TCP(reverse_of(OUT), RST | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("refused", WG0, in_order((struct packet)TCP(reverse_of(OUT), RST | ACK)),
+		LEAVES_BY(ETH0, reverse_of(IN)));
 	check_reopened("after a refusal");
 	handshake(IN, OUT);
-	arrives("FIN", ETH0, TCP(IN, FIN | ACK), LEAVES_BY(WG0, OUT));
-	arrives("FIN", WG0, TCP(reverse_of(OUT), FIN | ACK), LEAVES_BY(ETH0, reverse_of(IN)));
-	arrives("ACK", ETH0, TCP(IN, ACK), LEAVES_BY(WG0, OUT));
+	arrives("FIN", ETH0, in_order((struct packet)TCP(IN, FIN | ACK)), LEAVES_BY(WG0, OUT));
+	arrives("FIN", WG0, in_order((struct packet)TCP(reverse_of(OUT), FIN | ACK)), LEAVES_BY(ETH0, reverse_of(IN)));
+	arrives("ACK", ETH0, in_order((struct packet)TCP(IN, ACK)), LEAVES_BY(WG0, OUT));
 	expect_state("closed", IN, PROTO_TCP, "TIME_WAIT");
 	check_reopened("in TIME_WAIT");
 }
@@ -539,7 +666,7 @@ Test(connections, map_removed_own_connection_stays)
 	strcpy(moved, flow_out(departs("own", WG0, TCP(OUT, SYN), CONTINUES_AS(NULL)), WG0, WG0));
 	rule_delete(RULE);
 	departs("own", WG0, TCP(OUT, ACK), CONTINUES_AS(moved));
-	arrives("reply", WG0, TCP(reverse_of(moved), ACK), CONTINUES_AS(reverse_of(OUT)));
+	arrives("reply", WG0, TCP(reverse_of(moved), SYN | ACK), CONTINUES_AS(reverse_of(OUT)));
 }
 
 Test(connections, ended_by_command)
@@ -579,7 +706,7 @@ Test(connections, route_follows_changes)
 	run(WG0, INGRESS, &reply, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT && r.out.data[4] == 7 && r.out.data[10] == 7, "not by the other device");
 	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &conn));
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1]);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1]);
 
 	ip_batch("route replace blackhole 54.147.66.0/24\n"
 		 "route add default via 93.184.216.1\n");
@@ -599,7 +726,7 @@ Test(connections, route_follows_changes)
  * device of the requests has a route, replies leave by it. */
 Test(connections, reply_route_by_another_device)
 {
-	struct packet reply = TCP(reverse_of(OUT), ACK, .data = 5);
+	struct packet reply = TCP(reverse_of(OUT), SYN | ACK, .data = 5);
 	struct entry before, after;
 	struct result r;
 
@@ -630,9 +757,9 @@ Test(connections, route_of_the_same_port)
 	ip_batch("route add 203.0.113.0/24 via 192.168.7.2 dev eth1\n");
 	arrives("with the same port", ETH1, TCP("203.0.113.9:40000 > " PUBLIC, SYN), LEAVES_BY(WG0, NULL));
 	cr_assert(conn_get(reverse_of(OUT), PROTO_TCP, &after));
-	cr_expect(after.flow.route.ifindex == before.flow.route.ifindex &&
+	cr_expect(route_ifindex(&after.flow.route) == route_ifindex(&before.flow.route) &&
 			  after.flow.route.refreshed == before.flow.route.refreshed,
-		  "device %u instead of %u", after.flow.route.ifindex, before.flow.route.ifindex);
+		  "device %u instead of %u", route_ifindex(&after.flow.route), route_ifindex(&before.flow.route));
 }
 
 /* Within a second the FIB is not asked again. */

@@ -293,7 +293,7 @@ Test(errors, snat_none)
 	check_error("a router's, to home", ETH0, &before, ETH1, &after);
 	before = (struct error){"192.168.7.9:0 > 54.147.66.132:0", 11, 0, .quoted = TCP(out, ACK)};
 	check_error("a router's, to the visitor", ETH1, &before, ETH0, &to_visitor);
-	check_icmp_error("the gateway's, to home", ETH1, &TCP(reverse_of(out), ACK, .ttl = 1), &to_home);
+	check_icmp_error("the gateway's, to home", ETH1, &TCP(reverse_of(out), SYN | ACK, .ttl = 1), &to_home);
 	check_icmp_error("the gateway's, to the visitor", ETH0, &TCP(IN_LAN, ACK, .ttl = 1), &exceeded);
 }
 

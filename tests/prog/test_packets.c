@@ -341,7 +341,7 @@ Test(packets, no_neighbour_yet)
 	run(ETH0, INGRESS, &p, &r);
 	cr_expect(r.verdict == TC_ACT_REDIRECT);
 	cr_assert(conn_get(TO("8081"), PROTO_TCP, &conn));
-	cr_expect(conn.flow.route.ifindex == (__u32)gw.ifindex[ETH1] && !conn.flow.route.refreshed);
+	cr_expect(route_ifindex(&conn.flow.route) == (__u32)gw.ifindex[ETH1] && !conn.flow.route.refreshed);
 
 	ip_batch("neigh add 192.168.7.3 lladdr 02:00:00:00:07:03 nud permanent dev eth1\n");
 	run(ETH0, INGRESS, &p, &r);
@@ -357,7 +357,7 @@ Test(packets, counted_by_map)
 
 	arrives("SYN", ETH0, TCP(TO("8000"), SYN), LEAVES_BY(WG0, AT_HOME("8000")));
 	arrives("three", ETH0, TCP(TO("8000"), ACK, .data = 2500, .gso_segs = 3), LEAVES_BY(WG0, AT_HOME("8000")));
-	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), ACK, .data = 10),
+	arrives("reply", WG0, TCP(reverse_of(AT_HOME("8000")), SYN | ACK, .data = 10),
 		LEAVES_BY(ETH0, reverse_of(TO("8000"))));
 	s = rule_stats_read(0);
 	cr_expect(s.created == 1 && s.ended == 0);
