@@ -17,7 +17,8 @@ static __always_inline bool port_is_known(enum fwd_ports kind, __u8 proto, __be1
 {
 	__u32 key = kind + (proto == IPPROTO_UDP);
 	struct fwd_port_set *set = bpf_map_lookup_elem(&ports, &key);
-	__u32 p = bound_mask(bpf_ntohs(port), 0xffff); /* before 6.13 a verifier knows nothing of a swapped value */
+	/* The verifiers of 6.1 and 6.12 know no bound of a value whose bytes were swapped. */
+	__u32 p = bound_mask(bpf_ntohs(port), 0xffff);
 
 	return set && (set->bits[p / 64] >> (p % 64) & 1);
 }
