@@ -98,8 +98,8 @@ static __always_inline void counter_add(enum fwd_counter counter)
 		c->value[counter]++;
 }
 
-/* The clock of the tables, in ticks. The resolution of the coarse clock, one jiffy, is sufficient, and reading it costs a
- * fifth of reading the TSC. */
+/* The clock of the tables, in ticks. The resolution of the coarse clock, one jiffy, is sufficient, and reading it
+ * costs a fifth of reading the TSC. */
 static __always_inline __u32 clock_now(void)
 {
 	const struct fwd_config *c = config_get();

@@ -117,8 +117,8 @@ static __always_inline struct fwd_conn *conn_find(struct fwd_pkt *pkt, const str
 }
 
 /*
- * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection. It may end
- * the connection that it finds, and then resets the backoff of its target, because a port is free again:
+ * The connection of the packet, or NULL; pkt->entry: its entry. One lookup for a packet of a known connection. It may
+ * end the connection that it finds, and then resets the backoff of its target, because a port is free again:
  *
  * A SYN in place of a closed connection ends it, so that the new connection can have the same source port; but not if
  * the SYN's TTL is used up, because then no new connection follows.
@@ -157,8 +157,8 @@ static __always_inline struct fwd_conn *conn_lookup_quote(struct fwd_pkt *pkt)
 }
 
 /* False for a packet of the target that belongs to an earlier connection between the same ports, which home has not
- * forgotten: its acknowledgment of a new client's SYN carries the numbers of the old connection. Left to the stack, which
- * resets that one. */
+ * forgotten: its acknowledgment of a new client's SYN carries the numbers of the old connection. Left to the stack,
+ * which resets that one. */
 static __always_inline bool conn_expects(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	return ct_expects(conn_flow(conn, pkt)->ct_state, pkt_dir(pkt), pkt->tcp_flags);
@@ -227,10 +227,10 @@ static __always_inline struct ct_segment conn_segment(const struct fwd_pkt *pkt)
 }
 
 /*
- * Handshake and reopening. A SYN of the client within a closing connection is remembered. If the target answers it, both
- * ends have forgotten the old connection and opened another one, which stays confirmed (nf_conntrack_proto_tcp.c,
- * "SYN/ACK in response to earlier ignored SYN"). Other SYNs within a confirmed connection change nothing, because anybody
- * can forge one.
+ * Handshake and reopening. A SYN of the client within a closing connection is remembered. If the target answers it,
+ * both ends have forgotten the old connection and opened another one, which stays confirmed (nf_conntrack_proto_tcp.c,
+ * "SYN/ACK in response to earlier ignored SYN"). Other SYNs within a confirmed connection change nothing, because
+ * anybody can forge one.
  */
 static __always_inline __u32 conn_update_syn(const struct ct_segment *g, struct fwd_conn *conn, struct fwd_slot *slot,
 					     enum fwd_dir dir, __u32 next)

@@ -22,10 +22,7 @@ static __always_inline bool ct_tcp_confirms(__u32 ct_state, __u8 flags, __u32 ac
 	       !(flags & (FWD_TCP_SYN | FWD_TCP_RST)) && ack - proof < CT_CONFIRM_WINDOW;
 }
 
-/*
- * A TCP segment, host order, and what the connection knows of both directions when it arrives. Whoever is on neither end's
- * path knows none of these numbers.
- */
+/* A TCP segment, host order. An off-path attacker knows none of the numbers of a connection. */
 struct ct_segment {
 	__u32 seq;
 	__u32 end; /* seq plus payload, SYN and FIN: the next sequence number */
@@ -33,7 +30,7 @@ struct ct_segment {
 	__u8 flags;
 };
 
-/* Of one direction: struct fwd_flow's fields. */
+/* The numbers of one direction when the segment arrives: the fields of struct fwd_flow. */
 struct ct_seen {
 	__u32 ack;
 	__u32 end;
@@ -45,9 +42,9 @@ struct ct_seen {
 #define CT_SEQ_AHEAD  (1U << 26)
 
 /*
- * The segment fits both directions: its data is near that which the other end has acknowledged, and it acknowledges data
- * that the other end has sent. A blind sender succeeds with one packet in four million; nf_conntrack compares with the
- * window of the connection.
+ * The segment fits both directions: its data is near that which the other end has acknowledged, and it acknowledges
+ * data that the other end has sent. A blind sender succeeds with one packet in four million; nf_conntrack compares with
+ * the window of the connection.
  */
 static __always_inline bool ct_tcp_is_plausible(const struct ct_segment *g, struct ct_seen own, struct ct_seen other)
 {
@@ -78,8 +75,8 @@ static __always_inline bool ct_tcp_is_steady(__u32 ct_state, enum fwd_dir dir)
 }
 
 /*
- * The bits after this segment. `advances`: its data is beyond all that the direction has sent. `closes`: it acknowledges
- * the reverse direction's FIN. `confirms`: see ct_tcp_confirms().
+ * The bits after this segment. `advances`: its data is beyond all that the direction has sent. `closes`: it
+ * acknowledges the reverse direction's FIN. `confirms`: see ct_tcp_confirms().
  */
 static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 flags, bool advances, bool closes,
 					 bool confirms)
@@ -106,7 +103,8 @@ static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 
 /* A UDP flow of this age with packets in both directions is a stream (nf_conntrack_proto_udp.c, stream_ts). */
 #define CT_UDP_STREAM_AGE FWD_TICKS(2)
 
-/* UDP is confirmed, nf_conntrack's ASSURED, by a packet of the client after a reply, and by a stream of either direction. */
+/* UDP is confirmed, nf_conntrack's ASSURED, by a packet of the client after a reply, and by a stream of either
+ * direction. */
 static __always_inline __u32 ct_udp_next(__u32 ct_state, enum fwd_dir dir, bool stream)
 {
 	const __u32 both = FWD_CT_SEEN(FWD_DIR_FORWARD) | FWD_CT_SEEN(FWD_DIR_REPLY);

@@ -4,9 +4,9 @@
  * identification that all have in common. Nothing is reassembled: each fragment is translated and forwarded by itself.
  *
  * A fragment that arrives before the first may belong to any flow. It is left to the stack unchanged, and a copy is
- * kept. If the first fragment then belongs to a connection, the copies are sent before it, because the program's own packet
- * leaves only when the program returns. The stack keeps fragments of
- * a datagram whose first one it never gets, until they time out.
+ * kept. If the first fragment then belongs to a connection, the copies are sent before it, because the program's own
+ * packet leaves only when the program returns. The stack keeps fragments of a datagram whose first one it never gets,
+ * until they time out.
  *
  * A datagram with overlapping fragments is an attempt to bypass a firewall (RFC 1858, RFC 5722): the rest of it is
  * dropped. So is a first fragment that does not contain the whole transport header.

@@ -33,8 +33,8 @@ static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 	return ctx->ifindex;
 }
 
-/* At egress: true for a packet of a process of this host, false for a forwarded one, and for a frame that a VLAN device on
- * top has tagged, because that device's own egress program has seen it. */
+/* At egress: true for a packet of a process of this host, false for a forwarded one, and for a frame that a VLAN
+ * device on top has tagged, because that device's own egress program has seen it. */
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 {
 	return ctx->ingress_ifindex == 0 && !ctx->vlan_present;

@@ -18,8 +18,8 @@
  * Looks up the route of a packet from saddr to daddr that was received like *pkt, or, if `via` is not 0, that leaves by
  * that device. Returns one of BPF_FIB_LKUP_RET_*, or a negative errno; *fib is the result.
  *
- * Ports and, for IPv4, the TOS are set for `ip rule`s that match on them; the IPv6 traffic class and fwmarks are not. A tot_len of 1 never exceeds an MTU; with 0 the kernel would
- * compare the current packet with it (bpf_skb_fib_lookup).
+ * Ports and, for IPv4, the TOS are set for `ip rule`s that match on them; the IPv6 traffic class and fwmarks are not. A
+ * tot_len of 1 never exceeds an MTU; with 0 the kernel would compare the current packet with it (bpf_skb_fib_lookup).
  */
 static __always_inline long fib_lookup_via(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
 					   const struct fwd_addr *saddr, const struct fwd_addr *daddr, __u32 via)

@@ -198,8 +198,8 @@ __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 	       icmp_error_swap_macs(ctx);
 }
 
-/* Rate limit, on each CPU and device that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it packets are
- * dropped without an error. */
+/* Rate limit, on each CPU and device that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it
+ * packets are dropped without an error. */
 static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget, __u32 now)
 {
 	if (now - budget->second >= FWD_TICKS(1)) {

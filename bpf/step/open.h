@@ -27,8 +27,8 @@ static __always_inline void open_count(const struct fwd_open *open, enum fwd_rea
 	}
 }
 
-/* Completes the reply direction of the plan, with the packet's original addresses and ports swapped, and copies the plan
- * to the record. */
+/* Completes the reply direction of the plan, with the packet's original addresses and ports swapped, and copies the
+ * plan to the record. */
 static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struct fwd_conn *conn)
 {
 	struct fwd_flow *forward = &open->conn.flow[FWD_DIR_FORWARD], *reply = &open->conn.flow[FWD_DIR_REPLY];

@@ -142,8 +142,8 @@ Test(ct_state, udp)
 	check_life(17, "a stream", "> < REPLIED > ASSURED < ASSURED");
 }
 
-/* Both directions have the same bits: the bits that one adds must not depend on the order. A packet removes only bits of
- * its own direction: a RST that it continues after, and a FIN that it sends data after. */
+/* Both directions have the same bits: the bits that one adds must not depend on the order. A packet removes only
+ * bits of its own direction: a RST that it continues after, and a FIN that it sends data after. */
 Test(ct_state, bits_that_are_removed)
 {
 	for (__u32 ct_state = 0; ct_state < 1 << 11; ct_state++) {

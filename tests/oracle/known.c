@@ -238,8 +238,8 @@ static bool after_reset(const struct sequence *s, const struct step *step)
 	return c && c->was_reset && fact_error_reached(step, c, end);
 }
 
-/* Before the target's SYN netfilter forwards its other segments, fwdctl leaves them to the stack: they belong to an earlier
- * connection between the same ports, which the stack resets. */
+/* Before the target's SYN netfilter forwards its other segments, fwdctl leaves them to the stack: they belong to an
+ * earlier connection between the same ports, which the stack resets. */
 static bool before_the_syn(const struct sequence *s, const struct step *step)
 {
 	const struct conn *c;

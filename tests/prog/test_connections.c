@@ -143,7 +143,7 @@ Test(connections, tcp_states)
 	expect_state("last ACK", IN, PROTO_TCP, "TIME_WAIT");
 }
 
-/* ---- segments that an off-path attacker forges: it knows both ends' addresses and ports, but no number ------------- */
+/* ---- forged segments: an off-path attacker knows addresses and ports, but no sequence number --------------- */
 
 #define FORGED_STEP (1U << 22) /* of a sweep over all sequence numbers */
 
@@ -151,7 +151,8 @@ Test(connections, tcp_states)
 static void sweep(__u8 flags)
 {
 	for (__u32 n = 0; n < 1024; n++) {
-		arrives("forged", ETH0, TCP(IN, flags, .seq = 3 + n * FORGED_STEP, .ack = 0x40000000), LEAVES_BY(WG0, OUT));
+		arrives("forged", ETH0, TCP(IN, flags, .seq = 3 + n * FORGED_STEP, .ack = 0x40000000),
+			LEAVES_BY(WG0, OUT));
 		arrives("forged SYN", ETH0, TCP(IN, SYN, .seq = 1 + n * FORGED_STEP), LEAVES_BY(WG0, OUT));
 	}
 }
