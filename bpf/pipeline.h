@@ -72,7 +72,9 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt 
 		return FWD_FRAGMENT_TINY;
 	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_first(pkt, true))
 		return FWD_FRAGMENT_OVERLAP;
-	conn_update(pkt, conn);
+	/* A later fragment has no flags and no sequence numbers. */
+	if (pkt->fragment.kind != FWD_FRAG_LATER)
+		conn_update(pkt, conn);
 	conn_count(pkt, conn);
 	mss = pkt->tcp_flags & FWD_TCP_SYN ? conn_mss(pkt) : 0;
 	if (mss && !mtu_clamp_mss(ctx, pkt, mss))

@@ -254,6 +254,23 @@ Test(connections, reply_of_an_earlier_connection)
 	arrives("RST", WG0, TCP(reverse_of(OUT), RST | ACK, .ack = 2), LEAVES_BY(ETH0, reverse_of(IN)));
 }
 
+/* A later fragment has no sequence numbers: those of the packet before it on the same CPU do not count. */
+Test(connections, later_fragment_has_no_numbers)
+{
+	struct packet first = TCP(IN, ACK, .seq = 2, .ack = SERVER_SEQ + 1, .data = 8, .fragment = 0x2000);
+	struct packet later = TCP(IN, ACK, .data = 8, .fragment = 0x0005);
+	struct result r;
+
+	handshake(IN, OUT);
+	run(ETH0, INGRESS, &first, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "the first fragment");
+	arrives("ACK", ETH0, TCP(IN, ACK, .seq = 10, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+	run(ETH0, INGRESS, &later, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "the later fragment");
+	arrives("RST", ETH0, TCP(IN, RST, .seq = 10), LEAVES_BY(WG0, OUT));
+	expect_state("RST", IN, PROTO_TCP, "CLOSE");
+}
+
 /* A stream that only the target feeds, after one datagram of the client. */
 Test(connections, udp_stream_of_the_target)
 {
