@@ -168,12 +168,34 @@ static void note_no_redirects(const struct device *device, struct fwd_report *re
 		    "redirects to it");
 }
 
+/*
+ * Attaches it in libxdp's dispatcher, else as the only program. Newer kernels (6.12.117 does) refuse to put it into the
+ * dispatcher of libxdp 1.3.1: "Extension program changes packet data, while original does not"
+ * (kernel/bpf/verifier.c). An object that failed to load cannot be loaded again. *error: that of xdp_attach().
+ */
+static enum fwd_exit load_xdp(const struct instance *in, const struct device *device, const __u8 *mac, bool *redirects,
+			      int *error, struct fwd_report *report)
+{
+	bool single = false;
+
+	do {
+		struct fwd_xdp *xdp =
+			loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac, report);
+
+		if (!xdp)
+			return FWD_NOT_DONE;
+		*error = xdp_attach(in, device, xdp, single, redirects);
+		loader_close_xdp(xdp);
+		single = !single;
+	} while (*error == -EINVAL && single);
+	return FWD_DONE;
+}
+
 /* After tc, which handles all that XDP passes. Writes the mode that the device has in the end. */
 static enum fwd_exit attach_xdp(const struct instance *in, struct plan *plan, struct fwd_report *report)
 {
 	struct device *device = &plan->device;
 	bool chosen = device->entry.mode_reason == FWD_MODE_REASON_NATIVE, redirects = false;
-	struct fwd_xdp *xdp;
 	__u8 mac[ETH_ALEN];
 	int error;
 
@@ -181,11 +203,8 @@ static enum fwd_exit attach_xdp(const struct instance *in, struct plan *plan, st
 		return xdp_detach(in, device, report) ? FWD_NOT_DONE : device_write(in, device, report);
 	if (!iface_mac(device->entry.name, mac))
 		return report_error(report, ABOUT(.object = device->entry.name), "no such device");
-	xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac, report);
-	if (!xdp)
+	if (load_xdp(in, device, mac, &redirects, &error, report))
 		return FWD_NOT_DONE;
-	error = xdp_attach(in, device, xdp, &redirects);
-	loader_close_xdp(xdp);
 	if (!error && chosen && !redirects)
 		error = -EOPNOTSUPP;
 	if (error && (fall_back_to_tc(plan, error, report) || xdp_detach(in, device, report)))

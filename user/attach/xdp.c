@@ -146,16 +146,20 @@ static int replace_single(__u32 ifindex, const struct attached *attached, int pr
 	return ret;
 }
 
-static int load_and_replace_single(__u32 ifindex, const struct attached *attached, struct bpf_object *object)
+/* As the only program, in the place of this instance's one if there is one. */
+static int load_single(__u32 ifindex, enum fwd_mode mode, const struct attached *attached, struct bpf_object *object)
 {
-	int ret = bpf_object__load(object);
+	int ret = bpf_object__load(object), program_fd;
 
 	if (ret)
 		return ret;
-	return replace_single(ifindex, attached,
-			      bpf_program__fd(bpf_object__find_program_by_name(object, PROGRAM_NAME)));
+	program_fd = bpf_program__fd(bpf_object__find_program_by_name(object, PROGRAM_NAME));
+	return attached->own_id
+		       ? replace_single(ifindex, attached, program_fd)
+		       : bpf_xdp_attach(ifindex, program_fd, XDP_FLAGS_UPDATE_IF_NOEXIST | attach_flags(mode), NULL);
 }
 
+/* Beside the programs of others, in libxdp's dispatcher. */
 static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
 {
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = object, .prog_name = PROGRAM_NAME);
@@ -166,6 +170,8 @@ static int add(__u32 ifindex, enum fwd_mode mode, struct bpf_object *object)
 		return ret;
 	ret = xdp_program__attach(program, ifindex, libxdp_mode(mode), 0);
 	xdp_program__close(program);
+	if (ret)
+		remove_libxdp_dir();
 	return ret == -EBUSY ? -EEXIST : ret;
 }
 
@@ -190,7 +196,7 @@ static bool can_send_redirected(const struct device *device)
 	       (!netdev_xdp_features(device->ifindex, &features) || (features & NETDEV_XDP_XMIT));
 }
 
-static int install(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp)
+static int install(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool single)
 {
 	struct attached attached = query(in, device->ifindex);
 	struct bpf_object *object = loader_xdp_object(xdp);
@@ -205,13 +211,14 @@ static int install(const struct instance *in, const struct device *device, const
 	}
 	if (ret)
 		return ret;
-	if (attached.own_id && attached.single)
-		return load_and_replace_single(device->ifindex, &attached, object);
+	if (attached.own_id ? attached.single : single && !attached.foreign)
+		return load_single(device->ifindex, device->entry.mode, &attached, object);
 	ret = add(device->ifindex, device->entry.mode, object);
 	return !ret && attached.own_id ? detach_own(device->ifindex, &attached) : ret;
 }
 
-int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *redirects)
+int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool single,
+	       bool *redirects)
 {
 	int ret;
 
@@ -219,7 +226,7 @@ int xdp_attach(const struct instance *in, const struct device *device, const str
 	/* No frame may be redirected to it while its program changes. */
 	ret = set_redirects(in, device, false);
 	if (!ret)
-		ret = install(in, device, xdp);
+		ret = install(in, device, xdp, single);
 	if (ret)
 		return ret;
 	*redirects = can_send_redirected(device);

@@ -17,9 +17,11 @@ enum fwd_mode xdp_mode(const struct instance *in, const struct device *device);
 
 /* Loads the program and attaches it in device->entry.mode, or replaces this instance's program there without losing a
  * packet. *redirects: XDP programs of other devices may redirect frames to this one, which needs a driver that supports
- * it and, for a veth, a peer that does. Returns 0 or a negative errno, and reports nothing: -EEXIST, another program is
- * attached and leaves no room. The log (bpf_log.h) may have the reason. */
-int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool *redirects);
+ * it and, for a veth, a peer that does. single: not in libxdp's dispatcher, unless other programs are there. Returns 0
+ * or a negative errno, and reports nothing: -EEXIST, another program is attached and leaves no room. The log
+ * (bpf_log.h) may have the reason. */
+int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool single,
+	       bool *redirects);
 
 /* To roll that back: this instance's program, a file descriptor to close or -1, and attaching it again in
  * device->entry.mode. program_fd -1: none was attached. */
