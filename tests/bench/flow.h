@@ -10,6 +10,7 @@
 #ifndef FLOW_H
 #define FLOW_H
 
+#include <bpf/bpf_endian.h>
 #include <stdbool.h>
 #include <linux/types.h>
 
@@ -100,8 +101,7 @@ static inline __u16 flow_sum_l4(const __u8 *ip)
 {
 	__u32 pseudo = flow_sum(ip + 12, 8);
 
-	return flow_fold(flow_sum(ip + 20, FLOW_L4_LEN) + pseudo + __builtin_bswap16(ip[9]) +
-			 __builtin_bswap16(FLOW_L4_LEN));
+	return flow_fold(flow_sum(ip + 20, FLOW_L4_LEN) + pseudo + bpf_htons(ip[9]) + bpf_htons(FLOW_L4_LEN));
 }
 
 static inline void flow_make_l4(__u8 *l4, const struct flow_kind *kind)

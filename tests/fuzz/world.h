@@ -9,6 +9,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
+#include <arpa/inet.h>
 #include "hooks.h"
 #include "../prog/packet.h"
 #include "fail.h"
@@ -201,7 +202,7 @@ static struct bpf_sock *world_socket(struct bpf_sock_tuple *tuple, __u32 size)
 	static struct bpf_sock sock = {.state = BPF_TCP_ESTABLISHED};
 	__u16 port = size == sizeof(tuple->ipv4) ? tuple->ipv4.dport : tuple->ipv6.dport;
 
-	if (!world.sockets || __builtin_bswap16(port) % world.sockets)
+	if (!world.sockets || ntohs(port) % world.sockets)
 		return NULL;
 	world.held++;
 	return &sock;

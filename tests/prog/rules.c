@@ -24,8 +24,8 @@ struct fwd_tuple tuple_of(const char *flow, __u8 proto)
 	flow_parse(flow, &src, &dst);
 	t.saddr = addr_of(&src);
 	t.daddr = addr_of(&dst);
-	t.sport = __builtin_bswap16(src.port);
-	t.dport = __builtin_bswap16(dst.port);
+	t.sport = htons(src.port);
+	t.dport = htons(dst.port);
 	return t;
 }
 

@@ -75,7 +75,7 @@ Test(guards, wildcard, .timeout = 60)
 /* UDP to a port that a socket of the gateway is bound to belongs to the socket: a reply to its resolver, WireGuard. */
 Test(guards, own_udp_socket, .timeout = 60)
 {
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(51913)};
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(51913)};
 	int sock;
 
 	gateway_start(64, 64);

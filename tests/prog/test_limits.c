@@ -2,6 +2,7 @@
 /*
  * Behaviour at the limits: the half-open ring, the connection table, source ports, timeouts.
  */
+#include <arpa/inet.h>
 #include <time.h>
 #include <unistd.h>
 #include "check.h"
@@ -437,7 +438,7 @@ static void end_between(int low, int high)
 
 	PORTS_BETWEEN(low, high)
 	{
-		key.sport = __builtin_bswap16(port);
+		key.sport = htons(port);
 		cr_assert(!control(FWD_REQUEST_END_CONNECTION, &key));
 	}
 }

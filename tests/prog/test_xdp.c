@@ -224,7 +224,7 @@ static void start_exhausted(void)
 
 static int socket_at(__u16 port)
 {
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = __builtin_bswap16(port)};
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)));
