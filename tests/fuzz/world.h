@@ -9,7 +9,6 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include <arpa/inet.h>
 #include "hooks.h"
 #include "../prog/packet.h"
 #include "fail.h"
@@ -202,7 +201,7 @@ static struct bpf_sock *world_socket(struct bpf_sock_tuple *tuple, __u32 size)
 	static struct bpf_sock sock = {.state = BPF_TCP_ESTABLISHED};
 	__u16 port = size == sizeof(tuple->ipv4) ? tuple->ipv4.dport : tuple->ipv6.dport;
 
-	if (!world.sockets || ntohs(port) % world.sockets)
+	if (!world.sockets || bpf_ntohs(port) % world.sockets)
 		return NULL;
 	world.held++;
 	return &sock;
