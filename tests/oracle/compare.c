@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "compare.h"
+#include "facts.h"
 
 /* ---- ports ---- */
 
@@ -434,8 +435,9 @@ bool compare_step(struct sequence *s, struct step *step, char *why, size_t size)
 	}
 	if (c && is_syn(&step->packet))
 		c->syn_refused = !sent;
-	for (i = 0; of_target && is_syn(&step->packet) && i < step->outs[FWD].count; i++)
-		of_target->target_syn |= is_syn(&step->outs[FWD].out[i].packet);
+	if (of_target && is_syn(&step->packet) && !fact_is_by_stack(step, FWD))
+		for (i = 0; i < step->outs[FWD].count; i++)
+			of_target->target_syn |= is_syn(&step->outs[FWD].out[i].packet);
 	step->same_ports = !c || !c->source_port[NFT] || !c->source_port[FWD] || kept[NFT] == kept[FWD];
 	step->same_packets = same_side(step, OUTSIDE) && same_side(step, INSIDE);
 	if (!step->same_packets) {

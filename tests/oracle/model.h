@@ -44,7 +44,7 @@ struct conn {
 	bool syn[ENDS], fin[ENDS], rst, was_reset, acked;
 	bool has_sent;         /* the client has sent a packet */
 	bool forwarded_by_nft; /* and nft forwarded it */
-	bool target_syn;       /* fwdctl forwarded a SYN of the target */
+	bool target_syn;       /* fwdctl translated a SYN of the target */
 	bool syn_refused;      /* its last SYN was not forwarded */
 };
 
