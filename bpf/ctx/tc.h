@@ -109,8 +109,8 @@ static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
  * Applies both deltas to the transport checksum at off (CSUM_NO_CHANGE: none). False: the packet is not writable.
  *
  * Only the kernel knows what the field holds. With CHECKSUM_PARTIAL it is the sum of the pseudo header alone, so ports
- * must not count; with CHECKSUM_COMPLETE the sum that the NIC computed over the packet has to follow the change. Hence
- * two calls, for the addresses with BPF_F_PSEUDO_HDR and for the ports without.
+ * must not count; with CHECKSUM_COMPLETE the sum that the NIC computed over the packet has to follow the change. So
+ * there are two calls: the addresses with BPF_F_PSEUDO_HDR, the ports without.
  *
  * In IPv6 no header checksum compensates for the changed addresses in the NIC's sum, but the transport checksum does:
  * inet_proto_csum_replace_by_diff() needs BPF_F_IPV6 to know that. Kernels without the flag have that bug, and refuse

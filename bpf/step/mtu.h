@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets that exceed the MTU of the route. The MSS option of SYNs keeps TCP from sending them; a packet that is too
- * large all the same and must not be fragmented gets an ICMP error with the MTU (RFC 1191, RFC 8201).
+ * Packets that exceed the MTU of the route. The MSS option of SYNs keeps TCP from sending them. An
+ * oversized packet that must not be fragmented is answered with an ICMP error with the MTU (RFC 1191, RFC 8201).
  */
 #ifndef FWD_BPF_STEP_MTU_H
 #define FWD_BPF_STEP_MTU_H

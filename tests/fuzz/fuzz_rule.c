@@ -7,7 +7,7 @@
 #include "model/settings.h"
 #include "words.h"
 
-/* Messages are formatted, for the sanitizers to check, and not shown. */
+/* Messages are formatted but not shown, so that the sanitizers check the formatting. */
 static void format_message(struct fwd_report *report, const struct fwd_error *error)
 {
 	char text[FWD_MESSAGE_TEXT];

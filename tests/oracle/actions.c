@@ -280,6 +280,12 @@ static bool act_icmp_error(struct sequence *s, take_step take)
 	return send_spec(s, &spec, step, take);
 }
 
+/* An address of this side that is not the gateway's. */
+static struct addr random_host(const struct sequence *s, int family, enum side side)
+{
+	return side == OUTSIDE ? model_client_addr(s, family, below(3)) : model_inner_host(family, 2 + below(3));
+}
+
 /* To a port that no map has, on the gateway, or to hosts behind it. */
 static bool act_stray(struct sequence *s, take_step take)
 {
@@ -289,7 +295,7 @@ static bool act_stray(struct sequence *s, take_step take)
 	struct spec spec;
 	struct step *step;
 
-	src = side == OUTSIDE ? model_client_addr(s, family, below(3)) : model_inner_host(family, 2 + below(3));
+	src = random_host(s, family, side);
 	switch (below(3)) {
 	case 0:
 		dst = gateway_addrs[(family == 4 ? 0 : 2) + below(2)];
@@ -298,7 +304,7 @@ static bool act_stray(struct sequence *s, take_step take)
 		dst = *model_inner(family);
 		break;
 	default:
-		dst = side == OUTSIDE ? model_inner_host(family, 2 + below(3)) : model_client_addr(s, family, below(3));
+		dst = random_host(s, family, side == OUTSIDE ? INSIDE : OUTSIDE);
 	}
 	spec_begin(&spec, &src, &dst, chance(50) ? PROTO_TCP : PROTO_UDP);
 	spec.sport = model_client_port(s);
@@ -322,7 +328,7 @@ static bool act_ping(struct sequence *s, take_step take)
 	struct spec spec;
 	struct step *step;
 
-	src = side == OUTSIDE ? model_client_addr(s, family, below(3)) : model_inner_host(family, 2 + below(3));
+	src = random_host(s, family, side);
 	dst = chance(70)        ? gateway_addrs[(family == 4 ? 0 : 2) + below(2)]
 	      : side == OUTSIDE ? model_inner_host(family, 2)
 				: model_client_addr(s, family, 0);

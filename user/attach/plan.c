@@ -168,26 +168,16 @@ static void note_no_redirects(const struct device *device, struct fwd_report *re
 		    "redirects to it");
 }
 
-/*
- * Attaches it in libxdp's dispatcher, else as the only program. Newer kernels (6.12.117 does) refuse to put it into the
- * dispatcher of libxdp 1.3.1: "Extension program changes packet data, while original does not"
- * (kernel/bpf/verifier.c). An object that failed to load cannot be loaded again. *error: that of xdp_attach().
- */
-static enum fwd_exit load_xdp(const struct instance *in, const struct device *device, const __u8 *mac, bool *redirects,
-			      int *error, struct fwd_report *report)
+/* Opens an object, because one that failed to load cannot be loaded again. *error: that of xdp_attach(). */
+static enum fwd_exit load_xdp(const struct instance *in, const struct device *device, const __u8 *mac, bool single,
+			      bool *redirects, int *error, struct fwd_report *report)
 {
-	bool single = false;
+	struct fwd_xdp *xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac, report);
 
-	do {
-		struct fwd_xdp *xdp =
-			loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac, report);
-
-		if (!xdp)
-			return FWD_NOT_DONE;
-		*error = xdp_attach(in, device, xdp, single, redirects);
-		loader_close_xdp(xdp);
-		single = !single;
-	} while (*error == -EINVAL && single);
+	if (!xdp)
+		return FWD_NOT_DONE;
+	*error = xdp_attach(in, device, xdp, single, redirects);
+	loader_close_xdp(xdp);
 	return FWD_DONE;
 }
 
@@ -203,7 +193,11 @@ static enum fwd_exit attach_xdp(const struct instance *in, struct plan *plan, st
 		return xdp_detach(in, device, report) ? FWD_NOT_DONE : device_write(in, device, report);
 	if (!iface_mac(device->entry.name, mac))
 		return report_error(report, ABOUT(.object = device->entry.name), "no such device");
-	if (load_xdp(in, device, mac, &redirects, &error, report))
+	if (load_xdp(in, device, mac, false, &redirects, &error, report))
+		return FWD_NOT_DONE;
+	/* Newer kernels (6.12.117 does) refuse to put the program into the dispatcher of libxdp 1.3.1: "Extension
+	 * program changes packet data, while original does not" (kernel/bpf/verifier.c). */
+	if (error == -EINVAL && load_xdp(in, device, mac, true, &redirects, &error, report))
 		return FWD_NOT_DONE;
 	if (!error && chosen && !redirects)
 		error = -EOPNOTSUPP;
