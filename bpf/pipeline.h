@@ -179,16 +179,25 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 	return icmp_error(ctx, &s->pkt, known, &s->budget, reason, action);
 }
 
+/* The packet's reverse tuple may be one of a client's connection: towards the target of a map, or from the port that a
+ * map listens on. */
+static __always_inline bool egress_may_conflict(const struct fwd_pkt *pkt)
+{
+	return port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport) ||
+	       port_is_known(FWD_PORTS_LISTEN_TCP, pkt->tuple.proto, pkt->tuple.sport);
+}
+
 /*
- * A packet of this host that leaves by an attached device. Most of them cost one look at a bit after parse(),
- * because only packets to some rule's target are of interest.
+ * A packet that the stack sends by an attached device: a local process's, or one that the stack forwards, which
+ * netfilter may have translated. Most of them cost two looks at a bit after parse().
  *
  * Either it is an ICMP error about a translated packet (with `--snat none`; otherwise it is addressed to the gateway
  * itself and arrives by lo): its quote is translated back for the client.
  *
- * Or it opens a connection of the gateway's own. The kernel gives a local socket any port that no other socket uses. If
- * a client's connection to the same target uses that port, the target would see two connections as one. So the
- * gateway's own connection gets another source port, as with netfilter.
+ * Or it opens a connection whose replies are those of a client's connection: the kernel gives a local socket any port
+ * that no other socket uses, and netfilter one that no other connection of netfilter uses. The target would see two
+ * connections as one, and so would fwdctl the peer of a masqueraded one. So this connection gets another source port,
+ * as with netfilter, and its replies are translated back for the stack.
  */
 static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *s)
 {
@@ -198,14 +207,14 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	struct fwd_conn *conn;
 
 	/* Later fragments have no ports; only a first fragment can open a connection. */
-	if (!ctx_is_from_host(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK ||
+	if (!ctx_is_from_stack(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK ||
 	    pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NOT_OURS;
 	if (pkt->is_error) {
-		conn = conn_lookup_quote(pkt);
+		conn = ctx_is_from_host(ctx) ? conn_lookup_quote(pkt) : NULL;
 		return conn ? apply(ctx, pkt, conn, FWD_TTL_KEEP) : FWD_NOT_OURS;
 	}
-	if (!port_is_known(FWD_PORTS_TARGET_TCP, pkt->tuple.proto, pkt->tuple.dport))
+	if (!egress_may_conflict(pkt))
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
 

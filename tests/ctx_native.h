@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <asm/byteorder.h>
+#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -63,9 +64,13 @@ typedef struct native_ctx {
 	bool csum_ipv6; /* the kernel knows BPF_F_IPV6 */
 	__u32 ifindex;
 	bool from_host;                                            /* sent by a process of this host */
+	bool redirected;                                           /* by the ingress hook */
 	bool not_for_us;                                           /* to another MAC address, or with a VLAN tag */
 	__u32 returned_to;                                         /* ctx_send_back(): the device */
 	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: fails */
+	/* A connection of netfilter. NULL: there is none. */
+	bool (*ct_find)(struct native_ctx *ctx, const struct bpf_sock_tuple *tuple, __u8 proto, __u8 *dir,
+			__u32 *status);
 } fwd_ctx;
 
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
@@ -80,9 +85,25 @@ static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 	return ctx->from_host;
 }
 
+static __always_inline bool ctx_is_from_stack(const fwd_ctx *ctx)
+{
+	return !ctx->redirected;
+}
+
+static __always_inline void ctx_mark_redirected(fwd_ctx *ctx)
+{
+	ctx->redirected = true;
+}
+
 static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
 {
 	return !ctx->not_for_us;
+}
+
+static __always_inline bool ctx_ct_find(fwd_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size, __u8 proto, __u8 *dir,
+					__u32 *status)
+{
+	return ctx->ct_find && ctx->ct_find(ctx, tuple, proto, dir, status);
 }
 
 static __always_inline int ctx_pass(void)

@@ -17,6 +17,7 @@
 FWD_RODATA __u8 fwd_link = FWD_LINK_ETHERNET; /* enum fwd_link of the device */
 FWD_RODATA __u32 fwd_device_index = 0;        /* index of the device in `device_stats` */
 FWD_RODATA struct fwd_sizes fwd_sizes = {};   /* of the connection table */
+FWD_RODATA __u8 fwd_conntrack = 0;            /* 1: the kernel has the kfuncs of bpf/ctx/ct_kfunc.h */
 FWD_RODATA __u8 fwd_mode = FWD_MODE_XDP;      /* enum fwd_mode, of an XDP program */
 FWD_RODATA union {
 	__u8 byte[6];

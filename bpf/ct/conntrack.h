@@ -13,6 +13,7 @@
 #include "base/maps.h"
 #include "ct/ct_state.h"
 #include "ct/port_backoff.h"
+#include "ct/port_quarantine.h"
 #include "ct/slot.h"
 #include "ct/table.h"
 #include "pkt/pkt.h"
@@ -85,6 +86,7 @@ __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 	if (!slot || !conn || !slot_reserve(slot, gen_state))
 		return 0;
 	flow = &conn->flow[FWD_DIR_FORWARD];
+	port_quarantine_begin(index);
 	table_remove(entry_of(index, FWD_DIR_FORWARD));
 	table_remove(entry_of(index, FWD_DIR_REPLY));
 	/* Another rule may have the index of a removed one. */
@@ -228,45 +230,75 @@ static __always_inline struct ct_segment conn_segment(const struct fwd_pkt *pkt)
 
 /*
  * Handshake and reopening. A SYN of the client within a closing connection is remembered. If the target answers it,
- * both ends have forgotten the old connection and opened another one, which stays confirmed (nf_conntrack_proto_tcp.c,
- * "SYN/ACK in response to earlier ignored SYN"). Other SYNs within a confirmed connection change nothing, because
- * anybody can forge one.
+ * both ends have forgotten the old connection and opened another one, which stays confirmed. Other SYNs within a
+ * confirmed connection change nothing, because anybody can forge one. Returns the new bits.
  */
 static __always_inline __u32 conn_update_syn(const struct ct_segment *g, struct fwd_conn *conn, struct fwd_slot *slot,
-					     enum fwd_dir dir, __u32 next)
+					     enum fwd_dir dir, __u32 now)
 {
 	struct fwd_flow *flow = &conn->flow[dir], *reverse = &conn->flow[dir_reverse(dir)];
+	__u32 next;
 
-	if (next & FWD_CT_CONFIRMED) {
-		if (!(next & FWD_CT_CLOSING))
-			return next;
+	if (now & FWD_CT_CONFIRMED) {
+		if (!(now & FWD_CT_CLOSING))
+			return now;
 		if (dir == FWD_DIR_FORWARD) {
 			slot->reopen = g->end;
-			return next;
+			return now;
 		}
 		if (!(g->flags & FWD_TCP_ACK) || !slot->reopen || g->ack != slot->reopen)
-			return next;
+			return now;
 		slot->reopen = 0;
 		reverse->end = g->ack;
-		next &= ~FWD_CT_CLOSING;
 	}
+	next = ct_tcp_next_syn(now, dir, now & FWD_CT_CONFIRMED);
 	flow->end = g->end;
 	/* The numbers that the other end acknowledges from here on. FORWARD: this confirms the connection. */
-	if (dir == FWD_DIR_REPLY || !(next & FWD_CT_SYN(FWD_DIR_REPLY)))
+	if (dir == FWD_DIR_REPLY || !(now & FWD_CT_SYN(FWD_DIR_REPLY)))
 		reverse->ack = g->seq + 1;
 	if (dir == FWD_DIR_REPLY)
 		flow->ack = g->flags & FWD_TCP_ACK ? g->ack : reverse->end;
-	return next | FWD_CT_SEEN(dir) | FWD_CT_SYN(dir);
+	return next;
+}
+
+/* A RST ends a confirmed connection only with the exact number. Returns the new bits. */
+static __always_inline __u32 conn_update_rst(const struct ct_segment *g, struct fwd_conn *conn, enum fwd_dir dir,
+					     __u32 now)
+{
+	const struct fwd_flow *flow = &conn->flow[dir], *reverse = &conn->flow[dir_reverse(dir)];
+
+	if ((now & FWD_CT_CONFIRMED) &&
+	    !ct_tcp_resets(g, (struct ct_seen){flow->ack, flow->end}, (struct ct_seen){reverse->ack, reverse->end}))
+		return now;
+	return ct_tcp_next(now, dir, FWD_TCP_RST, false, false, false);
+}
+
+/* All other segments: data, ACK, FIN. Returns the new bits. */
+static __always_inline __u32 conn_update_segment(const struct ct_segment *g, struct fwd_conn *conn, enum fwd_dir dir,
+						 __u32 now)
+{
+	struct fwd_flow *flow = &conn->flow[dir], *reverse = &conn->flow[dir_reverse(dir)];
+	struct ct_seen own = {flow->ack, flow->end}, other = {reverse->ack, reverse->end};
+	bool acks = g->flags & FWD_TCP_ACK, advances, confirms;
+
+	/* The next segment in order proves itself. */
+	if ((now & FWD_CT_CONFIRMED) && g->seq != own.end && !ct_tcp_is_plausible(g, own, other))
+		return now;
+	confirms = dir == FWD_DIR_FORWARD && ct_tcp_confirms(now, g->flags, g->ack, own.ack);
+	advances = (__s32)(g->end - own.end) > 0;
+	if (advances)
+		flow->end = g->end;
+	/* Before confirmation FORWARD's is the number that confirms. */
+	if (confirms || (acks && (__s32)(g->ack - own.ack) > 0 && (dir == FWD_DIR_REPLY || (now & FWD_CT_CONFIRMED))))
+		flow->ack = g->ack;
+	return ct_tcp_next(now, dir, g->flags, advances, acks && g->ack == other.end, confirms);
 }
 
 /* conn_update() for TCP segments that do not merely continue a steady connection. */
 __noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
-	struct fwd_flow *flow, *reverse;
-	struct ct_seen own, other;
 	struct fwd_slot *slot;
 	struct ct_segment g;
-	bool advances, confirms;
 	enum fwd_dir dir;
 	__u32 now, next;
 
@@ -276,34 +308,15 @@ __noinline int conn_update_tcp(const struct fwd_pkt *pkt, struct fwd_conn *conn)
 	if (!slot)
 		return 0;
 	dir = pkt_dir(pkt);
-	flow = &conn->flow[dir];
-	reverse = &conn->flow[dir_reverse(dir)];
-	now = READ_ONCE(flow->ct_state);
+	now = READ_ONCE(conn->flow[dir].ct_state);
 	g = conn_segment(pkt);
-	own = (struct ct_seen){flow->ack, flow->end};
-	other = (struct ct_seen){reverse->ack, reverse->end};
-	if (g.flags & FWD_TCP_RST) {
-		if ((now & FWD_CT_CONFIRMED) && !ct_tcp_resets(&g, own, other))
-			return 0;
-		next = ct_tcp_next(now, dir, FWD_TCP_RST, false, false, false);
-	} else if (g.flags & FWD_TCP_SYN) {
+	if (g.flags & FWD_TCP_RST)
+		next = conn_update_rst(&g, conn, dir, now);
+	else if (g.flags & FWD_TCP_SYN)
 		next = conn_update_syn(&g, conn, slot, dir, now);
-	} else {
-		/* The next segment in order proves itself. */
-		if ((now & FWD_CT_CONFIRMED) && g.seq != own.end && !ct_tcp_is_plausible(&g, own, other))
-			return 0;
-		confirms = dir == FWD_DIR_FORWARD && ct_tcp_confirms(now, g.flags, g.ack, own.ack);
-		advances = (__s32)(g.end - own.end) > 0;
-		next = ct_tcp_next(now, dir, g.flags, advances, (g.flags & FWD_TCP_ACK) && g.ack == other.end,
-				   confirms);
-		if (advances)
-			flow->end = g.end;
-		/* Before confirmation FORWARD's is the number that confirms. */
-		if (confirms || ((g.flags & FWD_TCP_ACK) && (__s32)(g.ack - own.ack) > 0 &&
-				 (dir == FWD_DIR_REPLY || (now & FWD_CT_CONFIRMED))))
-			flow->ack = g.ack;
-	}
-	if (next != now || (g.flags & FWD_TCP_SYN))
+	else
+		next = conn_update_segment(&g, conn, dir, now);
+	if (next != now || ((g.flags & (FWD_TCP_SYN | FWD_TCP_RST)) == FWD_TCP_SYN))
 		conn_set_state(pkt, conn, slot, now, next);
 	return 0;
 }

@@ -75,8 +75,8 @@ static __always_inline bool ct_tcp_is_steady(__u32 ct_state, enum fwd_dir dir)
 }
 
 /*
- * The bits after this segment. `advances`: its data is beyond all that the direction has sent. `closes`: it
- * acknowledges the reverse direction's FIN. `confirms`: see ct_tcp_confirms().
+ * The bits after this segment, which is no SYN unless it has RST as well. `advances`: its data is beyond all that the
+ * direction has sent. `closes`: it acknowledges the reverse direction's FIN. `confirms`: see ct_tcp_confirms().
  */
 static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 flags, bool advances, bool closes,
 					 bool confirms)
@@ -89,8 +89,6 @@ static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 
 	next &= ~FWD_CT_RST(dir);
 	if (advances)
 		next &= ~(FWD_CT_FIN(dir) | FWD_CT_FIN_ACKED(dir));
-	if (flags & FWD_TCP_SYN)
-		next |= FWD_CT_SYN(dir);
 	if (flags & FWD_TCP_FIN)
 		next |= FWD_CT_FIN(dir);
 	if (closes && (ct_state & FWD_CT_FIN(dir_reverse(dir))))
@@ -98,6 +96,17 @@ static __always_inline __u32 ct_tcp_next(__u32 ct_state, enum fwd_dir dir, __u8 
 	if (confirms)
 		next |= FWD_CT_CONFIRMED;
 	return next;
+}
+
+/* The bits after a SYN. It changes a confirmed connection only if it `reopens` one that is closing: it answers a SYN
+ * that the client has sent since (nf_conntrack_proto_tcp.c, "SYN/ACK in response to earlier ignored SYN"). */
+static __always_inline __u32 ct_tcp_next_syn(__u32 ct_state, enum fwd_dir dir, bool reopens)
+{
+	if ((ct_state & FWD_CT_CONFIRMED) && !reopens)
+		return ct_state;
+	if (reopens)
+		ct_state &= ~FWD_CT_CLOSING;
+	return ct_state | FWD_CT_SEEN(dir) | FWD_CT_SYN(dir);
 }
 
 /* A UDP flow of this age with packets in both directions is a stream (nf_conntrack_proto_udp.c, stream_ts). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Source ports. The client's own port is preserved if it is free (RFC 4787 4.2.1); otherwise random ports are tried,
- * unpredictable from outside (RFC 6056 3.3.1).
+ * Source ports. The client's own port is preserved if it is free (RFC 4787 4.2.1); otherwise random ports of the same
+ * kind are tried, unpredictable from outside (RFC 6056 3.3.1).
  *
  * To look for a free port and then to insert it would let two CPUs choose the same one. Here the insertion of the reply
  * tuple is the test: table_insert() succeeds on one CPU only.
@@ -12,11 +12,15 @@
 #include <bpf/bpf_endian.h>
 #include "base/bound.h"
 #include "base/maps.h"
+#include "ct/port_kind.h"
+#include "ct/port_quarantine.h"
 #include "ct/table.h"
+#include "host/netfilter.h"
 #include "host/sock.h"
 
-#define PORT_TRIES  32
-#define PORT_LOWEST 1024 /* the lowest port chosen; a well-known port is preserved, but never chosen */
+#define PORT_TRIES            32
+#define PORT_PAIRED_TRIES     16 /* of these, on the address of the pool that the client is paired with */
+#define PORT_QUARANTINE_TRIES 24 /* of these, on ports that are not in quarantine for another client */
 
 /* A connection that is being opened: too large for the stack, so each CPU has one. */
 struct fwd_open {
@@ -55,11 +59,6 @@ static __always_inline bool port_pool_set(fwd_ctx *ctx, struct fwd_open *open, c
 	return open->pool_count > 0;
 }
 
-static __always_inline __be16 port_random(void)
-{
-	return bpf_htons(PORT_LOWEST + bpf_get_prandom_u32() % (65536 - PORT_LOWEST));
-}
-
 /* Gives the record, which is not in the index yet, this source. */
 static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_addr *source, __be16 port)
 {
@@ -68,18 +67,23 @@ static __always_inline void port_set(struct fwd_conn *conn, const struct fwd_add
 	conn->flow[FWD_DIR_FORWARD].to_sport = port;
 }
 
-/* A socket of the gateway expects the replies that are being tried. */
-__noinline bool port_has_socket(fwd_ctx *ctx)
+/* A socket of the gateway expects the replies that are being tried, or netfilter knows them. */
+__noinline bool port_is_in_use(fwd_ctx *ctx)
 {
 	struct fwd_open *open = open_get();
 
-	return !open || (!open->foreign && sock_exists(ctx, &open->reply));
+	return !open || (!open->foreign && sock_exists(ctx, &open->reply)) ||
+	       netfilter_find(ctx, &open->reply) != NETFILTER_NONE;
 }
 
-/* Gives the record at open->slot, which is not in the index yet, a source address and port to try. The original port
- * on each address of the pool, beginning with number `first` for an even spread; then random ports. False: a socket
- * of the gateway uses it. */
-__noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
+/*
+ * Gives the record at open->slot, which is not in the index yet, a source address and port to try. False: it is in use,
+ * or in quarantine.
+ *
+ * All connections of a client get the same address of a pool, number `paired`, unless its ports are in use (RFC 4787
+ * REQ-2: a server may compare them, as FTP's do). Its own port is tried first, then random ones.
+ */
+__noinline bool port_choose(fwd_ctx *ctx, __u32 paired, __u32 turn)
 {
 	struct fwd_open *open = open_get();
 	struct fwd_conn *conn;
@@ -91,31 +95,35 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 first, __u32 turn)
 	conn = conn_at(open->slot);
 	if (!conn)
 		return false;
-	source = bound_mask((first + turn) % open->pool_count, FWD_SNAT_POOL_MAX - 1);
+	source = turn < PORT_PAIRED_TRIES ? paired : paired + turn;
+	source = bound_mask(source % open->pool_count, FWD_SNAT_POOL_MAX - 1);
 	port = conn->flow[FWD_DIR_FORWARD].sport;
-	if (!port || open->skip_same_port || turn >= open->pool_count)
-		port = port_random();
+	if (!port || open->skip_same_port || turn)
+		port = port_random(port_kind(port));
 	port_set(conn, &open->pool[source], port);
 	tuple_of_entry(&open->reply, conn, FWD_DIR_REPLY);
-	return !port_has_socket(ctx);
+	if (turn < PORT_QUARANTINE_TRIES && port_is_quarantined(&open->reply, &open->conn.addrs[FWD_DIR_FORWARD].saddr))
+		return false;
+	return !port_is_in_use(ctx);
 }
 
 /*
  * Claims a source for the record at open->slot: inserts the reply tuple. FWD_OK, FWD_NO_PORT or FWD_TABLE_FULL.
  *
- * Sockets are asked twice. A socket that was bound during the insertion is found by the second look; one that is bound
- * later finds the claim when its first packet leaves (egress()).
+ * Sockets and netfilter are asked twice. A socket that was bound during the insertion, and a connection that netfilter
+ * confirmed meanwhile, is found by the second look; a later one finds the claim when its first packet leaves: see
+ * egress().
  */
 static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open *open)
 {
-	__u32 first = bpf_get_prandom_u32(), i;
+	__u32 paired = addr_hash(&open->conn.addrs[FWD_DIR_FORWARD].saddr), i;
 	bool full = false;
 
 	for (i = 0; i < PORT_TRIES; i++) {
-		int err = port_choose(ctx, first, i) ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
-						     : -EEXIST;
+		int err = port_choose(ctx, paired, i) ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
+						      : -EEXIST;
 
-		if (!err && !port_has_socket(ctx))
+		if (!err && !port_is_in_use(ctx))
 			return FWD_OK;
 		if (!err)
 			table_remove(entry_of(open->slot, FWD_DIR_REPLY));

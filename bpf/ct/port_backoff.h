@@ -5,14 +5,15 @@
  * connections are refused without a search until the clock ticks (1 ms, or the kernel's jiffy if that is longer). One
  * failure would not suffice: with nine in ten ports in use, every thirtieth search fails.
  *
- * The ports towards one target run out, so the state is kept per target: per port of a rule of a range and, with
- * FWD_SNAT_NONE, per client. It is indexed by a keyed hash: two that collide reset each other, and nobody outside can
- * make them collide.
+ * The ports towards one target run out, so the state is kept per target: per port of a rule of a range, per kind of
+ * source port and, with FWD_SNAT_NONE, per client. It is indexed by a keyed hash: two that collide reset each other,
+ * and nobody outside can make them collide.
  */
 #ifndef FWD_BPF_CT_PORT_BACKOFF_H
 #define FWD_BPF_CT_PORT_BACKOFF_H
 
 #include "base/maps.h"
+#include "ct/port_kind.h"
 #include "ct/table.h"
 #include "pkt/pkt.h"
 
@@ -30,7 +31,7 @@ static __always_inline struct fwd_port_backoff *port_backoff_at(const struct fwd
 
 	if (!rule || !c)
 		return NULL;
-	hash = hash_pair(c->secret, index, pkt->tuple.dport);
+	hash = hash_pair(c->secret, index | (__u32)port_kind(pkt->tuple.sport) << 16, pkt->tuple.dport);
 	if (rule->snat == FWD_SNAT_NONE)
 		hash += hash_pair(c->secret + 2, s[0], s[1]) + hash_pair(c->secret + 4, s[2], s[3]);
 	hash = hash_mix(hash);

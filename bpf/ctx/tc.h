@@ -19,6 +19,8 @@
 
 typedef struct __sk_buff fwd_ctx;
 
+#define CTX_CT_LOOKUP bpf_skb_ct_lookup
+#include "ctx/ct_kfunc.h"
 #include "ctx/data.h"
 
 /* Since kernel 6.16, and in stable trees; older headers lack it. See ctx_csum_l4(). */
@@ -33,11 +35,31 @@ static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 	return ctx->ifindex;
 }
 
-/* At egress: true for a packet of a process of this host, false for a forwarded one, and for a frame that a VLAN
- * device on top has tagged, because that device's own egress program has seen it. */
+/* The value of skb->tc_index that tells a packet that an ingress program has redirected from one that the stack has
+ * forwarded. The field exists for classifiers of one qdisc (sch_gred), and the kernel leaves it alone on this path. */
+#define CTX_TC_INDEX_OURS 0xf3d1
+
+/* At ingress: marks the packet, and copies made of it from now on. */
+static __always_inline void ctx_mark_redirected(fwd_ctx *ctx)
+{
+	ctx->tc_index = CTX_TC_INDEX_OURS;
+}
+
+/* At egress: false for a packet that an ingress program has redirected, whose mark is removed; and for a frame that a
+ * VLAN device on top has tagged, because that device's own egress program has seen it. */
+static __always_inline bool ctx_is_from_stack(fwd_ctx *ctx)
+{
+	if (ctx->ingress_ifindex && ctx->tc_index == CTX_TC_INDEX_OURS) {
+		ctx->tc_index = 0;
+		return false;
+	}
+	return !ctx->vlan_present;
+}
+
+/* At egress: the packet of a process of this host, not one that the stack has forwarded. */
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
 {
-	return ctx->ingress_ifindex == 0 && !ctx->vlan_present;
+	return !ctx->ingress_ifindex;
 }
 
 /* Return values of the hook. After TC_ACT_UNSPEC, which is TCX_NEXT, the programs and filters behind this one see

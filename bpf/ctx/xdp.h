@@ -17,6 +17,8 @@
 
 typedef struct xdp_md fwd_ctx;
 
+#define CTX_CT_LOOKUP bpf_xdp_ct_lookup
+#include "ctx/ct_kfunc.h"
 #include "ctx/data.h"
 
 /* See ctx/tc.h. Less often than there, because a packet that takes the longer path by tc may be overtaken by later

@@ -32,26 +32,31 @@ static __always_inline int sock_udp_exists(fwd_ctx *ctx, struct bpf_sock_tuple *
 	return 1;
 }
 
+/* Fills *key, which is zero, from a tuple. Returns the size that the kernel's look-ups expect of its family. */
+static __always_inline __u32 sock_tuple(struct bpf_sock_tuple *key, const struct fwd_tuple *tuple)
+{
+	if (addr_is_v4(&tuple->saddr)) {
+		key->ipv4.saddr = tuple->saddr.w[3];
+		key->ipv4.daddr = tuple->daddr.w[3];
+		key->ipv4.sport = tuple->sport;
+		key->ipv4.dport = tuple->dport;
+		return sizeof(key->ipv4);
+	}
+	__builtin_memcpy(key->ipv6.saddr, &tuple->saddr, sizeof(key->ipv6.saddr));
+	__builtin_memcpy(key->ipv6.daddr, &tuple->daddr, sizeof(key->ipv6.daddr));
+	key->ipv6.sport = tuple->sport;
+	key->ipv6.dport = tuple->dport;
+	return sizeof(key->ipv6);
+}
+
 /* A socket of the gateway expects the replies: one that is connected to the target from this port, one that was
  * until recently (TIME_WAIT), or a UDP socket bound to it. A listening TCP socket is no conflict, because the target
  * connects to it from other ports, or with a SYN. */
 static __always_inline int sock_exists(fwd_ctx *ctx, const struct fwd_tuple *reply)
 {
-	__u32 size = addr_is_v4(&reply->saddr) ? sizeof(((struct bpf_sock_tuple *)0)->ipv4)
-					       : sizeof(((struct bpf_sock_tuple *)0)->ipv6);
 	struct bpf_sock_tuple tuple = {};
+	__u32 size = sock_tuple(&tuple, reply);
 
-	if (size == sizeof(tuple.ipv4)) {
-		tuple.ipv4.saddr = reply->saddr.w[3];
-		tuple.ipv4.daddr = reply->daddr.w[3];
-		tuple.ipv4.sport = reply->sport;
-		tuple.ipv4.dport = reply->dport;
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, &reply->saddr, sizeof(tuple.ipv6.saddr));
-		__builtin_memcpy(tuple.ipv6.daddr, &reply->daddr, sizeof(tuple.ipv6.daddr));
-		tuple.ipv6.sport = reply->sport;
-		tuple.ipv6.dport = reply->dport;
-	}
 	return reply->proto == IPPROTO_TCP ? sock_tcp_exists(ctx, &tuple, size) : sock_udp_exists(ctx, &tuple, size);
 }
 

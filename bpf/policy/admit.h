@@ -11,6 +11,7 @@
 #include "base/maps.h"
 #include "ct/ct_state.h"
 #include "ct/port_backoff.h"
+#include "host/netfilter.h"
 #include "host/sock.h"
 #include "pkt/pkt.h"
 
@@ -27,6 +28,8 @@ static __always_inline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt 
 	 * Its sockets decide. */
 	if (pkt->tuple.proto == IPPROTO_UDP && sock_exists(ctx, &pkt->tuple))
 		return FWD_OWN_SOCKET;
+	if (netfilter_has(ctx, &pkt->tuple))
+		return FWD_NETFILTER;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
 		return FWD_MARTIAN;
 	if (!port_backoff_any(pkt->now) || !port_backoff_active(pkt, index))

@@ -51,6 +51,7 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
 					       const struct fwd_route *route, int *action)
 {
+	ctx_mark_redirected(ctx);
 	if (route_link(route) == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
 	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))

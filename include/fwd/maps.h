@@ -28,6 +28,7 @@
 #include "fwd/gc.h"
 #include "fwd/neigh.h"
 #include "fwd/port_backoff.h"
+#include "fwd/port_quarantine.h"
 #include "fwd/reason.h"
 #include "fwd/rule.h"
 #include "fwd/table.h"
@@ -51,10 +52,12 @@
 	X(RULE_INDEX, rule_index, HASH, struct fwd_rule_key, __u32, FWD_RULE_INDEX_MAX, BPF_F_NO_PREALLOC, FIXED, ALL) \
 	X(RULE_STATS, rule_stats, PERCPU_ARRAY, __u32, struct fwd_rule_stats, FWD_RULES_MAX, 0, FIXED, ALL) \
 	X(PORT_BACKOFF, port_backoff, ARRAY, __u32, struct fwd_port_backoff, FWD_PORT_BACKOFF_MAX + 1, 0, FIXED, ALL) \
+	X(PORT_QUARANTINE, port_quarantine, ARRAY, __u32, struct fwd_port_quarantine, \
+	  FWD_PORT_QUARANTINE_MAX, 0, FIXED, ALL) \
 	X(DEVICES, devices, HASH, __u32, struct fwd_device, FWD_DEVICES_MAX, 0, FIXED, ALL) \
 	X(DEVICE_STATS, device_stats, PERCPU_ARRAY, __u32, struct fwd_device_stats, FWD_DEVICES_MAX, 0, FIXED, ALL) \
 	/* The devices that XDP may send to, by ifindex: see bpf/ctx/xdp.h. */ \
-	X(XDP_DEVICES, xdp_devices, DEVMAP_HASH, __u32, __u32, FWD_DEVICES_MAX, 0, FIXED, XDP) \
+	X(XDP_DEVICES, xdp_devices, DEVMAP_HASH, __u32, __u32, FWD_DEVICES_MAX, 0, FIXED, ALL) \
 	X(NEIGHS, neighs, ARRAY, __u32, struct fwd_neigh, FWD_NEIGHS_MAX, 0, FIXED, ALL) \
 	X(PORTS, ports, ARRAY, __u32, struct fwd_port_set, FWD_PORTS_MAX, 0, FIXED, ALL) \
 	X(CONFIG, config, ARRAY, __u32, struct fwd_config, 1, 0, FIXED, ALL) \

@@ -34,12 +34,16 @@ static void life_packet(struct life *l, enum fwd_dir dir, __u8 flags, __u32 ack)
 		l->ct_state = ct_udp_next(l->ct_state, dir, l->stream);
 		return;
 	}
+	if ((flags & (SYN | RST)) == SYN) {
+		l->ct_state = ct_tcp_next_syn(l->ct_state, dir, false);
+		if (dir == FWD_DIR_REPLY)
+			l->proof = SERVER_SEQ + 1;
+		return;
+	}
 	/* Data, and a FIN that is no retransmission, are beyond all before; an ACK acknowledges all. */
 	l->ct_state =
 		ct_tcp_next(l->ct_state, dir, flags,
 			    (flags & PSH) || ((flags & FIN) && !(l->ct_state & FWD_CT_FIN(dir))), flags & ACK, proves);
-	if (dir == FWD_DIR_REPLY && (flags & SYN))
-		l->proof = SERVER_SEQ + 1;
 }
 
 static __u8 flags_of(const char *text)
@@ -142,6 +146,20 @@ Test(ct_state, udp)
 	check_life(17, "a stream", "> < REPLIED > ASSURED < ASSURED");
 }
 
+/* A SYN changes a confirmed connection only if it reopens it, which leaves nothing of its end. */
+Test(ct_state, tcp_syn)
+{
+	for (__u32 ct_state = 0; ct_state < 1 << 11; ct_state++) {
+		for (enum fwd_dir dir = FWD_DIR_FORWARD; dir < FWD_DIR_MAX; dir++) {
+			bool confirmed = ct_state & FWD_CT_CONFIRMED;
+			__u32 syn = FWD_CT_SEEN(dir) | FWD_CT_SYN(dir);
+
+			cr_assert(ct_tcp_next_syn(ct_state, dir, false) == (confirmed ? ct_state : ct_state | syn));
+			cr_assert(ct_tcp_next_syn(ct_state, dir, true) == ((ct_state & ~FWD_CT_CLOSING) | syn));
+		}
+	}
+}
+
 /* Both directions have the same bits: the bits that one adds must not depend on the order. A packet removes only
  * bits of its own direction: a RST that it continues after, and a FIN that it sends data after. */
 Test(ct_state, bits_that_are_removed)
@@ -150,7 +168,7 @@ Test(ct_state, bits_that_are_removed)
 		for (unsigned int i = 0; i < 2 * 8 * 64; i++) {
 			enum fwd_dir dir = i & 1;
 			bool advances = i & 2, closes = i & 4, confirms = i & 8;
-			__u8 flags = i >> 4;
+			__u8 flags = (i >> 4) & ~SYN;
 			__u32 next = ct_tcp_next(ct_state, dir, flags, advances, closes, confirms), removed;
 
 			removed = FWD_CT_RST(dir) | (advances ? FWD_CT_FIN(dir) | FWD_CT_FIN_ACKED(dir) : 0);

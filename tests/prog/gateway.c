@@ -4,6 +4,7 @@
 #include <linux/if_link.h>
 #include <bpf/libbpf.h>
 #include "fwd/maps.h"
+#include "host/conntrack.h"
 #include "control.skel.h"
 #include "tc.skel.h"
 #include "xdp.skel.h"
@@ -74,6 +75,16 @@ static void control_load(void)
 	objects.control = o;
 }
 
+/* As user/attach/plan.c decides it. */
+static bool has_conntrack(void)
+{
+	static int has = -1;
+
+	if (has < 0)
+		has = conntrack_has_kfuncs();
+	return has;
+}
+
 /* Loads one program only, because verification takes most of the time. */
 static struct fwd_tc *object_load(enum fwd_link link, const char *program)
 {
@@ -81,6 +92,7 @@ static struct fwd_tc *object_load(enum fwd_link link, const char *program)
 	struct bpf_program *p;
 
 	cr_assert(o);
+	o->rodata->fwd_conntrack = has_conntrack();
 	o->rodata->fwd_link = link;
 	o->rodata->fwd_device_index = link;
 	o->rodata->fwd_sizes = gateway_sizes();
@@ -99,6 +111,7 @@ static struct fwd_xdp *xdp_load(enum device dev, enum fwd_mode mode)
 	struct fwd_xdp *o = fwd_xdp__open();
 
 	cr_assert(o);
+	o->rodata->fwd_conntrack = has_conntrack();
 	o->rodata->fwd_link = devices[dev].link;
 	o->rodata->fwd_device_index = devices[dev].link;
 	o->rodata->fwd_sizes = gateway_sizes();

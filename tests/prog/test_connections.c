@@ -417,41 +417,119 @@ Test(connections, port_with_snat_none)
 		LEAVES_BY(ETH0, "93.184.216.34:8003 > " CLIENT));
 }
 
-/* The port is tried on each address of a pool before another port is. */
-Test(connections, port_on_each_address)
+/* The source that a visitor at this address and port gets from the pool; valid until the next call. */
+static const char *pool_source(const char *visitor, int port)
 {
-	bool seen[2] = {};
+	struct packet p = TCP(NULL, SYN);
+	char in[80];
 
-	for (int i = 0; i < 2; i++) {
-		struct packet p = TCP(NULL, SYN);
-		const char *out;
-		char in[80];
-
-		snprintf(in, sizeof(in), "54.147.66.%d:40000 > 93.184.216.34:8002", i + 1);
-		p.flow = in;
-		out = flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
-		cr_expect(port_of_source(out) == 40000, "%s", out);
-		seen[!strncmp(out, "10.172.16.11:", 13)] = true;
-	}
-	cr_expect(seen[0] && seen[1], "an address of the pool is unused");
-	check_other_port("both are taken", TCP("54.147.66.3:40000 > 93.184.216.34:8002", SYN));
+	snprintf(in, sizeof(in), "%s:%d > 93.184.216.34:8002", visitor, port);
+	p.flow = in;
+	return flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0);
 }
 
-/* A pool distributes connections that could all have one address. */
+static bool is_second(const char *flow)
+{
+	return !strncmp(flow, "10.172.16.11:", 13);
+}
+
+/* One visitor has one address of a pool (RFC 4787 REQ-2), and its ports. */
+Test(connections, pool_is_paired)
+{
+	for (int visitor = 1; visitor < 5; visitor++) {
+		bool second = false;
+		char addr[32];
+
+		snprintf(addr, sizeof(addr), "54.147.66.%d", visitor);
+		for (int i = 0; i < 8; i++) {
+			const char *out = pool_source(addr, 41000 + 10 * visitor + i);
+
+			cr_expect(port_of_source(out) == 41000 + 10 * visitor + i, "%s", out);
+			cr_expect(!i || is_second(out) == second, "%s: a second address", out);
+			second = is_second(out);
+		}
+	}
+}
+
+/* A pool distributes visitors that could all have one address. */
 Test(connections, pool_is_spread)
 {
 	int second = 0;
 
-	for (int i = 0; i < 40; i++) {
-		struct packet p = TCP(NULL, SYN);
-		char in[80];
+	for (int i = 0; i < 60; i++) {
+		char addr[32];
 
-		snprintf(in, sizeof(in), "54.147.66.132:%d > 93.184.216.34:8002", 41000 + i);
-		p.flow = in;
-		second += !strncmp(flow_out(arrives("pool", ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0),
-				   "10.172.16.11:", 13);
+		snprintf(addr, sizeof(addr), "54.147.66.%d", i + 1);
+		second += is_second(pool_source(addr, 41000));
 	}
-	cr_expect(second > 0 && second < 40, "%d of 40", second);
+	cr_expect(second >= 15 && second <= 45, "%d of 60", second);
+}
+
+/* A visitor from a privileged port gets one, as with netfilter (nf_nat_l4proto_unique_tuple). */
+Test(connections, privileged_ports)
+{
+	static const struct {
+		int visitor, low, high;
+	} rows[] = {{1, 1, 511}, {511, 1, 511}, {512, 600, 1023}, {1023, 600, 1023}, {1024, 1024, 65535}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int n = 1; n <= 10; n++) {
+			struct packet p = TCP(NULL, SYN);
+			char in[80];
+			int port;
+
+			snprintf(in, sizeof(in), "54.147.66.%d:%d > " PUBLIC, n, rows[i].visitor);
+			p.flow = in;
+			port = port_of_source(flow_out(arrives(in, ETH0, p, LEAVES_BY(WG0, NULL)), ETH0, WG0));
+			if (n == 1)
+				cr_expect(port == rows[i].visitor, "%s: %d", in, port);
+			else
+				cr_expect(port >= rows[i].low && port <= rows[i].high, "%s: %d", in, port);
+		}
+		table_flush();
+	}
+}
+
+/* A TCP connection that ended without its ends' consent: home may still hold it, so another client does not get its
+ * port. The same one does. */
+static void check_quarantine(const char *in, const char *out, const char *other)
+{
+	handshake(in, out);
+	table_flush();
+	arrives("the same client", ETH0, TCP(in, SYN), LEAVES_BY(WG0, out));
+	table_flush();
+	handshake(in, out);
+	table_flush();
+	check_other_port("another client", TCP(other, SYN));
+	table_flush();
+	/* Two hours and four minutes later. */
+	clock_advance(7441);
+	arrives("another client, later", ETH0, TCP(other, SYN), LEAVES_BY(WG0, out));
+	table_flush();
+}
+
+Test(connections, port_quarantine)
+{
+	check_quarantine(IN, OUT, "54.147.66.133:40000 > " PUBLIC);
+	check_quarantine(IN6, OUT6, "[2001:db8:54::133]:40000 > " PUBLIC6);
+}
+
+Test(connections, no_quarantine)
+{
+	const char *other = "54.147.66.133:40000 > " PUBLIC;
+
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
+	table_flush();
+	arrives("after a half-open one", ETH0, TCP(other, SYN), LEAVES_BY(WG0, OUT));
+	table_flush();
+	handshake(IN, OUT);
+	arrives("RST", ETH0, in_order(TCP(IN, RST)), LEAVES_BY(WG0, OUT));
+	table_flush();
+	arrives("after a RST", ETH0, TCP(other, SYN), LEAVES_BY(WG0, OUT));
+	table_flush();
+	arrives("UDP", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
+	table_flush();
+	arrives("UDP of another client", ETH0, UDP("54.147.66.133:40000 > " PUBLIC), LEAVES_BY(WG0, OUT));
 }
 
 /* ---- the gateway's own sockets ------------------------------------------------------------- */
@@ -621,7 +699,9 @@ Test(connections, other_packets_leave_unchanged)
 	departs("fragment", WG0, UDP(OUT, .fragment = 0x2000), IS_UNTOUCHED);
 	departs("UDP from the port", WG0, UDP(OUT, .data = 3), IS_UNTOUCHED);
 	departs("the gateway's reply to the client", ETH0, TCP(reverse_of(IN), ACK), IS_UNTOUCHED);
-	packet_at("the visitor's own, forwarded", WG0, EGRESS_FORWARDED, TCP(OUT, SYN), IS_UNTOUCHED);
+	packet_at("forwarded, from another port", WG0, EGRESS_FORWARDED,
+		  TCP("10.172.16.1:40001 > 10.172.16.2:8000", SYN), IS_UNTOUCHED);
+	packet_at("forwarded, in mid-stream", WG0, EGRESS_FORWARDED, TCP(OUT, ACK), IS_UNTOUCHED);
 	cr_expect(check_table() == 1);
 }
 

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "attach/conntrack.h"
 #include "attach/device.h"
 #include "attach/plan.h"
 #include "attach/table.h"
 #include "attach/tc.h"
 #include "attach/xdp.h"
+#include "host/conntrack.h"
 #include "host/iface.h"
 #include "state/bpf_log.h"
 #include "state/control.h"
@@ -22,6 +24,7 @@ struct plan {
 	struct device device;  /* as it is to be */
 	struct fwd_device old; /* as it was; of a new device only mode and mode_reason */
 	bool known;            /* it is attached already, and keeps its index */
+	bool conntrack;        /* conntrack_has_kfuncs() */
 	struct fwd_programs programs;
 	int old_ingress_fd; /* the programs that are attached now; -1: none */
 	int old_egress_fd;
@@ -114,7 +117,7 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 	device->entry.link = link;
 	plan->old = device->entry;
 	if (mode_choose(device, plan->known, mode, candidates, report) ||
-	    loader_load(&in->maps, &in->meta, &device->entry, &plan->programs, report))
+	    loader_load(&in->maps, &in->meta, &device->entry, plan->conntrack, &plan->programs, report))
 		return FWD_NOT_DONE;
 	if (plan->known)
 		device_programs(in, device, &plan->old_ingress_fd, &plan->old_egress_fd);
@@ -169,10 +172,12 @@ static void note_no_redirects(const struct device *device, struct fwd_report *re
 }
 
 /* Opens an object, because one that failed to load cannot be loaded again. *error: that of xdp_attach(). */
-static enum fwd_exit load_xdp(const struct instance *in, const struct device *device, const __u8 *mac, bool single,
+static enum fwd_exit load_xdp(const struct instance *in, const struct plan *plan, const __u8 *mac, bool single,
 			      bool *redirects, int *error, struct fwd_report *report)
 {
-	struct fwd_xdp *xdp = loader_open_xdp(&in->maps, &in->meta, &device->entry, device->ifindex, mac, report);
+	const struct device *device = &plan->device;
+	struct fwd_xdp *xdp =
+		loader_open_xdp(&in->maps, &in->meta, &device->entry, plan->conntrack, device->ifindex, mac, report);
 
 	if (!xdp)
 		return FWD_NOT_DONE;
@@ -193,11 +198,11 @@ static enum fwd_exit attach_xdp(const struct instance *in, struct plan *plan, st
 		return xdp_detach(in, device, report) ? FWD_NOT_DONE : device_write(in, device, report);
 	if (!iface_mac(device->entry.name, mac))
 		return report_error(report, ABOUT(.object = device->entry.name), "no such device");
-	if (load_xdp(in, device, mac, false, &redirects, &error, report))
+	if (load_xdp(in, plan, mac, false, &redirects, &error, report))
 		return FWD_NOT_DONE;
 	/* Newer kernels (6.12.117 does) refuse to put the program into the dispatcher of libxdp 1.3.1: "Extension
 	 * program changes packet data, while original does not" (kernel/bpf/verifier.c). */
-	if (error == -EINVAL && load_xdp(in, device, mac, true, &redirects, &error, report))
+	if (error == -EINVAL && load_xdp(in, plan, mac, true, &redirects, &error, report))
 		return FWD_NOT_DONE;
 	if (!error && chosen && !redirects)
 		error = -EOPNOTSUPP;
@@ -343,9 +348,14 @@ static void free_plans(struct plan *plans, size_t count)
 static struct plan *alloc_plans(size_t count)
 {
 	struct plan *plans = calloc(count, sizeof(*plans));
+	bool conntrack;
 
-	for (size_t i = 0; plans && i < count; i++)
+	conntrack_load();
+	conntrack = conntrack_has_kfuncs();
+	for (size_t i = 0; plans && i < count; i++) {
+		plans[i].conntrack = conntrack;
 		plans[i].old_ingress_fd = plans[i].old_egress_fd = plans[i].old_xdp_fd = -1;
+	}
 	return plans;
 }
 

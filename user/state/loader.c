@@ -101,37 +101,24 @@ static int copy_new_fds(struct bpf_object *object, struct fwd_maps *maps)
 	return 0;
 }
 
-/* Creates the maps of this object that are not open yet. */
-static int create_maps_of(struct bpf_object *object, struct fwd_maps *maps, __u32 connections, __u32 half_open)
-{
-	struct bpf_program *program;
-	int ret;
-
-	bpf_object__for_each_program (program, object)
-		bpf_program__set_autoload(program, false);
-	ret = use_maps(object, maps, connections, half_open);
-	if (!ret)
-		ret = bpf_object__load(object);
-	return ret ? ret : copy_new_fds(object, maps);
-}
-
+/* By the object that has them all, none of whose programs is loaded. */
 enum fwd_exit loader_create_maps(struct fwd_maps *maps, __u32 connections, __u32 half_open, struct fwd_report *report)
 {
+	struct fwd_control *object;
 	struct fwd_maps all = *maps;
-	struct fwd_xdp *xdp;
-	struct fwd_tc *tc;
 	int ret;
 
 	bpf_log_start();
-	tc = fwd_tc__open();
-	xdp = fwd_xdp__open();
-	ret = -errno;
-	if (tc && xdp)
-		ret = create_maps_of(tc->obj, &all, connections, half_open);
-	if (tc && xdp && !ret)
-		ret = create_maps_of(xdp->obj, &all, connections, half_open);
-	fwd_tc__destroy(tc);
-	fwd_xdp__destroy(xdp);
+	object = fwd_control__open();
+	if (!object)
+		return load_error("maps", -errno, report);
+	bpf_program__set_autoload(object->progs.fwd_control, false);
+	ret = use_maps(object->obj, maps, connections, half_open);
+	if (!ret)
+		ret = fwd_control__load(object);
+	if (!ret)
+		ret = copy_new_fds(object->obj, &all);
+	fwd_control__destroy(object);
 	if (!ret)
 		ret = map_touch(&all, FWD_MAP_BUCKETS); /* each new connection needs two */
 	if (!ret) {
@@ -145,7 +132,7 @@ enum fwd_exit loader_create_maps(struct fwd_maps *maps, __u32 connections, __u32
 }
 
 enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *meta, const struct fwd_device *device,
-			  struct fwd_programs *programs, struct fwd_report *report)
+			  bool conntrack, struct fwd_programs *programs, struct fwd_report *report)
 {
 	struct fwd_tc *object;
 	int ret;
@@ -155,6 +142,7 @@ enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *me
 	object = fwd_tc__open();
 	if (!object)
 		return load_error(device->name, -errno, report);
+	object->rodata->fwd_conntrack = conntrack;
 	object->rodata->fwd_link = device->link;
 	object->rodata->fwd_device_index = device->index;
 	object->rodata->fwd_sizes = fwd_sizes_of(meta->connections, meta->half_open);
@@ -200,7 +188,7 @@ void loader_unload(struct fwd_programs *programs)
 }
 
 struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
-				const struct fwd_device *device, __u32 ifindex, const __u8 *mac,
+				const struct fwd_device *device, bool conntrack, __u32 ifindex, const __u8 *mac,
 				struct fwd_report *report)
 {
 	struct fwd_xdp *xdp;
@@ -210,6 +198,7 @@ struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_me
 	xdp = fwd_xdp__open();
 	ret = -errno;
 	if (xdp) {
+		xdp->rodata->fwd_conntrack = conntrack;
 		xdp->rodata->fwd_link = device->link;
 		xdp->rodata->fwd_device_index = device->index;
 		xdp->rodata->fwd_sizes = fwd_sizes_of(meta->connections, meta->half_open);

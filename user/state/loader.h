@@ -25,9 +25,9 @@ struct fwd_programs {
 /* Creates the maps that are not open; the caller owns them. Leaves *maps as it was on failure. */
 enum fwd_exit loader_create_maps(struct fwd_maps *maps, __u32 connections, __u32 half_open, struct fwd_report *report);
 
-/* Loads the programs for a device. */
+/* Loads the programs for a device. `conntrack`: conntrack_has_kfuncs(). */
 enum fwd_exit loader_load(const struct fwd_maps *maps, const struct fwd_meta *meta, const struct fwd_device *device,
-			  struct fwd_programs *programs, struct fwd_report *report);
+			  bool conntrack, struct fwd_programs *programs, struct fwd_report *report);
 void loader_unload(struct fwd_programs *programs);
 
 /* Loads fwd_control. *control_fd: to be closed by the caller. */
@@ -37,7 +37,7 @@ enum fwd_exit loader_load_control(const struct fwd_maps *maps, const struct fwd_
 /* The XDP program for a device, not loaded yet: xdp_attach() decides whether it becomes a program of its own or a
  * part of libxdp's dispatcher. `mac`: the device's address, 6 bytes. NULL: failed, and reported. */
 struct fwd_xdp *loader_open_xdp(const struct fwd_maps *maps, const struct fwd_meta *meta,
-				const struct fwd_device *device, __u32 ifindex, const __u8 *mac,
+				const struct fwd_device *device, bool conntrack, __u32 ifindex, const __u8 *mac,
 				struct fwd_report *report);
 struct bpf_object *loader_xdp_object(const struct fwd_xdp *xdp);
 void loader_close_xdp(struct fwd_xdp *xdp);

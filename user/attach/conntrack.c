@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include "attach/conntrack.h"
+
+/* A request to a subsystem of nfnetlink makes the kernel load its module, with those that it needs
+ * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg). No process is started for that, as modprobe(8) would be, so it works
+ * in a service without the right to load modules. */
+void conntrack_load(void)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	char buffer[256] = {};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *header;
+
+	if (!sock)
+		return;
+	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	header->version = NFNETLINK_V0;
+	/* The request is processed within sendto(), so there is no need to wait for the answer. */
+	if (!mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID))
+		mnl_socket_sendto(sock, request, request->nlmsg_len);
+	mnl_socket_close(sock);
+}
