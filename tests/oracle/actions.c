@@ -2,6 +2,7 @@
 #include <string.h>
 #include "actions.h"
 #include "mangle.h"
+#include "neighbour.h"
 #include "send.h"
 #include "spec.h"
 
@@ -213,7 +214,7 @@ static struct conn *conn_by_output(struct sequence *s, const struct packet *p, e
 	dport = get16(p->data + l.l4 + 2);
 	for (i = 0; i < s->conn_count; i++) {
 		struct conn *c = &s->conn[i];
-		uint16_t virtual = c->map->snat ? VIRTUAL_PORT + i : c->cport;
+		uint16_t virtual = VIRTUAL_PORT + i;
 
 		if (c->proto != l.proto)
 			continue;
@@ -421,11 +422,59 @@ static bool act_same_port(struct sequence *s, take_step take)
 	return act_next(s, other, take) && act_next(s, other, take) && act_next(s, c, take);
 }
 
+/* The forged part of an off-path hijack: RSTs across the sequence space, each followed by a SYN. The connection
+ * continues. */
+static bool act_sweep(struct sequence *s, take_step take)
+{
+	struct conn *c = model_any_conn(s);
+	enum end end = any_end(c);
+	struct conn before = *c;
+	unsigned i;
+
+	if (c->proto != PROTO_TCP || !c->acked || c->rst || c->fin[CLIENT] || c->fin[TARGET])
+		return act_next(s, c, take);
+	for (i = 1; i < 6; i++) {
+		struct spec spec;
+		bool goes_on;
+
+		spec_conn(&spec, s, c, end);
+		spec.seq += i << 22;
+		spec.flags = TCP_RST;
+		goes_on = send_conn(s, c, end, &spec, "forged RST", take);
+		if (goes_on && end == CLIENT) {
+			spec.flags = TCP_SYN;
+			goes_on = send_conn(s, c, end, &spec, "forged SYN", take);
+		}
+		/* The ends ignore it. */
+		c->next[end] = before.next[end];
+		c->rst = false;
+		if (!goes_on)
+			return false;
+	}
+	return act_next(s, c, take) && act_next(s, c, take);
+}
+
+/* A stream that only the target feeds. */
+static bool act_feed(struct sequence *s, take_step take)
+{
+	struct conn *c = model_new_conn(s);
+	int i;
+
+	if (c->proto != PROTO_UDP)
+		return act_next(s, c, take);
+	if (!send_udp(s, c, CLIENT, take))
+		return false;
+	for (i = 0; i < 5; i++)
+		if (!send_udp(s, c, TARGET, take))
+			return false;
+	return true;
+}
+
 bool action_run(struct sequence *s, unsigned action, take_step take)
 {
 	chance_seed(mix(s->seed + action * 0x1234567));
 	spec_payload(action);
-	switch (below(30)) {
+	switch (below(36)) {
 	case 0 ... 4:
 		return act_handshake(s, take);
 	case 5:
@@ -454,6 +503,16 @@ bool action_run(struct sequence *s, unsigned action, take_step take)
 	case 23:
 	case 24:
 		return act_same_port(s, take);
+	case 25:
+	case 26:
+		return neighbour_replies(s, take);
+	case 27:
+	case 28:
+		return neighbour_first(s, act_next, take);
+	case 29:
+		return act_sweep(s, take);
+	case 30:
+		return act_feed(s, take);
 	default:
 		return act_next(s, model_any_conn(s), take);
 	}

@@ -14,6 +14,14 @@ struct port_question {
 	const struct conn *first; /* preferred if two connections match */
 };
 
+/* The address is the source that the connection's target sees. Without SNAT it is the client's, which has it in other
+ * packets, too. */
+static bool is_source(const struct conn *c, const struct addr *own, const struct addr *other, uint16_t other_port)
+{
+	return addr_equal(own, &c->source) &&
+	       (c->map->snat || (addr_equal(other, &c->target) && other_port == c->tport));
+}
+
 static bool real_port(void *arg, uint8_t proto, const struct addr *own, const struct addr *other, uint16_t other_port,
 		      uint16_t *port)
 {
@@ -21,10 +29,7 @@ static bool real_port(void *arg, uint8_t proto, const struct addr *own, const st
 	unsigned i = *port - VIRTUAL_PORT;
 	struct conn *c = &q->s->conn[i];
 
-	(void)other;
-	(void)other_port;
-	if (*port < VIRTUAL_PORT || i >= q->s->conn_count || !c->map->snat || c->proto != proto ||
-	    !addr_equal(own, &c->source))
+	if (*port < VIRTUAL_PORT || i >= q->s->conn_count || c->proto != proto || !is_source(c, own, other, other_port))
 		return false;
 	/* Before the client's first packet: a port that no connection has. */
 	*port = c->source_port[q->g] ? c->source_port[q->g] : UNKNOWN_PORT + i;
@@ -48,11 +53,9 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 	int fit, best_fit = 0;
 	unsigned i;
 
-	if (!addr_equal(own, model_inner(own->family)))
-		return false;
 	for (i = 0; i < q->s->conn_count; i++) {
 		c = &q->s->conn[i];
-		if (!c->map->snat || c->proto != proto || c->source_port[q->g] != *port)
+		if (c->proto != proto || c->source_port[q->g] != *port || !is_source(c, own, other, other_port))
 			continue;
 		fit = 1 + (c == q->first);
 		if (addr_equal(other, &c->target) && other_port == c->tport)
@@ -64,7 +67,8 @@ static bool virtual_port(void *arg, uint8_t proto, const struct addr *own, const
 	}
 	if (best)
 		i = best - q->s->conn;
-	else if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count)
+	else if (*port >= UNKNOWN_PORT && *port < UNKNOWN_PORT + q->s->conn_count &&
+		 is_source(&q->s->conn[*port - UNKNOWN_PORT], own, other, other_port))
 		i = *port - UNKNOWN_PORT;
 	else
 		return false;
@@ -101,9 +105,7 @@ static bool learn(struct conn *c, enum gateway g, const struct outs *outs)
 			continue;
 		sent = true;
 		c->forwarded_by_nft |= g == NFT;
-		/* Without SNAT it is the client's. */
-		if (c->map->snat)
-			c->source_port[g] = get16(p->data + l.l4);
+		c->source_port[g] = get16(p->data + l.l4);
 	}
 	return sent;
 }
@@ -121,7 +123,7 @@ static const struct conn *shares_port(const struct sequence *s, const struct con
 	for (i = 0; i < s->conn_count; i++) {
 		const struct conn *o = &s->conn[i];
 
-		if (o != c && o->map->snat && c->map->snat && o->proto == c->proto && is_alive(o) &&
+		if (o != c && addr_equal(&o->source, &c->source) && o->proto == c->proto && is_alive(o) &&
 		    addr_equal(&o->target, &c->target) && o->tport == c->tport && c->source_port[g] &&
 		    o->source_port[g] == c->source_port[g])
 			return o;
@@ -321,9 +323,19 @@ static void forget_times(struct packet *p)
 		forget_time(p->data + l.l4 + 8, l.end - l.l4 - 8, p->data + l.l4 + 2);
 }
 
+/* A stack that forwards a reassembled datagram chooses another identification. */
+static void forget_identification(const struct step *step, struct packet *p)
+{
+	struct layout l;
+
+	if ((step->mangled & MANGLE_FRAGMENTS) && packet_layout(p->data, p->len, &l) && l.frag_header)
+		put32(p->data + l.frag_header + 4, 0);
+}
+
 static void mask(const struct step *step, struct packet *p)
 {
 	forget_times(p);
+	forget_identification(step, p);
 	if (!is_made_here(step, p))
 		return;
 	if (p->data[0] >> 4 == 4) {

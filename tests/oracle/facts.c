@@ -130,7 +130,7 @@ bool fact_is_translated(const struct sequence *s, const struct step *step)
 	if (l.family == 4)
 		packet_fix_ip_sum(want.data);
 	memcpy(before, want.data + l.l4, 4);
-	put16(want.data + l.l4, end == CLIENT ? (c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport) : c->lport);
+	put16(want.data + l.l4, end == CLIENT ? VIRTUAL_PORT + (c - s->conn) : c->lport);
 	put16(want.data + l.l4 + 2, end == CLIENT ? c->tport : c->cport);
 	check = want.data + l.l4 + packet_check_at(l.proto);
 	if (l.proto != PROTO_UDP || get16(check)) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdlib.h>
 #include <string.h>
 #include "mangle.h"
 
@@ -71,7 +72,7 @@ void mangle_packet(struct packet *p, struct step *step)
 	t = p->data + l.l4;
 	check = t + packet_check_at(l.proto);
 	total = p->data + (l.family == 4 ? 2 : 4);
-	switch (below(9)) {
+	switch (below(10)) {
 	case 0:
 		if (l.family == 4) {
 			p->data[10 + below(2)] ^= 1 << below(8);
@@ -118,6 +119,10 @@ void mangle_packet(struct packet *p, struct step *step)
 		if (l.family == 4 && chance(80) && (p->data[0] & 15) * 4u <= p->len)
 			packet_fix_ip_sum(p->data);
 		step->mangled |= MANGLE_HEADER;
+		break;
+	case 8:
+		/* As if it had none, so MANGLE_MAC is not set. */
+		step->tags = getenv("NOTAGS") ? 0 : 1 + below(2);
 		break;
 	default:
 		step->to = chance(50) ? TO_OTHER : TO_ALL;

@@ -155,8 +155,6 @@ struct conn *model_find_conn(struct sequence *s, const struct map *m, enum side 
 		.tport = m->first + (lport - m->low),
 		.source = m->snat ? *model_inner(m->target.family) : *client,
 	};
-	if (!m->snat)
-		c->source_port[NFT] = c->source_port[FWD] = cport;
 	c->next[CLIENT] = rnd();
 	c->next[TARGET] = rnd();
 	return c;
@@ -201,9 +199,12 @@ static bool is_reply_of(const struct sequence *s, const struct conn *c, const st
 			bool by_chance)
 {
 	struct addr src = addr_of(p->data, false), dst = addr_of(p->data, true);
-	uint16_t port = get16(p->data + l->l4 + 2), own = c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport;
+	uint16_t port = get16(p->data + l->l4 + 2), own = VIRTUAL_PORT + (c - s->conn);
 
 	if (by_chance) {
+		if (c->source_port[NFT] && c->source_port[NFT] != c->cport && c->source_port[FWD] &&
+		    c->source_port[FWD] != c->cport)
+			return false;
 		port = model_real_port(s, port);
 		own = c->cport;
 	}

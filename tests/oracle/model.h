@@ -70,6 +70,7 @@ struct step {
 	char what[96];
 	enum side side;
 	enum link_to to;
+	unsigned tags;        /* priority tags (802.1Q with VLAN 0), on Ethernet */
 	struct packet packet; /* symbolic */
 	struct conn *conn;    /* that it belongs to; NULL: none */
 	enum end end;         /* of conn, that sends */

@@ -159,7 +159,7 @@ static bool take(struct sequence *s, struct step *step)
 
 	for (g = 0; g < GATEWAYS; g++) {
 		compare_make_real(s, step, g, &real);
-		world_inject(g, step->side, &real, step->to);
+		world_inject(g, step->side, &real, step->to, step->tags);
 	}
 	for (g = 0; g < GATEWAYS; g++)
 		world_collect(g, &step->outs[g]);
@@ -379,14 +379,14 @@ static void read_options(int argc, char **argv, struct world_config *config)
 
 int main(int argc, char **argv)
 {
-	struct world_config config = {.flush = getenv("ORACLE_FLUSH")};
+	struct world_config config = {.flush = getenv("ORACLE_FLUSH"), .quarantine = getenv("ORACLE_QUARANTINE")};
 	cpu_set_t cpu;
 
 	if (getrandom(&options.seed, sizeof(options.seed), 0) < 0)
 		return 2;
 	options.seed >>= 16; /* shorter to type */
 	read_options(argc, argv, &config);
-	if (!options.maps || !config.netns[FWD] || !config.outer[FWD] || !config.flush) {
+	if (!options.maps || !config.netns[FWD] || !config.outer[FWD] || !config.flush || !config.quarantine) {
 		fprintf(stderr, "oracle: missing arguments: run scripts/oracle\n");
 		return 2;
 	}

@@ -13,6 +13,7 @@ struct step *step_begin(enum side side, struct conn *c, enum end end)
 	step->what[0] = 0;
 	step->side = side;
 	step->to = TO_GATEWAY;
+	step->tags = 0;
 	step->conn = c;
 	step->end = end;
 	step->mangled = 0;

@@ -56,7 +56,7 @@ void spec_conn(struct spec *spec, const struct sequence *s, const struct conn *c
 	} else {
 		spec_begin(spec, &c->target, &c->source, c->proto);
 		spec->sport = c->tport;
-		spec->dport = c->map->snat ? VIRTUAL_PORT + (c - s->conn) : c->cport;
+		spec->dport = VIRTUAL_PORT + (c - s->conn);
 	}
 	spec->seq = c->next[end];
 }

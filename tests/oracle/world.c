@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
@@ -17,11 +18,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "fwd/port_quarantine.h"
 #include "world.h"
 
 /* As scripts/oracle sets them. The peers have other MAC addresses, so that their stacks ignore the packets. */
 static const uint8_t gateway_mac[SIDES][6] = {{2, 0, 0, 0, 1, 1}, {2, 0, 0, 0, 2, 1}};
 static const uint8_t far_mac[6] = {2, 0, 0, 0, 0, 0xfe};
+
+#define VLAN_TAG 4 /* bytes */
 
 #define MARKER_ID 0xfade
 static const char marker_src[] = "93.184.216.250", marker_dst[] = "93.184.216.34";
@@ -29,8 +33,9 @@ static const char marker_src[] = "93.184.216.250", marker_dst[] = "93.184.216.34
 static struct {
 	struct world_config config;
 	int fd[GATEWAYS][SIDES];
-	int netlink; /* in the namespace of the nft gateway */
-	int invalid; /* its /proc/net/stat/nf_conntrack */
+	int netlink[GATEWAYS]; /* of conntrack, in the gateway's namespace */
+	int invalid;           /* the nft gateway's /proc/net/stat/nf_conntrack */
+	int quarantine;        /* fwdctl's map port_quarantine */
 	uint16_t marker;
 } world;
 
@@ -85,17 +90,19 @@ void world_open(const struct world_config *config)
 	int home = open_namespace("/proc/thread-self/ns/net"), g, netns;
 
 	world.config = *config;
+	world.quarantine = bpf_obj_get(config->quarantine);
+	if (world.quarantine < 0)
+		die(config->quarantine);
 	for (g = 0; g < GATEWAYS; g++) {
 		netns = open_namespace(config->netns[g]);
 		enter(netns);
 		if (!config->inner[g])
 			world.fd[g][INSIDE] = open_tun();
-		if (g == NFT) {
-			world.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+		world.netlink[g] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+		if (g == NFT)
 			world.invalid = open("/proc/thread-self/net/stat/nf_conntrack", O_RDONLY | O_CLOEXEC);
-			if (world.netlink < 0 || world.invalid < 0)
-				die("conntrack");
-		}
+		if (world.netlink[g] < 0 || world.invalid < 0)
+			die("conntrack");
 		enter(home);
 		close(netns);
 		world.fd[g][OUTSIDE] = open_cable(config->outer[g]);
@@ -119,9 +126,9 @@ static bool is_tun(enum gateway g, enum side side)
 	return side == INSIDE && !world.config.inner[g];
 }
 
-void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to)
+void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to, unsigned tags)
 {
-	uint8_t frame[ETH_HLEN + PACKET_MAX];
+	uint8_t frame[ETH_HLEN + 2 * VLAN_TAG + PACKET_MAX], *at = frame;
 	ssize_t sent;
 
 	if (is_tun(g, side)) {
@@ -137,10 +144,15 @@ void world_inject(enum gateway g, enum side side, const struct packet *p, enum l
 	else if (to == TO_ALL)
 		memset(frame, 0xff, 6);
 	memcpy(frame + 6, far_mac, 6);
-	put16(frame + 12, p->data[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
-	memcpy(frame + ETH_HLEN, p->data, p->len);
+	at = frame + 12;
+	for (; tags; tags--, at += VLAN_TAG) {
+		put16(at, tags == 2 ? ETH_P_8021AD : ETH_P_8021Q);
+		put16(at + 2, 5 << 13);
+	}
+	put16(at, p->data[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	memcpy(at + 2, p->data, p->len);
 	/* ENOBUFS: the gateway's device refuses it, because it is larger than its MTU. */
-	if (send(world.fd[g][side], frame, ETH_HLEN + p->len, 0) < 0 && errno != ENOBUFS)
+	if (send(world.fd[g][side], frame, at + 2 + p->len - frame, 0) < 0 && errno != ENOBUFS)
 		die("send");
 }
 
@@ -159,7 +171,7 @@ static void inject_marker(enum gateway g)
 	put16(spec.icmp + 4, MARKER_ID);
 	put16(spec.icmp + 6, world.marker);
 	packet_build(&p, &spec);
-	world_inject(g, OUTSIDE, &p, TO_GATEWAY);
+	world_inject(g, OUTSIDE, &p, TO_GATEWAY, 0);
 }
 
 static bool is_marker(const struct packet *p)
@@ -238,7 +250,7 @@ void world_collect(enum gateway g, struct outs *outs)
 		;
 }
 
-static void flush_netfilter(void)
+static void flush_netfilter(enum gateway g)
 {
 	struct {
 		struct nlmsghdr nl;
@@ -254,7 +266,8 @@ static void flush_netfilter(void)
 		char more[256];
 	} reply;
 
-	if (send(world.netlink, &request, sizeof(request), 0) < 0 || recv(world.netlink, &reply, sizeof(reply), 0) < 0)
+	if (send(world.netlink[g], &request, sizeof(request), 0) < 0 ||
+	    recv(world.netlink[g], &reply, sizeof(reply), 0) < 0)
 		die("conntrack flush");
 	if (reply.nl.nlmsg_type == NLMSG_ERROR && reply.err.error) {
 		errno = -reply.err.error;
@@ -262,13 +275,28 @@ static void flush_netfilter(void)
 	}
 }
 
+/* The flush is no end that the ends of a connection agreed on: fwdctl keeps its source port from other clients. */
+static void flush_quarantine(void)
+{
+	static struct fwd_port_quarantine none[FWD_PORT_QUARANTINE_MAX];
+	static __u32 keys[FWD_PORT_QUARANTINE_MAX];
+	__u32 count = FWD_PORT_QUARANTINE_MAX;
+
+	for (__u32 i = 0; i < count; i++)
+		keys[i] = i;
+	if (bpf_map_update_batch(world.quarantine, keys, none, &count, NULL))
+		die("port_quarantine");
+}
+
 void world_flush(void)
 {
-	flush_netfilter();
+	flush_netfilter(NFT);
+	flush_netfilter(FWD);
 	if (system(world.config.flush)) {
 		fprintf(stderr, "oracle: failed: %s\n", world.config.flush);
 		exit(2);
 	}
+	flush_quarantine();
 }
 
 unsigned long world_invalid(void)

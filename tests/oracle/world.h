@@ -47,10 +47,12 @@ struct world_config {
 	const char *outer[GATEWAYS]; /* devices in this namespace */
 	const char *inner[GATEWAYS]; /* NULL: the gateway's wg0 is a TUN device */
 	const char *flush;           /* a shell command that ends all connections of fwdctl */
+	const char *quarantine;      /* the pin of its map port_quarantine */
 };
 
 void world_open(const struct world_config *config);
-void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to);
+/* tags: priority tags (VLAN 0) in front of it, on Ethernet; up to 2. */
+void world_inject(enum gateway g, enum side side, const struct packet *p, enum link_to to, unsigned tags);
 /* Waits until the gateway has processed all injected packets, and collects what it sent. */
 void world_collect(enum gateway g, struct outs *outs);
 /* The largest IP packet that the gateway may send there. Any size on the inside without Ethernet: WireGuard's own UDP
