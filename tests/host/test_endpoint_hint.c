@@ -59,12 +59,11 @@ Test(endpoint_hint, listen)
 		 "\"eth0.100:80\": is a device, not an address: ip -br addr show eth0.100 shows its addresses; "
 		 "\":80\" is every address of this host"},
 		{"wg0", "\"wg0\": is a device, not an address: ip -br addr show wg0 shows its addresses"},
-		{"example.org:80",
-		 "\"example.org:80\": names are not looked up: an IP address is needed: getent ahosts "
-		 "example.org shows its addresses"},
-		{"localhost",
-		 "\"localhost\": names are not looked up: an IP address is needed: getent ahosts localhost "
-		 "shows its addresses"},
+		{"example.org:80", "\"example.org:80\": names are not looked up: expected an IP address: getent ahosts "
+				   "example.org shows its addresses"},
+		{"localhost:80", "\"localhost:80\": names are not looked up: expected an IP address: getent ahosts "
+				 "localhost shows its addresses"},
+		{"web", "\"web\": expected ADDR:PORT or :PORT, as map list shows it"},
 		{"http://1.2.3.4:8000/x", "\"http://1.2.3.4:8000/x\": is a URL: expected an address and a port: write "
 					  "\"1.2.3.4:8000\""},
 		{"http://1.2.3.4",
@@ -109,7 +108,7 @@ Test(endpoint_hint, target)
 		{"10.0.0.0/24:80", "\"10.0.0.0/24:80\": is a network: a map has one target: write \"ADDR:80\" with the "
 				   "address of the target"},
 		{"wg0:80", "\"wg0:80\": is a device, not an address: ip -br addr show wg0 shows its addresses"},
-		{"nas.local:80", "\"nas.local:80\": names are not looked up: an IP address is needed: getent ahosts "
+		{"nas.local:80", "\"nas.local:80\": names are not looked up: expected an IP address: getent ahosts "
 				 "nas.local shows its addresses"},
 		{"http://10.0.0.2/",
 		 "\"http://10.0.0.2/\": is a URL: expected an address and a port: write \"10.0.0.2:80\""},
@@ -124,18 +123,53 @@ Test(endpoint_hint, target)
 	}
 }
 
-/* The filters of `conn list` use the same words. */
-Test(endpoint_hint, filter)
+Test(endpoint_hint, snat)
 {
-	const struct conn_filter_words words = {.listen = "8001"};
+	static const char *const table[][2] = {
+		{"wg0", "--snat: \"wg0\": is a device, not an address: ip -br addr show wg0 shows its addresses"},
+		{"10.0.0.1/24",
+		 "--snat: \"10.0.0.1/24\": expected an address without a prefix length: write \"10.0.0.1\""},
+		{"10.0.0.1:80",
+		 "--snat: \"10.0.0.1:80\": expected an address without a port or brackets: write \"10.0.0.1\""},
+		{"[fd00::1]",
+		 "--snat: \"[fd00::1]\": expected an address without a port or brackets: write \"fd00::1\""},
+		{"10.0.0.1,none", "--snat: \"none\": stands alone, not in a list"},
+		{"8001", "--snat: \"8001\": not an IP address"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct fwd_rule_words words = {"tcp", ":80", "10.0.0.2", table[i][0], NULL, NULL};
+
+		check_message(&words, table[i][1]);
+	}
+}
+
+static void check_filter(struct conn_filter_words words, const char *message)
+{
 	struct fwd_error_list errors = error_list_init();
 	struct conn_filter filter;
 	char text[FWD_MESSAGE_TEXT];
 
 	cr_assert_eq(conn_filter_parse(&words, &filter, &errors.report), FWD_BAD_USAGE);
-	cr_assert_str_eq(error_format(&errors.error[0], text, sizeof(text)),
-			 "--listen: \"8001\": a colon is missing before the port: write \":8001\"");
+	cr_assert_str_eq(error_format(&errors.error[0], text, sizeof(text)), message);
 	error_list_free(&errors);
+}
+
+/* The filters of `conn list` use the same words. */
+Test(endpoint_hint, filter)
+{
+	check_filter((struct conn_filter_words){.listen = "8001"},
+		     "--listen: \"8001\": a colon is missing before the port: write \":8001\"");
+	check_filter((struct conn_filter_words){.target = "home:80"},
+		     "--target: \"home:80\": names are not looked up: expected an IP address: getent ahosts home shows "
+		     "its addresses");
+	check_filter((struct conn_filter_words){.client = "example.org"},
+		     "--client: \"example.org\": names are not looked up: expected an IP address: getent ahosts "
+		     "example.org shows its addresses");
+	check_filter((struct conn_filter_words){.source = "10.0.0.1:80"},
+		     "--source: \"10.0.0.1:80\": expected an address without a port or brackets: write \"10.0.0.1\"");
+	check_filter((struct conn_filter_words){.client = "10.0.0.0/33"},
+		     "--client: \"10.0.0.0/33\": a prefix length of IPv4 is 0 to 32");
 }
 
 /* The text that is to be written instead is right, whatever was written. */
@@ -155,7 +189,7 @@ Test(endpoint_hint, random_texts)
 		for (size_t i = 0; i < length; i++)
 			text[i] = letters[rand() % (sizeof(letters) - 1)];
 		text[length] = '\0';
-		if (!endpoint_parse(text, &endpoint) || !endpoint_hint(text, rand() % 2, &hint))
+		if (!endpoint_parse(text, &endpoint) || !endpoint_hint(text, rand() % 3, &hint))
 			continue;
 		cr_assert_not_null(hint.why);
 		if (sscanf(hint.fix, "write \"%[^\"]\"", meant) != 1 || !strncmp(meant, "ADDR:", 5) ||

@@ -379,6 +379,9 @@ test_conventions() {
 	rejects 2 'unknown command "map lst": did you mean "map list"[?]' fwd map lst
 	rejects 2 'unknown command "attahc": did you mean "attach"[?]' fwd help attahc
 	rejects 2 'unknown command "frobnicate": fwdctl help' fwd frobnicate
+	rejects 2 'map add: --rate is not in this version' fwd map add tcp $MAP4 $HOME_WG:80 --rate 5/s
+	rejects 2 'unknown option "--ware"' fwd map add tcp $MAP4 $HOME_WG:80 --ware web
+	rejects 2 'map del: "web": expected ADDR:PORT or :PORT, as map list shows it' fwd map del tcp web
 	# Words of other tools.
 	rejects 2 'unknown command "map show": did you mean "map list"[?]' fwd map show
 	rejects 2 'unknown command "map rm": did you mean "map del"[?]' fwd map rm tcp $MAP4

@@ -40,7 +40,7 @@ test_none() {
 test_listen() {
 	topology
 	fwd attach eth0 wg0
-	says '"93.184.216.35:80": is no address of this host: .*`ip -br addr` shows, or :80$' \
+	says '"93.184.216.35:80": is no address of this host: .*ip -br addr. shows, or :80$' \
 		tcp 93.184.216.35:80 $HOME_WG
 	says '"\[2001:db8:93::35\]:80-81": is no address of this host: .* or :80-81$' \
 		udp "[2001:db8:93::35]:80-81" $HOME_WG6

@@ -127,7 +127,7 @@ static const char *without_family(const char *word)
 	for (size_t i = 0; i < commands_count; i++) {
 		const char *space = strchr(commands[i].name, ' '), *second = space ? space + 1 : "";
 
-		if (!strcmp(word, second) || (*second && synonym(word, &second, 1)))
+		if (*second && (word_find(word, &second, 1) >= 0 || synonym(word, &second, 1)))
 			return commands[i].name;
 	}
 	return NULL;

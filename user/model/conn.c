@@ -34,7 +34,7 @@ static enum fwd_exit state_parse(const char *text, enum fwd_state *state, struct
 
 static enum fwd_exit check(const char *option, const char *text, const char *why, struct fwd_report *report)
 {
-	return why ? report_usage(report, ABOUT(.option = option, .object = text), "%s", why) : FWD_DONE;
+	return why ? endpoint_refuse(option, text, ENDPOINT_NO_PORT, why, report) : FWD_DONE;
 }
 
 static enum fwd_exit check_endpoint(const char *option, const char *text, struct fwd_endpoint *endpoint,

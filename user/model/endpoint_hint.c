@@ -248,7 +248,7 @@ static bool hint_name(const char *text, enum endpoint_role role, struct endpoint
 	    strchr(parts.ports, ':'))
 		return false;
 	if (!is_like_device(parts.addr)) {
-		hint->why = "names are not looked up: an IP address is needed";
+		hint->why = "names are not looked up: expected an IP address";
 		snprintf(hint->fix, sizeof(hint->fix), "getent ahosts %s shows its addresses", parts.addr);
 		return true;
 	}
@@ -262,15 +262,40 @@ static bool hint_name(const char *text, enum endpoint_role role, struct endpoint
 	return true;
 }
 
+/* "10.0.0.2:80" and "10.0.0.2/24" where only an address belongs. */
+static bool hint_no_port(const char *text, struct endpoint_hint *hint)
+{
+	char address[FWD_ADDR_TEXT];
+	struct fwd_endpoint endpoint;
+	struct fwd_cidr cidr;
+
+	if (!endpoint_parse(text, &endpoint) && endpoint.family)
+		return suggest(hint, "expected an address without a port or brackets",
+			       addr_format(&endpoint.addr, address));
+	return strchr(text, '/') && !cidr_parse(text, &cidr) &&
+	       suggest(hint, "expected an address without a prefix length", addr_format(&cidr.addr, address));
+}
+
+/* A word that has neither an address nor a port: the name of a map, most likely. */
+static bool hint_word(const char *text, enum endpoint_role role, struct endpoint_hint *hint)
+{
+	if (role != ENDPOINT_LISTEN || text[strcspn(text, ".:[]/")] || is_like_device(text))
+		return false;
+	hint->why = "expected ADDR:PORT or :PORT, as map list shows it";
+	return true;
+}
+
 bool endpoint_hint(const char *text, enum endpoint_role role, struct endpoint_hint *hint)
 {
 	/* In this order: a URL has a slash and a name, too. */
 	static bool (*const hints[])(const char *, enum endpoint_role, struct endpoint_hint *) = {
 		hint_url,   hint_protocol, hint_network,     hint_list, hint_port_alone, hint_any,
-		hint_range, hint_brackets, hint_no_brackets, hint_zone, hint_name,
+		hint_range, hint_brackets, hint_no_brackets, hint_zone, hint_word,       hint_name,
 	};
 
 	*hint = (struct endpoint_hint){};
+	if (role == ENDPOINT_NO_PORT)
+		return hint_no_port(text, hint) || hint_zone(text, role, hint) || hint_name(text, role, hint);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (hints[i](text, role, hint))
 			return true;

@@ -77,9 +77,12 @@ static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text, struct fw
 	struct fwd_addr addr;
 	const char *why;
 
+	if (!strcmp(text, "auto") || !strcmp(text, "none"))
+		return report_usage(report, ABOUT(.option = "--snat", .object = text), "stands alone, not in a list");
 	why = addr_parse(text, &addr);
-	if (!why)
-		why = addr_why_not_unicast(&addr);
+	if (why)
+		return endpoint_refuse("--snat", text, ENDPOINT_NO_PORT, why, report);
+	why = addr_why_not_unicast(&addr);
 	if (!why && addr_family(&addr) != rule->family)
 		why = "not of the same family as TARGET";
 	if (!why && addr_equal(&addr, &rule->target))
