@@ -73,10 +73,11 @@ Test(own_socket, families)
 
 Test(own_socket, udp)
 {
-	/* A specific LISTEN beats a socket that is bound to any address, and no other. */
+	/* One address and one port beat a socket that is bound to any address, and no other. */
 	cr_assert_eq(udp("0.0.0.0:53", 0, "1.2.3.4:53"), SOCKET_LOSES);
 	cr_assert_eq(udp("[::]:53", DUAL, "1.2.3.4:53"), SOCKET_LOSES);
 	cr_assert_eq(udp("[::]:53", 0, "[2001:db8::1]:53"), SOCKET_LOSES);
+	cr_assert_eq(udp("0.0.0.0:53", 0, "1.2.3.4:53-54"), SOCKET_KEEPS);
 	cr_assert_eq(udp("0.0.0.0:53", 0, ":53"), SOCKET_KEEPS);
 	cr_assert_eq(udp("[::]:53", 0, "[::]:53"), SOCKET_KEEPS);
 	cr_assert_eq(udp("1.2.3.4:53", 0, "1.2.3.4:53"), SOCKET_KEEPS);

@@ -155,8 +155,11 @@ signal.pause()' $GATEWAY $CLIENT
 	says "$server 5310 here: visitors will reach $HOME_WG6 instead" udp "[$GATEWAY6]:5310" $HOME_WG6
 	quiet udp "[$GATEWAY6]:5300" $HOME_WG6
 	fwd map flush
-	# It keeps its packets from a map of any address.
-	says "$server 5300 here: visitors will not reach $HOME_WG there: give LISTEN one address, or stop that service" \
+	# It keeps its packets from a range, and from a map of any address.
+	says "use 1 of these ports: 5300 .*: visitors will not reach $HOME_WG there: give LISTEN one" \
+		udp $GATEWAY:5300-5301 $HOME_WG
+	fwd map flush
+	says "$server 5300 here: visitors will not reach $HOME_WG there: give LISTEN one address and one port, or stop that service" \
 		udp :5300 $HOME_WG
 	peer client udp-burst $GATEWAY:5300 --count 3 --size 10
 	is "$(grep -c '^udp ' "$TOPO_DIR/any.log")" 1 "visitors of the gateway's own server"

@@ -161,8 +161,9 @@ static void group_outcome(const struct fwd_rule *rule, const struct group *group
 	case SOCKET_KEEPS:
 		snprintf(text, FWD_REASON_TEXT, "visitors will not reach %s there", target);
 		snprintf(fix, FWD_FIX_TEXT,
-			 addr_is_unspecified(&group->sock[0]->addr) ? "give LISTEN one address, or stop that service"
-								    : "map another port, or stop that service");
+			 addr_is_unspecified(&group->sock[0]->addr)
+				 ? "give LISTEN one address and one port, or stop that service"
+				 : "map another port, or stop that service");
 		break;
 	default:
 		snprintf(text, FWD_REASON_TEXT, "packets of its peer will not reach %s", target);

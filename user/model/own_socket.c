@@ -20,7 +20,9 @@ enum socket_effect own_socket_effect(const struct own_socket *sock, const struct
 		return SOCKET_LOSES;
 	if (sock->connected)
 		return SOCKET_KEEPS_PEER;
-	return addr_is_unspecified(&sock->addr) && !rule->any_listen ? SOCKET_LOSES : SOCKET_KEEPS;
+	if (addr_is_unspecified(&sock->addr) && !rule->any_listen && rule->listen_low == rule->listen_high)
+		return SOCKET_LOSES;
+	return SOCKET_KEEPS;
 }
 
 static int by_port(const void *a, const void *b)

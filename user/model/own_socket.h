@@ -3,8 +3,8 @@
  * Sockets of this host that are bound to the ports of a map, and whether the map or the socket receives the packets.
  *
  * TCP: a map takes the port from a listening socket, as DNAT does. UDP: a socket that is bound to the address of the
- * packet, or connected to its sender, keeps its packets; a socket that is bound to any address keeps them from a map of
- * any address, and loses those of a map of one address.
+ * packet, or connected to its sender, keeps its packets. One that is bound to any address loses them to a map of one
+ * address and one port, and keeps them from a range and from a map of any address (bpf/policy/admit.h).
  */
 #ifndef FWD_USER_OWN_SOCKET_H
 #define FWD_USER_OWN_SOCKET_H
