@@ -63,7 +63,11 @@ test_routes() {
 	says '"10.172.16.2:81": packets to it leave by wg0, which is not attached: fwdctl attach wg0$' tcp :81 $HOME_WG
 	says '"\[fd10:172:16::2\]:81": packets to it leave by wg0, which' tcp :81 $HOME_WG6
 	says 'leave by eth1, which is not attached: fwdctl attach eth1$' tcp :82 $LAN
+	fwd detach eth0
 	fwd attach wg0
+	says '"10.172.16.2:79": packets to it leave by wg0, and no other device is attached: attach the device by which' \
+		tcp :79 $HOME_WG
+	fwd attach eth0
 	quiet tcp :83 $HOME_WG
 	quiet tcp :83 $HOME_WG6
 	says 'leave by eth1' tcp :84 $LAN6
@@ -84,6 +88,14 @@ test_routes() {
 	fwd detach wg0
 	is "$(seq 1000 1099 | sed "s/.*/udp :& $HOME_WG/" | notes -)" \
 		"fwdctl: map add: line 1: note: \"$HOME_WG:1000\": packets to it leave by wg0, which is not attached: fwdctl attach wg0"
+}
+
+# One device may be all: the server is on the uplink's network.
+test_one_device() {
+	topology
+	fwd attach eth0
+	quiet tcp :80 93.184.216.1
+	quiet tcp :80 2001:db8:93::1
 }
 
 # Several next hops: the first.

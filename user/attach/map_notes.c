@@ -51,12 +51,19 @@ static void note_listens(struct map_additions *all, struct fwd_report *report)
 
 /* ---- TARGET ---- */
 
+/* The tunnel alone is attached: visitors arrive by another device. One Ethernet device may be both. */
+static bool is_lone_tunnel(struct device_list *list, const struct device *device)
+{
+	return device->entry.link == FWD_LINK_IP && devices_shown(list) == 1;
+}
+
 static void note_route(struct device_list *list, struct target *target, const struct new_rule *new,
 		       struct fwd_report *report)
 {
 	char text[FWD_ENDPOINT_TEXT], name[IF_NAMESIZE], fix[FWD_FIX_TEXT];
 	struct fwd_about about = {.line = new->line, .object = rule_target_text(&new->rule, text)};
 	const struct route *route = &target->route;
+	const struct device *device = device_at(list, route->ifindex);
 
 	target_note_no_source(target, &new->rule, new->line, report);
 	if (target->noted || !target->has_route)
@@ -69,10 +76,13 @@ static void note_route(struct device_list *list, struct target *target, const st
 	if (route->is_default) {
 		about.fix = "if it is behind a tunnel, bring that up";
 		report_note(report, &about, "only the default route leads to it, by %s", name);
-	} else if (!device_at(list, route->ifindex)) {
+	} else if (!device) {
 		snprintf(fix, sizeof(fix), "fwdctl attach %s", name);
 		about.fix = fix;
 		report_note(report, &about, "packets to it leave by %s, which is not attached", name);
+	} else if (is_lone_tunnel(list, device)) {
+		about.fix = "attach the device by which visitors arrive, too";
+		report_note(report, &about, "packets to it leave by %s, and no other device is attached", name);
 	}
 }
 

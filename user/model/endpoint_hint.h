@@ -24,9 +24,8 @@ struct endpoint_hint {
 /* False: the mistake is none of the known ones, and the reason of endpoint_parse() is all that is known. */
 bool endpoint_hint(const char *text, enum endpoint_role role, struct endpoint_hint *hint);
 
-/* Reports that `text` is refused because of `why`, the reason of endpoint_parse(), addr_parse() or cidr_parse(), with the
- * hint in its place if there is one. `option`: the option that text is the value of; NULL: none. Returns
- * FWD_BAD_USAGE. */
+/* Reports that `text` is refused because of `why`, the reason of endpoint_parse(), addr_parse() or cidr_parse(), or of
+ * the hint if there is one. `option`: the option that text is the value of; NULL: none. Returns FWD_BAD_USAGE. */
 enum fwd_exit endpoint_refuse(const char *option, const char *text, enum endpoint_role role, const char *why,
 			      struct fwd_report *report);
 
