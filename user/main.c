@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include "cli/command.h"
@@ -62,21 +63,31 @@ static enum fwd_exit run_line(int argc, char **argv, struct args *args, struct p
 	return run_words(args, matched, parsed, &printer->report);
 }
 
+/* After everything else, also after a failure, because what was printed before it counts. A reader that has closed the
+ * pipe (`| head`) has all that was asked for: then the process ends by SIGPIPE, as ip(8) does. */
+static enum fwd_exit end_output(enum fwd_exit ret, sighandler_t on_closed_pipe, struct fwd_report *report)
+{
+	if (!output_failed())
+		return ret;
+	if (errno == EPIPE) {
+		signal(SIGPIPE, on_closed_pipe);
+		raise(SIGPIPE);
+	} else {
+		report_error(report, NULL, "standard output: %m");
+	}
+	return ret ? ret : FWD_NOT_DONE;
+}
+
 int main(int argc, char **argv)
 {
 	struct printer printer = printer_init();
 	char **words = calloc(argc + 1, sizeof(char *));
 	struct args args = {.word = words};
+	/* A note to a closed pipe must not end a command in the middle of a change. */
+	sighandler_t on_closed_pipe = signal(SIGPIPE, SIG_IGN);
 	enum fwd_exit ret;
 
-	/* A closed pipe is reported like any other error. */
-	signal(SIGPIPE, SIG_IGN);
 	ret = words ? run_line(argc, argv, &args, &printer) : report_no_memory(&printer.report);
 	free(words);
-	/* Also after a failure, because what was printed before it counts. */
-	if (output_failed()) {
-		report_error(&printer.report, NULL, "standard output: %m");
-		ret = ret ? ret : FWD_NOT_DONE;
-	}
-	return ret;
+	return end_output(ret, on_closed_pipe, &printer.report);
 }

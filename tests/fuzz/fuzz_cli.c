@@ -6,6 +6,7 @@
 #include <errno.h>
 #include "fail.h"
 #include "host/iface.h"
+#include "host/route.h"
 #include "words.h"
 
 #define main fwdctl_main
@@ -39,7 +40,7 @@ bool __wrap_iface_of_address(struct iface_addrs *addrs, const struct fwd_addr *a
 	return false;
 }
 
-bool __wrap_iface_is_broadcast(const struct fwd_addr *addr)
+bool __wrap_route_get(struct routes *routes, const struct fwd_addr *to, struct route *route)
 {
 	return false;
 }

@@ -78,7 +78,10 @@ test_conflicts() {
 	fwd map add tcp :9000 $HOME_WG:9000
 	local before
 	before=$(on gateway "$FWDCTL" map list --json)
-	rejects 1 "8000" fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
+	rejects 1 "8000\": is mapped to $HOME_WG:8000 already, with the same options$" \
+		fwd map add tcp $GATEWAY:8000 $HOME_WG:8000
+	rejects 1 "is mapped to $HOME_WG:8000 already: fwdctl map del tcp $GATEWAY:8000$" \
+		fwd map add tcp $GATEWAY:8000 $HOME_WG:8000 --snat none
 	rejects 1 "8000" fwd map add tcp $GATEWAY:8000 $HOME_WG:8001
 	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:5009 $HOME_WG:80
 	rejects 1 "5000-5009" fwd map add tcp $GATEWAY:5009-5020 $HOME_WG:5009-5020
@@ -224,6 +227,8 @@ test_no_list() {
 	attach eth0
 	is "$(fwd conn list --json 2>/dev/null)" "[]" "the list of connections"
 	is "$(fwd conn list --json --map nope 2>/dev/null)" "" "the list of no map's connections"
+	is "$(fwd conn list --map nope 2>/dev/null)" "" "the list of no map's connections"
+	is "$(fwd conn list | awk '{ print $1 }')" PROTO "the list of no connections: the titles"
 	rejects 1 'nope' fwd conn list --json --map nope
 }
 
@@ -302,8 +307,55 @@ test_help_and_version() {
 	is "$status" 2 "the exit status without a command"
 	is "$(cat "$TOPO_DIR/out")" "" "standard output without a command"
 	grep -q attach "$TOPO_DIR/usage" || fail "no usage without a command"
-	# A write error is an error.
-	[ ! -e /dev/full ] || ! on gateway "$FWDCTL" help >/dev/full 2>/dev/null || fail "a full disk is not an error"
+}
+
+# closed COMMAND...: its exit status if the reader of its standard output is gone before it writes; what it says goes to
+# $TOPO_DIR/closed.
+closed() {
+	# shellcheck disable=SC2016
+	on gateway env --default-signal=PIPE sh -c 'sleep 0.2; exec "$@"' sh "$@" 2>"$TOPO_DIR/closed" | true
+	echo "${PIPESTATUS[0]}"
+}
+
+# A closed pipe ends a command silently, as it ends ip(8).
+test_closed_pipe() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in prints nothing"
+	topology
+	attach eth0 wg0
+	local command expected
+	seq 10000 12999 | sed "s/.*/tcp $GATEWAY:& $HOME_WG:8000/" | on gateway "$FWDCTL" map add -
+	expected=$(closed ip addr || true)
+	is "$(cat "$TOPO_DIR/closed")" "" "the message of ip"
+	[ "$expected" != 0 ] || fail "the pipe was not closed"
+	for command in "map list" "map list --json" "conn list --json" "stats" "stats --json" "stats --watch" "get" "version" \
+		"help" "conn flush"; do
+		# shellcheck disable=SC2086
+		is "$(closed "$FWDCTL" $command || true)" "$expected" "the exit status of $command"
+		is "$(cat "$TOPO_DIR/closed")" "" "the message of $command"
+	done
+	# In the middle of a list, and after its end.
+	is "$(on gateway "$FWDCTL" map list 2>"$TOPO_DIR/closed" | head -n 1 | awk '{ print $1 }' || true)" NAME "the first line"
+	is "$(on gateway "$FWDCTL" map list 2>>"$TOPO_DIR/closed" | tail -n +3000 | wc -l)" 2 "the last lines"
+	is "$(cat "$TOPO_DIR/closed")" "" "the message"
+}
+
+# A full disk is an error: exit status 1, and the reason.
+test_full_disk() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in prints nothing"
+	[ -e /dev/full ] || skip "no /dev/full here"
+	topology
+	attach eth0 wg0
+	local command status
+	seq 10000 12999 | sed "s/.*/tcp $GATEWAY:& $HOME_WG:8000/" | on gateway "$FWDCTL" map add -
+	for command in "map list" "map list --json" "conn list --json" "stats" "stats --json" "stats --watch" "get" "version" \
+		"help" "conn flush" "conn count"; do
+		status=0
+		# shellcheck disable=SC2086
+		on gateway "$FWDCTL" $command >/dev/full 2>"$TOPO_DIR/full" || status=$?
+		is "$status" 1 "the exit status of $command"
+		grep -q '^fwdctl: .*standard output: No space left on device$' "$TOPO_DIR/full" || fail "$command: $(cat "$TOPO_DIR/full")"
+		is "$(wc -l <"$TOPO_DIR/full")" 1 "lines of $command"
+	done
 }
 
 # The short options, and what is suggested for a mistyped word.
@@ -327,6 +379,21 @@ test_conventions() {
 	rejects 2 'unknown command "map lst": did you mean "map list"[?]' fwd map lst
 	rejects 2 'unknown command "attahc": did you mean "attach"[?]' fwd help attahc
 	rejects 2 'unknown command "frobnicate": fwdctl help' fwd frobnicate
+	rejects 2 'map add: --rate is not in this version' fwd map add tcp $MAP4 $HOME_WG:80 --rate 5/s
+	rejects 2 'unknown option "--ware"' fwd map add tcp $MAP4 $HOME_WG:80 --ware web
+	rejects 2 'map del: "web": expected ADDR:PORT or :PORT, as map list shows it' fwd map del tcp web
+	# Words of other tools.
+	rejects 2 'unknown command "map show": did you mean "map list"[?]' fwd map show
+	rejects 2 'unknown command "map rm": did you mean "map del"[?]' fwd map rm tcp $MAP4
+	rejects 2 'unknown command "conn clear": did you mean "conn flush"[?]' fwd conn clear
+	rejects 2 'unknown command "add": did you mean "map add"[?]' fwd add tcp $MAP4 $HOME_WG
+	rejects 2 'unknown command "delete": did you mean "map del"[?]' fwd delete tcp $MAP4
+	rejects 2 'unknown command "status": did you mean "stats"[?]' fwd status
+	rejects 2 'unknown command "stop": did you mean "detach"[?]' fwd stop
+	rejects 2 'unknown command "list": did you mean "map list"[?]' fwd list
+	rejects 2 '"tcp,udp": is two protocols: give two commands' fwd map add tcp,udp $MAP4 $HOME_WG:80
+	rejects 1 "\"$GATEWAY\": is an address of this host .eth0.*: LISTEN is given before TARGET$" \
+		fwd map add tcp $HOME_WG:80 $MAP4
 	rejects 2 'fwdctl: map list: unknown option "--jsno": did you mean "--json"[?]' fwd map list --jsno
 	rejects 2 'unknown option "--conections=5": did you mean "--connections"[?]' fwd attach eth0 --conections=5
 	rejects 2 '"tcp_establised": unknown setting: did you mean "tcp_established"[?]' fwd set tcp_establised 5

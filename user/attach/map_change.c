@@ -5,6 +5,7 @@
 #include <string.h>
 #include "attach/device.h"
 #include "attach/map_change.h"
+#include "attach/map_notes.h"
 #include "model/rule.h"
 
 /* ---- adding ---- */
@@ -23,7 +24,17 @@ static struct new_rule *grow(struct map_additions *all, struct fwd_report *repor
 	return grown ? &grown[all->count] : NULL;
 }
 
-enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line,
+static enum fwd_exit check_sources(struct map_additions *all, const struct fwd_rule *rule, bool force,
+				   struct fwd_report *report)
+{
+	enum fwd_exit ret = FWD_DONE;
+
+	for (int i = 0; !ret && rule->snat == FWD_SNAT_LIST && i < rule->snat_count; i++)
+		ret = source_check(&all->targets, &rule->pool[i], force, report);
+	return ret;
+}
+
+enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line, bool force,
 				struct fwd_report *report)
 {
 	struct new_rule *new;
@@ -33,7 +44,7 @@ enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule
 		return report_usage(report, ABOUT(.line = line), "expected at most %d maps", FWD_RULES_MAX);
 	new = grow(all, report);
 	target = new ? target_find(&all->targets, &rule->target, rule->target_low, report) : NULL;
-	if (!target || target_check(&all->targets, target, report))
+	if (!target || target_check(&all->targets, target, rule, report) || check_sources(all, rule, force, report))
 		return FWD_NOT_DONE;
 	*new = (struct new_rule){.rule = *rule, .line = line};
 	if (rule->snat != FWD_SNAT_LIST) {
@@ -60,17 +71,6 @@ static enum fwd_exit check_netns(const struct instance *in, const struct device_
 		if (all->rule[i].rule.snat != FWD_SNAT_LIST)
 			return devices_check_netns(in, list, &foreign, report);
 	return FWD_DONE;
-}
-
-static void note_no_source(struct map_additions *all, struct fwd_report *report)
-{
-	for (size_t i = 0; i < all->count; i++) {
-		const struct new_rule *new = &all->rule[i];
-		struct target *target = target_find(&all->targets, &new->rule.target, new->rule.target_low, report);
-
-		if (target)
-			target_note_no_source(target, &new->rule, new->line, report);
-	}
 }
 
 /* Only of IPv6: attach has checked IPv4, and IPv6 only if there were maps of it. */
@@ -100,7 +100,7 @@ static enum fwd_exit add_locked(const struct instance *in, struct rules *rules, 
 		ret = rules_add(in, rules, all->rule, all->count, report);
 	if (ret)
 		return ret;
-	note_no_source(all, report);
+	map_notes(&list, all, report);
 	check_forwarding(&list, all, report);
 	return FWD_DONE;
 }

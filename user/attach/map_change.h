@@ -16,8 +16,9 @@ struct map_additions {
 	struct targets targets;
 };
 
-/* Adds a parsed rule to the list, checks its target on this host and chooses its source address. */
-enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line,
+/* Adds a parsed rule to the list, checks its target and its source addresses on this host and chooses the source
+ * address of `--snat auto`. `force`: the source addresses may be foreign. */
+enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line, bool force,
 				struct fwd_report *report);
 void map_additions_free(struct map_additions *all);
 

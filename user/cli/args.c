@@ -11,7 +11,7 @@ const struct option options[OPT_MAX] = {
 };
 
 /* Options that a later version will have. */
-static const char *const planned[] = {"--allow"};
+static const char *const planned[] = {"--allow", "--deny", "--rate", "--max-connections"};
 
 static bool is_option(const char *text, const char *name)
 {
@@ -33,19 +33,21 @@ static enum fwd_option find_option(const char *text, const char **value)
 	return i;
 }
 
-static enum fwd_exit unknown_option(const char *text, struct fwd_report *report)
+static enum fwd_exit unknown_option(const char *whole, struct fwd_report *report)
 {
 	char word[64], fix[FWD_FIX_TEXT];
-	const char *names[OPT_MAX];
+	const char *names[OPT_MAX], *text = whole;
 
 	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
 		if (is_option(text, planned[i]))
 			return report_usage(report, NULL, "%s is not in this version", planned[i]);
+	/* Without the dashes, which would make short names seem alike: "--rate" is not "--name". */
 	for (int i = 0; i < OPT_MAX; i++)
-		names[i] = options[i].name;
+		names[i] = options[i].name + 2;
+	text += strspn(text, "-");
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, "="), text);
-	return report_usage(report, ABOUT(.fix = word_fix(word, names, OPT_MAX, "", fix)), "unknown option \"%s\"",
-			    text);
+	return report_usage(report, ABOUT(.fix = word_fix(word, names, OPT_MAX, "--", fix)), "unknown option \"%s\"",
+			    whole);
 }
 
 /* Reads the option at argv[*at], and its value, which may be the next word. */

@@ -17,6 +17,7 @@
 	X(SNAT, "--snat", 0, "auto|none|ADDR[,ADDR...]", "the source address that TARGET sees")        \
 	X(NAME, "--name", 0, "NAME", "a name for the map")                                             \
 	X(MSS, "--mss", 0, "auto|off|N", "the largest TCP segment that the ends offer")                \
+	X(FORCE, "--force", 0, NULL, "accept addresses of --snat that are not this host's")            \
 	X(KEEP, "--keep-connections", 0, NULL, "let the map's connections continue until they end")    \
 	X(PROTO, "--proto", 0, "tcp|udp", "only connections of this protocol")                         \
 	X(CLIENT, "--client", 0, "ADDR[/N]", "only those from this address or network")                \

@@ -20,7 +20,7 @@ const struct command commands[] = {
 	 cmd_attach},
 	{"detach", "[DEV...]", "Stop forwarding on these devices, or on all; maps stay", 0, -1, 0, NULL, cmd_detach},
 	{"map add", "PROTO LISTEN TARGET", "Add a map: forward packets for LISTEN to TARGET", 3, 3,
-	 OPT_BIT(SNAT) | OPT_BIT(NAME) | OPT_BIT(MSS) | COMMAND_LINES,
+	 OPT_BIT(SNAT) | OPT_BIT(NAME) | OPT_BIT(MSS) | OPT_BIT(FORCE) | COMMAND_LINES,
 	 "PROTO   tcp or udp\n"
 	 "LISTEN  ADDR:PORT, ADDR:LOW-HIGH, or without ADDR for every address of this host;\n"
 	 "        an IPv6 address in brackets: [ADDR]:PORT\n"

@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli/output.h"
 
+/* errno of the first write that failed: stdio keeps no more than that one did, and drops what it had. */
+static int output_errno;
+
+bool output_stopped(void)
+{
+	if (ferror(stdout) && !output_errno)
+		output_errno = errno ? errno : EIO;
+	return output_errno;
+}
+
 bool output_failed(void)
 {
-	return fflush(stdout) || ferror(stdout);
+	if (fflush(stdout) && !output_errno)
+		output_errno = errno;
+	errno = output_stopped() ? output_errno : 0;
+	return errno;
 }
 
 static enum fwd_exit json_dump(json_t *value, struct fwd_report *report)
 {
-	int ret;
+	bool failed;
 
 	if (!value)
 		return report_error(report, NULL, "not enough memory, or a text that is not UTF-8");
-	ret = json_dumpf(value, stdout, JSON_COMPACT);
+	failed = json_dumpf(value, stdout, JSON_COMPACT);
+	failed |= output_stopped();
 	json_decref(value);
-	return ret ? FWD_NOT_DONE : FWD_DONE;
+	return failed ? FWD_NOT_DONE : FWD_DONE;
 }
 
 void json_stream_begin(struct json_stream *stream)
@@ -97,7 +112,7 @@ void table_free(struct table *table)
 
 enum fwd_exit table_print(struct table *table, struct fwd_report *report)
 {
-	for (size_t row = 0; !table->failed && row < table->rows; row++)
+	for (size_t row = 0; !table->failed && !output_stopped() && row < table->rows; row++)
 		for (size_t column = 0; column < table->columns; column++)
 			print_cell(table, row, column);
 	table_free(table);

@@ -9,8 +9,11 @@
 #include <linux/types.h>
 #include "base/err.h"
 
-/* Flushes standard output. True: something that was written to it is lost; errno may have the reason. main() reports
- * it at the end, so a command that sees it only stops. */
+/* True: something that was written to standard output is lost. To be called right after a write, whose errno it keeps.
+ * main() reports it at the end, so a command that sees it only stops. */
+bool output_stopped(void);
+
+/* The same after a flush; errno is the reason: EPIPE if the reader of a pipe has closed it. */
 bool output_failed(void);
 
 /* An array whose elements are written one by one, because a million of them would need too much memory. */

@@ -106,12 +106,56 @@ static size_t list_words(const char *family, char text[][32], const char **names
 	return count;
 }
 
+/* The word of a command that other tools call `word`: `wg show`, `docker ps`, `ip addr delete`; NULL: none. */
+static const char *synonym(const char *word, const char *const *names, size_t count)
+{
+	static const char *const table[][2] = {
+		{"show", "list"},    {"ls", "list"},    {"ps", "list"},     {"rm", "del"},      {"remove", "del"},
+		{"delete", "del"},   {"create", "add"}, {"new", "add"},     {"clear", "flush"}, {"status", "stats"},
+		{"start", "attach"}, {"up", "attach"},  {"stop", "detach"}, {"down", "detach"}, {"uninstall", "purge"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(word, table[i][0]) && word_find(table[i][1], names, count) >= 0)
+			return table[i][1];
+	return NULL;
+}
+
+/* `fwdctl add` instead of `fwdctl map add`, and the same with a synonym: the first command with that second word. */
+static const char *without_family(const char *word)
+{
+	for (size_t i = 0; i < commands_count; i++) {
+		const char *space = strchr(commands[i].name, ' '), *second = space ? space + 1 : "";
+
+		if (*second && (word_find(word, &second, 1) >= 0 || synonym(word, &second, 1)))
+			return commands[i].name;
+	}
+	return NULL;
+}
+
+/* `did you mean "map list"?`, in text[FWD_FIX_TEXT]; NULL: there is no command that is likely meant. */
+static const char *suggest(const char *family, const char *word, char *text)
+{
+	char words[COMMANDS_MAX][32], prefix[32] = "";
+	const char *names[COMMANDS_MAX] = {}, *other;
+	size_t known = list_words(family, words, names);
+
+	if (family)
+		snprintf(prefix, sizeof(prefix), "%s ", family);
+	other = synonym(word, names, known);
+	if (!other && !family)
+		other = without_family(word);
+	if (!other)
+		return word_fix(word, names, known, prefix, text);
+	snprintf(text, FWD_FIX_TEXT, "did you mean \"%s%s\"?", prefix, other);
+	return text;
+}
+
 enum fwd_exit usage_unknown(int count, char **words, struct fwd_report *report)
 {
 	const char *family = count && is_family(words[0]) ? words[0] : NULL;
-	char text[COMMANDS_MAX][32], prefix[32] = "", buffer[FWD_FIX_TEXT];
-	const char *names[COMMANDS_MAX] = {}, *fix;
-	size_t known;
+	char text[FWD_FIX_TEXT];
+	const char *fix;
 
 	if (!count) {
 		print_commands(stderr, NULL);
@@ -122,12 +166,9 @@ enum fwd_exit usage_unknown(int count, char **words, struct fwd_report *report)
 		print_commands(stderr, family);
 		return FWD_BAD_USAGE;
 	}
-	if (family)
-		snprintf(prefix, sizeof(prefix), "%s ", family);
-	known = list_words(family, text, names);
-	fix = word_fix(words[!!family], names, known, prefix, buffer);
-	report_usage(report, ABOUT(.fix = fix ? fix : "fwdctl help shows all commands"), "unknown command \"%s%s\"",
-		     prefix, words[!!family]);
+	fix = suggest(family, words[!!family], text);
+	report_usage(report, ABOUT(.fix = fix ? fix : "fwdctl help shows all commands"), "unknown command \"%s%s%s\"",
+		     family ? family : "", family ? " " : "", words[!!family]);
 	if (family && !fix)
 		print_commands(stderr, family);
 	return FWD_BAD_USAGE;

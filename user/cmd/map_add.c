@@ -16,7 +16,7 @@ static enum fwd_exit parse(const struct args *args, struct fwd_report *report, v
 	struct fwd_rule rule;
 	enum fwd_exit ret = rule_parse(&words, &rule, report);
 
-	return ret ? ret : map_additions_add(arg, &rule, args->line, report);
+	return ret ? ret : map_additions_add(arg, &rule, args->line, args->option[OPT_FORCE], report);
 }
 
 enum fwd_exit cmd_map_add(const struct args *args, struct fwd_report *report)

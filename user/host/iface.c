@@ -125,15 +125,14 @@ void iface_addrs_free(struct iface_addrs *addrs)
 
 /* connect() of a UDP socket sends nothing: it looks up the route and binds the socket to its source address. Returns
  * the socket or a negative errno. */
-static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast)
+static int connect_udp(const struct fwd_addr *target, __u16 port)
 {
 	struct sockaddr_storage to;
 	socklen_t size = addr_to_sockaddr(target, port, &to);
-	int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = broadcast, ret;
+	int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
 
 	if (sock < 0)
 		return -errno;
-	setsockopt(sock, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
 	if (!connect(sock, (struct sockaddr *)&to, size))
 		return sock;
 	ret = -errno;
@@ -141,25 +140,11 @@ static int connect_udp(const struct fwd_addr *target, __u16 port, bool broadcast
 	return ret;
 }
 
-/* Without SO_BROADCAST the kernel refuses connect() to a broadcast address with EACCES (net/ipv4/datagram.c). */
-bool iface_is_broadcast(const struct fwd_addr *addr)
-{
-	int sock = connect_udp(addr, 1, false);
-	bool refused = sock == -EACCES;
-
-	/* A route of type prohibit gives EACCES, too, and with SO_BROADCAST as well. */
-	if (refused)
-		sock = connect_udp(addr, 1, true);
-	if (sock >= 0)
-		close(sock);
-	return refused && sock >= 0;
-}
-
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source)
 {
 	struct sockaddr_storage from = {};
 	socklen_t size = sizeof(from);
-	int sock = connect_udp(target, port, false);
+	int sock = connect_udp(target, port);
 	bool found;
 
 	if (sock < 0)

@@ -29,9 +29,6 @@ struct iface_addrs {
 bool iface_of_address(struct iface_addrs *addrs, const struct fwd_addr *addr, char *name);
 void iface_addrs_free(struct iface_addrs *addrs);
 
-/* Whether the routes have it as the broadcast address of a network. */
-bool iface_is_broadcast(const struct fwd_addr *addr);
-
 /* The source address that the kernel would choose. Port in host order. False: no route. */
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source);
 

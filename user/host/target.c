@@ -35,21 +35,56 @@ void targets_free(struct targets *targets)
 {
 	tdestroy(targets->tree, free);
 	iface_addrs_free(&targets->own);
+	routes_close(&targets->routes);
 }
 
-enum fwd_exit target_check(struct targets *targets, struct target *target, struct fwd_report *report)
+bool address_is_own(struct targets *targets, const struct fwd_addr *addr, char *name)
+{
+	struct route route;
+
+	if (iface_of_address(&targets->own, addr, name))
+		return true;
+	/* Without an address on a device: AnyIP, `ip route add local ...`. */
+	if (!route_get(&targets->routes, addr, &route) || route.kind != ROUTE_LOCAL)
+		return false;
+	if (!if_indextoname(route.ifindex, name))
+		strcpy(name, "lo");
+	return true;
+}
+
+enum fwd_exit source_check(struct targets *targets, const struct fwd_addr *source, bool force,
+			   struct fwd_report *report)
 {
 	char text[FWD_ADDR_TEXT], name[IF_NAMESIZE];
+	struct fwd_about about = {.option = "--snat", .object = addr_format(source, text)};
+	struct route route;
+
+	if (address_is_own(targets, source, name))
+		return FWD_DONE;
+	if (route_get(&targets->routes, source, &route) && route.kind == ROUTE_BROADCAST)
+		return report_error(report, &about, "is the broadcast address of a network, or its first address");
+	about.fix = "add it to a device first, or use --force if it is routed here";
+	return force ? FWD_DONE : report_error(report, &about, "is no address of this host: replies would not return");
+}
+
+enum fwd_exit target_check(struct targets *targets, struct target *target, const struct fwd_rule *rule,
+			   struct fwd_report *report)
+{
+	char text[FWD_ADDR_TEXT], name[IF_NAMESIZE], other[IF_NAMESIZE];
+	struct fwd_about about = {.object = addr_format(&target->addr, text)};
 
 	if (target->checked)
 		return FWD_DONE;
 	target->checked = true;
-	addr_format(&target->addr, text);
-	if (iface_of_address(&targets->own, &target->addr, name))
-		return report_error(report, ABOUT(.object = text),
-				    "is an address of this host (%s): a map leads to another host", name);
-	if (iface_is_broadcast(&target->addr))
-		return report_error(report, ABOUT(.object = text), "is a broadcast address");
+	if (address_is_own(targets, &target->addr, name)) {
+		if (!rule->any_listen && !address_is_own(targets, &rule->listen, other))
+			about.fix = "LISTEN is given before TARGET";
+		return report_error(report, &about, "is an address of this host (%s): a map leads to another host",
+				    name);
+	}
+	target->has_route = route_get(&targets->routes, &target->addr, &target->route);
+	if (target->has_route && target->route.kind == ROUTE_BROADCAST)
+		return report_error(report, &about, "is the broadcast address of a network, or its first address");
 	return FWD_DONE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Lookups about the targets of maps, once for each address, because thousands of maps may lead to one. */
+/* Lookups about the targets of maps, once for each address, because thousands of maps may lead to one; and about the
+ * other addresses of maps. */
 #ifndef FWD_USER_TARGET_H
 #define FWD_USER_TARGET_H
 
@@ -8,19 +9,23 @@
 #include "fwd/addr.h"
 #include "fwd/rule.h"
 #include "host/iface.h"
+#include "host/route.h"
 
 struct target {
 	struct fwd_addr addr;
 	struct fwd_addr source; /* this host's source address towards it, if has_source */
 	bool has_source;
-	bool checked; /* by target_check() */
-	bool noted;   /* by target_note_no_source() */
+	bool checked;       /* by target_check() */
+	bool noted;         /* a note about its route was reported, or none is necessary */
+	bool has_route;     /* the kernel was asked, by target_check() */
+	struct route route; /* if has_route */
 };
 
 /* Zeroed: empty. A snapshot: to be used for one command. */
 struct targets {
 	void *tree; /* of struct target, tsearch(3) */
 	struct iface_addrs own;
+	struct routes routes;
 };
 
 /* Port in host order: rules of `ip rule` may depend on it, but the first port that is looked up stands for all. NULL:
@@ -28,8 +33,17 @@ struct targets {
 struct target *target_find(struct targets *targets, const struct fwd_addr *addr, __u16 port, struct fwd_report *report);
 void targets_free(struct targets *targets);
 
-/* Fails if the target is this host itself, or a broadcast address. */
-enum fwd_exit target_check(struct targets *targets, struct target *target, struct fwd_report *report);
+/* Whether the address is this host's: a device has it, in name[IF_NAMESIZE], or a route of type local leads to it. */
+bool address_is_own(struct targets *targets, const struct fwd_addr *addr, char *name);
+
+/* Fails if the address of --snat is a network's broadcast address or its first one; or, unless `force`, if it is not
+ * this host's, because replies to it come back only if they are routed here. */
+enum fwd_exit source_check(struct targets *targets, const struct fwd_addr *source, bool force,
+			   struct fwd_report *report);
+
+/* Fails if the target of the rule is this host itself, or a broadcast address. */
+enum fwd_exit target_check(struct targets *targets, struct target *target, const struct fwd_rule *rule,
+			   struct fwd_report *report);
 
 /* Notes, once for each target, that the rule's source address is not known because there is no route, if so. `line`: of
  * the input, 0: none. */

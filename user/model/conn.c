@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/word.h"
 #include "model/conn.h"
+#include "model/endpoint_hint.h"
 #include "model/rule.h"
 
 static const char *const state_names[] = {
@@ -33,7 +34,15 @@ static enum fwd_exit state_parse(const char *text, enum fwd_state *state, struct
 
 static enum fwd_exit check(const char *option, const char *text, const char *why, struct fwd_report *report)
 {
-	return why ? report_usage(report, ABOUT(.option = option, .object = text), "%s", why) : FWD_DONE;
+	return why ? endpoint_refuse(option, text, ENDPOINT_NO_PORT, why, report) : FWD_DONE;
+}
+
+static enum fwd_exit check_endpoint(const char *option, const char *text, struct fwd_endpoint *endpoint,
+				    struct fwd_report *report)
+{
+	const char *why = endpoint_parse(text, endpoint);
+
+	return why ? endpoint_refuse(option, text, ENDPOINT_LISTEN, why, report) : FWD_DONE;
 }
 
 static enum fwd_exit parse_addresses(const struct conn_filter_words *words, struct conn_filter *filter,
@@ -46,9 +55,9 @@ static enum fwd_exit parse_addresses(const struct conn_filter_words *words, stru
 	if (words->client)
 		ret = check("--client", words->client, cidr_parse(words->client, &filter->client), report);
 	if (!ret && words->listen)
-		ret = check("--listen", words->listen, endpoint_parse(words->listen, &filter->listen), report);
+		ret = check_endpoint("--listen", words->listen, &filter->listen, report);
 	if (!ret && words->target)
-		ret = check("--target", words->target, endpoint_parse(words->target, &filter->target), report);
+		ret = check_endpoint("--target", words->target, &filter->target, report);
 	if (!ret && words->source)
 		ret = check("--source", words->source, addr_parse(words->source, &filter->source), report);
 	return ret;

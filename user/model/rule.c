@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/word.h"
+#include "model/endpoint_hint.h"
 #include "model/rule.h"
 
 static const char *const proto_names[] = {"tcp", "udp"};
@@ -12,6 +13,9 @@ enum fwd_exit proto_parse(const char *option, const char *text, __u8 *proto, str
 {
 	int found = word_find(text, proto_names, 2);
 
+	if (found < 0 && strcasestr(text, "tcp") && strcasestr(text, "udp"))
+		return report_usage(report, ABOUT(.option = option, .object = text, .fix = "one for tcp, one for udp"),
+				    "is two protocols: give two commands");
 	if (found < 0)
 		return report_unknown(report, ABOUT(.option = option, .object = text), "protocol", proto_names, 2);
 	*proto = proto_numbers[found];
@@ -30,7 +34,9 @@ enum fwd_exit listen_parse(const char *text, struct fwd_endpoint *listen, struct
 	if (!why && !listen->low)
 		why = listen->family == FWD_FAMILY_IPV6 ? "LISTEN needs a port, and brackets before it: [ADDR]:PORT"
 							: "LISTEN needs a port: ADDR:PORT";
-	if (!why && listen->family && !addr_is_unspecified(&listen->addr))
+	if (why)
+		return endpoint_refuse(NULL, text, ENDPOINT_LISTEN, why, report);
+	if (listen->family && !addr_is_unspecified(&listen->addr))
 		why = addr_why_not_unicast(&listen->addr);
 	return why ? report_usage(report, ABOUT(.object = text), "%s", why) : FWD_DONE;
 }
@@ -44,10 +50,9 @@ static enum fwd_exit target_parse(const char *text, struct fwd_rule *rule, struc
 	const char *why;
 
 	why = endpoint_parse(text, &target);
-	if (!why && !target.family)
-		why = "TARGET needs an address: ADDR:PORT";
-	if (!why)
-		why = addr_why_not_unicast(&target.addr);
+	if (why)
+		return endpoint_refuse(NULL, text, ENDPOINT_TARGET, why, report);
+	why = target.family ? addr_why_not_unicast(&target.addr) : "TARGET needs an address: ADDR:PORT";
 	if (why)
 		return report_usage(report, about, "%s", why);
 	if (!target.low) {
@@ -72,11 +77,16 @@ static enum fwd_exit pool_add(struct fwd_rule *rule, const char *text, struct fw
 	struct fwd_addr addr;
 	const char *why;
 
+	if (!strcmp(text, "auto") || !strcmp(text, "none"))
+		return report_usage(report, ABOUT(.option = "--snat", .object = text), "stands alone, not in a list");
 	why = addr_parse(text, &addr);
-	if (!why)
-		why = addr_why_not_unicast(&addr);
+	if (why)
+		return endpoint_refuse("--snat", text, ENDPOINT_NO_PORT, why, report);
+	why = addr_why_not_unicast(&addr);
 	if (!why && addr_family(&addr) != rule->family)
 		why = "not of the same family as TARGET";
+	if (!why && addr_equal(&addr, &rule->target))
+		why = "is the address of TARGET, which would not reply to itself";
 	if (!why && rule->snat_count == FWD_SNAT_POOL_MAX)
 		why = "expected at most 16 addresses";
 	for (int i = 0; !why && i < rule->snat_count; i++)
@@ -187,6 +197,17 @@ bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b)
 	return a->proto == b->proto && a->family == b->family && a->listen_low <= b->listen_high &&
 	       b->listen_low <= a->listen_high &&
 	       (a->any_listen || b->any_listen || addr_equal(&a->listen, &b->listen));
+}
+
+bool rule_same_words(const struct fwd_rule *a, const struct fwd_rule *b)
+{
+	bool same_pool = a->snat != FWD_SNAT_LIST || (a->snat_count == b->snat_count &&
+						      !memcmp(a->pool, b->pool, a->snat_count * sizeof(*a->pool)));
+
+	return a->proto == b->proto && a->family == b->family && a->listen_low == b->listen_low &&
+	       a->listen_high == b->listen_high && addr_equal(&a->listen, &b->listen) &&
+	       addr_equal(&a->target, &b->target) && a->target_low == b->target_low && a->snat == b->snat &&
+	       same_pool && a->mss == b->mss && !strcmp(a->name, b->name);
 }
 
 /* The wildcard "0.0.0.0:8000" names its family, ":8000" is either. */

@@ -48,6 +48,9 @@ enum fwd_exit rule_parse(const struct fwd_rule_words *words, struct fwd_rule *ru
 /* Whether one packet could match both. Ignores their states. */
 bool rule_overlap(const struct fwd_rule *a, const struct fwd_rule *b);
 
+/* Whether both are the same map with the same options. Ignores their states, and an address that `auto` chose. */
+bool rule_same_words(const struct fwd_rule *a, const struct fwd_rule *b);
+
 /* Whether the rule's LISTEN is exactly this one. An endpoint without a family, ":8000", equals the wildcard of either
  * family. */
 bool rule_listens_on(const struct fwd_rule *rule, __u8 proto, const struct fwd_endpoint *listen);

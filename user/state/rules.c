@@ -392,6 +392,11 @@ static enum fwd_exit conflict(const struct new_rule *later, const struct fwd_rul
 		about.object = rule->name;
 		return emit(report, &about, "is the name of the map %s already", rule_text(rule, text));
 	}
+	if (!strcmp(own, listen) && rule_same_words(&later->rule, rule)) {
+		about.fix = earlier ? fix : NULL;
+		return emit(report, &about, "is mapped to %s already, with the same options",
+			    rule_target_text(rule, text));
+	}
 	if (!strcmp(own, listen))
 		return emit(report, &about, "is mapped to %s already", rule_target_text(rule, text));
 	return emit(report, &about, "overlaps the map %s", rule_text(rule, text));

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include "host/route.h"
+#include "model/addr.h"
+
+#define REPLY_SIZE 16384 /* a route of IPv6 with many next hops exceeds a page */
+
+/* The prefix and the attributes of one reply. */
+struct found {
+	struct route route;
+	struct fwd_addr prefix;
+	unsigned int plen; /* bits, without the mapped prefix of IPv4 */
+	unsigned int scope;
+};
+
+static enum route_kind kind_of_type(unsigned int type)
+{
+	switch (type) {
+	case RTN_UNICAST:
+		return ROUTE_UNICAST;
+	case RTN_LOCAL:
+		return ROUTE_LOCAL;
+	/* The first address of an IPv6 network is the anycast address of its routers (RFC 4291 2.6.1). */
+	case RTN_BROADCAST:
+	case RTN_ANYCAST:
+		return ROUTE_BROADCAST;
+	default:
+		return ROUTE_NONE;
+	}
+}
+
+static void read_prefix(const struct nlattr *attr, struct fwd_addr *prefix)
+{
+	if (mnl_attr_get_payload_len(attr) == sizeof(__be32))
+		addr_from_v4(prefix, mnl_attr_get_u32(attr));
+	else if (mnl_attr_get_payload_len(attr) == sizeof(*prefix))
+		memcpy(prefix, mnl_attr_get_payload(attr), sizeof(*prefix));
+}
+
+static int parse(const struct nlmsghdr *reply, void *into)
+{
+	const struct rtmsg *header = mnl_nlmsg_get_payload(reply);
+	struct found *found = into;
+	struct nlattr *attr;
+
+	found->route.kind = kind_of_type(header->rtm_type);
+	found->route.is_default = header->rtm_dst_len <= 1;
+	found->plen = header->rtm_dst_len;
+	found->scope = header->rtm_scope;
+	mnl_attr_for_each (attr, reply, sizeof(*header)) {
+		if (mnl_attr_get_type(attr) == RTA_DST)
+			read_prefix(attr, &found->prefix);
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			found->route.ifindex = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == RTA_MULTIPATH &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(struct rtnexthop))
+			found->route.ifindex = ((struct rtnexthop *)mnl_attr_get_payload(attr))->rtnh_ifindex;
+	}
+	return MNL_CB_STOP;
+}
+
+/* Sends the request and passes its reply to parse(). A reply that is an error means that there is no route. */
+static bool ask(struct mnl_socket *sock, struct nlmsghdr *request, struct found *found)
+{
+	char reply[REPLY_SIZE];
+	ssize_t size;
+
+	if (mnl_socket_sendto(sock, request, request->nlmsg_len) < 0)
+		return false;
+	size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
+	if (size <= 0)
+		return false;
+	if (mnl_cb_run(reply, size, 0, mnl_socket_get_portid(sock), parse, found) < 0)
+		found->route = (struct route){.kind = ROUTE_NONE};
+	return true;
+}
+
+static bool open_once(struct routes *routes)
+{
+	if (routes->sock)
+		return true;
+	routes->sock = mnl_socket_open(NETLINK_ROUTE);
+	if (routes->sock && mnl_socket_bind(routes->sock, 0, MNL_SOCKET_AUTOPID)) {
+		mnl_socket_close(routes->sock);
+		routes->sock = NULL;
+	}
+	return routes->sock;
+}
+
+/* Since 5.14 Linux takes the first address of an IPv4 network for a host's (net/ipv4/fib_frontend.c), but other hosts
+ * and the network's owner need not. /31 and /32 have none (RFC 3021). */
+static bool is_network_address(const struct found *found, const struct fwd_addr *addr)
+{
+	return found->route.kind == ROUTE_UNICAST && addr_is_v4(addr) && found->scope == RT_SCOPE_LINK && found->plen &&
+	       found->plen < 31 && addr_equal(&found->prefix, addr);
+}
+
+bool route_get(struct routes *routes, const struct fwd_addr *to, struct route *route)
+{
+	bool v4 = addr_is_v4(to);
+	char buffer[256] = {};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct found found = {};
+	struct rtmsg *header;
+
+	if (!open_once(routes))
+		return false;
+	request->nlmsg_type = RTM_GETROUTE;
+	request->nlmsg_flags = NLM_F_REQUEST;
+	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	header->rtm_family = v4 ? AF_INET : AF_INET6;
+	header->rtm_dst_len = v4 ? 32 : 128;
+	/* The entry of the table, with its prefix, and not the host route that it leads to. */
+	header->rtm_flags = RTM_F_FIB_MATCH;
+	if (v4)
+		mnl_attr_put_u32(request, RTA_DST, to->w[3]);
+	else
+		mnl_attr_put(request, RTA_DST, sizeof(*to), to);
+	if (!ask(routes->sock, request, &found))
+		return false;
+	if (is_network_address(&found, to))
+		found.route.kind = ROUTE_BROADCAST;
+	*route = found.route;
+	return true;
+}
+
+void routes_close(struct routes *routes)
+{
+	if (routes->sock)
+		mnl_socket_close(routes->sock);
+	routes->sock = NULL;
+}
