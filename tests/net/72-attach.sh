@@ -12,46 +12,51 @@ pinned() {
 		jq -r '"\(.type) \(.bytes_key) \(.bytes_value) \(.max_entries) \(.flags)"'
 }
 
-# replace_pin NAME TYPE KEY VALUE ENTRIES FLAGS: another map in the place of a pinned one.
+# replace_pin NAME TYPE KEY VALUE ENTRIES FLAGS: another map in the place of a pinned one, which restore_pin brings back.
 replace_pin() {
-	rm "$FWDCTL_PIN_DIR/maps/$1"
-	bpftool map create "$FWDCTL_PIN_DIR/maps/$1" type "$2" key "$3" value "$4" entries "$5" name "$1" flags "$6"
+	local maps=$FWDCTL_PIN_DIR/maps
+	mv "$maps/$1" "$FWDCTL_PIN_DIR/kept"
+	bpftool map create "$maps/$1" type "$2" key "$3" value "$4" entries "$5" name "$1" flags "$6"
+}
+
+restore_pin() {
+	mv "$FWDCTL_PIN_DIR/kept" "$FWDCTL_PIN_DIR/maps/$1"
 }
 
 # Each map in turn has another layout, though the number of the layout in `meta` is the same.
 test_layout_of_another_build() {
 	topology
-	local map type key value entries flags before tried=0
+	local map type key value entries flags tried=0
 	fwd map add tcp $MAP4 $HOME_WG:8000
 	for map in "$FWDCTL_PIN_DIR"/maps/*; do
 		map=${map##*/}
 		[ "$map" != meta ] || continue
-		before=$(pinned "$map")
-		read -r type key value entries flags <<<"$before"
+		read -r type key value entries flags < <(pinned "$map")
 		# The kernel itself sets BPF_F_RDONLY_PROG, and refuses it from a user.
 		[ "$type" != devmap_hash ] || flags=0
-		# Two sizes of a value are possible.
+		# Two sizes of a value are possible there.
 		[ "$type" = devmap_hash ] && value=8 || value=$((value + 8))
+		# Few of those whose number is not fixed.
+		[ "$entries" -le 65536 ] || entries=64
 		replace_pin "$map" "$type" "$key" "$value" "$entries" "$flags"
 		rejects 1 "another build of fwdctl.* $map has values of $value bytes instead of.*purge" fwd attach eth0 wg0
-		rejects 1 "another build of fwdctl.* $map has values" fwd map list
-		rejects 1 "another build of fwdctl.* $map has values" fwd stats
+		restore_pin "$map"
 		tried=$((tried + 1))
-		fwd purge
-		[ ! -e "$FWDCTL_PIN_DIR" ] || fail "purge left $(find "$FWDCTL_PIN_DIR")"
-		fwd map add tcp $MAP4 $HOME_WG:8000
-		is "$(pinned "$map")" "$before" "the map $map"
 	done
 	[ $tried -ge 18 ] || fail "only $tried maps were tried"
-	# The number of elements, by a reason that another build does not have; and a key.
+	json 'length == 1' map list
+	# The number of elements: a reason that another build does not have. And a key.
 	read -r type key value entries flags < <(pinned reasons)
 	replace_pin reasons "$type" "$key" "$value" $((entries - 1)) "$flags"
 	rejects 1 "reasons has $((entries - 1)) entries instead of $entries" fwd stats
-	fwd purge
-	fwd map add tcp $MAP4 $HOME_WG:8000
+	restore_pin reasons
 	read -r type key value entries flags < <(pinned rule_index)
 	replace_pin rule_index "$type" $((key + 4)) "$value" "$entries" "$flags"
 	rejects 1 "rule_index has keys of $((key + 4)) bytes instead of $key" fwd map add tcp $GATEWAY:8001 $HOME_WG:8001
+	rejects 1 "rule_index has keys of" fwd map list
+	rm "$FWDCTL_PIN_DIR/kept"
+	fwd purge
+	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "purge left $(find "$FWDCTL_PIN_DIR")"
 }
 
 # `attach -v` and `stats` name the version whose programs are attached.
@@ -94,14 +99,14 @@ test_few_open_files() {
 		few_files $n attach eth0 wg0 && worked=$((worked + 1)) || failed=$((failed + 1))
 	done
 	fwd map add tcp $MAP4 $HOME_WG:8000
-	for n in 5 8 11 14 17 20 23 24 25 26 40 60 80 100 120 140 300; do
+	for n in 5 14 20 23 24 26 60 120 300; do
 		few_files $n attach eth0 wg0 && worked=$((worked + 1)) || failed=$((failed + 1))
 		json '.devices | length == 0 or length == 2' stats >/dev/null
 		few_files $n map list || true
 		few_files $n stats || true
 		few_files $n map add tcp $GATEWAY:$((9000 + n)) $HOME_WG:9000 || true
 	done
-	[ $failed -ge 12 ] && [ $worked -ge 1 ] || fail "$failed failed, $worked worked"
+	[ $failed -ge 8 ] && [ $worked -ge 1 ] || fail "$failed failed, $worked worked"
 	fwd detach
 	# The soft limit alone is no limit.
 	on gateway bash -c 'ulimit -Sn 16; exec "$@"' _ "$FWDCTL" attach eth0 wg0
