@@ -21,7 +21,7 @@ static __always_inline int end_connection(const struct fwd_tuple *forward)
 
 	if (entry < 0 || entry_dir(entry) != FWD_DIR_FORWARD)
 		return -ENOENT;
-	return conn_end_found(entry, forward) ? 0 : -ENOENT;
+	return conn_end_found(entry, forward, FWD_END_FLUSHED) ? 0 : -ENOENT;
 }
 
 /* The packet is a struct fwd_request. Returns 0 or a negative errno. */

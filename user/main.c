@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/printer.h"
@@ -15,6 +16,18 @@ static const char *choose_pin_dir(const struct args *args)
 	if (!dir)
 		dir = secure_getenv("FWDCTL_PIN_DIR");
 	return dir && *dir ? dir : FWD_DEFAULT_PIN_DIR;
+}
+
+/* A device's programs and maps are some 40 open files, and attach opens those of all devices before it attaches the
+ * first. A process gets 1,024, and may raise that to its hard limit, which is most often half a million. */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Usage is printed for wrong words and options, not for a wrong value: that message has the expected values. */
@@ -87,6 +100,7 @@ int main(int argc, char **argv)
 	sighandler_t on_closed_pipe = signal(SIGPIPE, SIG_IGN);
 	enum fwd_exit ret;
 
+	raise_open_files();
 	ret = words ? run_line(argc, argv, &args, &printer) : report_no_memory(&printer.report);
 	free(words);
 	return end_output(ret, on_closed_pipe, &printer.report);

@@ -18,10 +18,11 @@
 #include "ct/table.h"
 #include "pkt/pkt.h"
 
+/* FWD_END_EXPIRED, ...: the reason for the end of a connection, and its counter. */
 enum fwd_end {
-	FWD_END_EXPIRED, /* by its timeout */
-	FWD_END_EVICTED, /* from the half-open ring */
-	FWD_END_OTHER,   /* its rule was removed, a SYN reused its ports, or a command ended it */
+#define X(symbol) FWD_END_##symbol = FWD_COUNTER_##symbol,
+	FWD_COUNTERS_OF_ENDS(X)
+#undef X
 };
 
 static __always_inline enum fwd_dir pkt_dir(const struct fwd_pkt *pkt)
@@ -63,10 +64,15 @@ static __always_inline bool flow_is_dead(const struct fwd_flow *flow)
 static __always_inline void conn_count_end(struct fwd_rule_stats *stats, enum fwd_end how)
 {
 	counter_add(FWD_COUNTER_ENDED);
-	if (how == FWD_END_EXPIRED)
-		counter_add(FWD_COUNTER_EXPIRED);
-	if (how == FWD_END_EVICTED)
-		counter_add(FWD_COUNTER_EVICTED);
+	/* By name, because the verifier does not know that the number is within the array. */
+	switch (how) {
+#define X(symbol)                                  \
+	case FWD_END_##symbol:                     \
+		counter_add(FWD_COUNTER_##symbol); \
+		break;
+		FWD_COUNTERS_OF_ENDS(X)
+#undef X
+	}
 	if (stats)
 		stats->ended++;
 }
@@ -96,7 +102,7 @@ __noinline int conn_end(__u32 index, __u32 gen_state, enum fwd_end how)
 }
 
 /* Ends the connection of the entry, if it still has this tuple. Returns 1 if it did. */
-__noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple)
+__noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple, enum fwd_end how)
 {
 	struct fwd_slot *slot = slot_at(entry_index(entry));
 	__u32 gen_state;
@@ -104,7 +110,7 @@ __noinline int conn_end_found(__u32 entry, const struct fwd_tuple *tuple)
 	if (!slot || !tuple)
 		return 0;
 	gen_state = slot_gen_state(slot);
-	return entry_is(entry, tuple) ? conn_end(entry_index(entry), gen_state, FWD_END_OTHER) : 0;
+	return entry_is(entry, tuple) ? conn_end(entry_index(entry), gen_state, how) : 0;
 }
 
 /* The connection that has this tuple in one direction, or NULL. pkt->entry: the entry, with the direction. */
@@ -130,14 +136,16 @@ static __always_inline struct fwd_conn *conn_lookup(struct fwd_pkt *pkt)
 	struct fwd_conn *conn = conn_find(pkt, &pkt->tuple);
 	struct fwd_flow *flow;
 	__u32 rule;
+	bool dead;
 
 	if (!conn)
 		return NULL;
 	flow = conn_flow(conn, pkt);
-	if (flow_is_dead(flow) || ((pkt->tcp_flags & FWD_TCP_SYN) && pkt_dir(pkt) == FWD_DIR_FORWARD && pkt->ttl > 1 &&
-				   ct_opens(pkt->tuple.proto, pkt->tcp_flags) && ct_is_closed(flow->ct_state))) {
+	dead = flow_is_dead(flow);
+	if (dead || ((pkt->tcp_flags & FWD_TCP_SYN) && pkt_dir(pkt) == FWD_DIR_FORWARD && pkt->ttl > 1 &&
+		     ct_opens(pkt->tuple.proto, pkt->tcp_flags) && ct_is_closed(flow->ct_state))) {
 		rule = flow->rule;
-		conn_end_found(pkt->entry, &pkt->tuple);
+		conn_end_found(pkt->entry, &pkt->tuple, dead ? FWD_END_REMOVED : FWD_END_REPLACED);
 		if (port_backoff_any(pkt->now))
 			port_backoff_reset(pkt, rule);
 		return NULL;

@@ -65,7 +65,7 @@ __noinline int gc_conn(__u32 index, __u32 now)
 		return 0;
 	}
 	dead = flow_is_dead(&conn->flow[FWD_DIR_FORWARD]);
-	return conn_end(index, gen_state, dead ? FWD_END_OTHER : FWD_END_EXPIRED);
+	return conn_end(index, gen_state, dead ? FWD_END_REMOVED : FWD_END_EXPIRED);
 }
 
 /*

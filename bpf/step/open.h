@@ -219,6 +219,8 @@ static __always_inline enum fwd_reason open_local(fwd_ctx *ctx, struct fwd_pkt *
 
 	if (!open)
 		return FWD_NO_PORT;
+	if (!device_is_own(ctx))
+		return FWD_NOT_OURS;
 	open_plan(open, pkt);
 	open_plan_target(open, &pkt->tuple.daddr, pkt->tuple.dport, &pkt->tuple.saddr);
 	open->pool[0] = pkt->tuple.saddr;

@@ -6,6 +6,7 @@
 #define FWD_BPF_STEP_ROUTE_H
 
 #include <linux/if_ether.h>
+#include "base/config.h"
 #include "base/maps.h"
 #include "ct/conntrack.h"
 #include "host/fib.h"
@@ -35,6 +36,22 @@ static __always_inline void next_hop_set(struct fwd_pkt *pkt, const struct bpf_f
 		hop->how = FWD_HOP_UNKNOWN;
 	else if (!neigh_recently_used(fib->ifindex, &hop->addr, pkt->now))
 		hop->how = FWD_HOP_KNOWN;
+}
+
+/* The record of an attached device. NULL: no device with this ifindex is attached; the record may be that of a device
+ * which is gone. */
+static __always_inline struct fwd_device *device_get(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&live_devices, &ifindex) ? bpf_map_lookup_elem(&devices, &ifindex) : NULL;
+}
+
+/* False after the device was moved to another network namespace: TCX and XDP programs stay attached to it, and packets
+ * of that namespace must neither match a map nor have a route looked up there. */
+static __always_inline bool device_is_own(fwd_ctx *ctx)
+{
+	const struct fwd_device *device = device_get(ctx_ifindex(ctx));
+
+	return device && device->index == fwd_device_index;
 }
 
 /* The last time that the source address of a rule was verified, and the device that then led to its target. */
@@ -123,6 +140,7 @@ static __always_inline void route_to_self(struct fwd_route *route, __u32 now)
  *
  * Once a second one packet looks up the route; the others use the cached MAC addresses. While the next hop has no
  * neighbour entry, every packet looks it up and leaves by bpf_redirect_neigh(), until the address is resolved.
+ * FWD_NOT_OURS: the packet is one of another network namespace.
  */
 __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
@@ -135,6 +153,8 @@ __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 
 	if (!pkt || !conn)
 		return FWD_NO_ROUTE;
+	if (!device_is_own(ctx))
+		return FWD_NOT_OURS;
 	route = &conn_flow(conn, pkt)->route;
 	if (pkt_dir(pkt) == FWD_DIR_REPLY && route_ifindex(route) == FWD_LOOPBACK) {
 		route_to_self(route, pkt->now);
@@ -147,7 +167,7 @@ __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 		return FWD_NO_SOURCE;
 	if (reason != FWD_OK)
 		return reason;
-	device = bpf_map_lookup_elem(&devices, &fib.ifindex);
+	device = device_get(fib.ifindex);
 	if (!device)
 		return FWD_NOT_ATTACHED;
 	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;

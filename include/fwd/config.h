@@ -38,14 +38,13 @@ struct fwd_meta {
 	__u32 connections; /* size of the connection table */
 	__u32 half_open;
 	__u32 pad;
-	__u64 netns_dev; /* st_dev and st_ino of the network namespace that the devices are in; 0: none yet */
-	__u64 netns_ino;
+	__u64 netns_cookie; /* SO_NETNS_COOKIE of the network namespace that the devices are in; 0: none yet */
+	__u64 pad2;
 };
 
 FWD_ABI_SIZE(struct fwd_meta, 32);
 FWD_ABI_OFFSET(struct fwd_meta, connections, 4);
 FWD_ABI_OFFSET(struct fwd_meta, half_open, 8);
-FWD_ABI_OFFSET(struct fwd_meta, netns_dev, 16);
-FWD_ABI_OFFSET(struct fwd_meta, netns_ino, 24);
+FWD_ABI_OFFSET(struct fwd_meta, netns_cookie, 16);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Attached devices: the maps `devices`, `device_stats` and `xdp_devices`.
+ * Attached devices: the maps `devices`, `live_devices`, `device_stats` and `xdp_devices`.
  */
 #ifndef FWD_DEVICE_H
 #define FWD_DEVICE_H
@@ -56,22 +56,34 @@ enum fwd_mode_reason {
 	FWD_MODE_REASON_MAX,
 };
 
-/* Value of `devices`; key: __u32 ifindex. Written by fwdctl. */
+#define FWD_VERSION_LEN 40 /* with the terminating NUL */
+
+/*
+ * Value of `devices`; key: __u32 ifindex. Written by fwdctl.
+ *
+ * The record stays until fwdctl deletes it. Whether that device is still there is in `live_devices`, which has the same
+ * keys: a DEVMAP_HASH, from which the kernel deletes a device that is removed or moved to another network namespace
+ * (kernel/bpf/devmap.c, dev_map_notification()). Its ifindex may be another device's by then.
+ */
 struct fwd_device {
-	__u8 link;        /* enum fwd_link */
-	__u8 hook;        /* enum fwd_hook */
-	__u8 mode;        /* enum fwd_mode */
-	__u8 mode_reason; /* enum fwd_mode_reason */
-	__u32 index;      /* index into `device_stats`; a constant of the programs attached to it */
-	char name[16];    /* when it was attached */
+	__u8 link;                     /* enum fwd_link */
+	__u8 hook;                     /* enum fwd_hook */
+	__u8 mode;                     /* enum fwd_mode */
+	__u8 mode_reason;              /* enum fwd_mode_reason */
+	__u32 index;                   /* index into `device_stats`; a constant of the programs attached to it */
+	char name[16];                 /* when it was attached */
+	__u64 received;                /* packets that it had received, by its own count, when it was attached */
+	char version[FWD_VERSION_LEN]; /* of the fwdctl whose programs are attached */
 };
 
-FWD_ABI_SIZE(struct fwd_device, 24);
+FWD_ABI_SIZE(struct fwd_device, 72);
 FWD_ABI_OFFSET(struct fwd_device, hook, 1);
 FWD_ABI_OFFSET(struct fwd_device, mode, 2);
 FWD_ABI_OFFSET(struct fwd_device, mode_reason, 3);
 FWD_ABI_OFFSET(struct fwd_device, index, 4);
 FWD_ABI_OFFSET(struct fwd_device, name, 8);
+FWD_ABI_OFFSET(struct fwd_device, received, 24);
+FWD_ABI_OFFSET(struct fwd_device, version, 32);
 
 /* Value of `device_stats`, per CPU. */
 struct fwd_device_stats {

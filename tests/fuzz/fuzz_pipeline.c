@@ -443,7 +443,7 @@ static void run_world(const struct step *step)
 			int entry = table_find(&key);
 
 			if (entry >= 0)
-				conn_end_found(entry, &key);
+				conn_end_found(entry, &key, FWD_END_FLUSHED);
 		}
 		break;
 	}

@@ -244,6 +244,8 @@ static __u32 verify_table(void)
 	if (c->value[FWD_COUNTER_CREATED] - c->value[FWD_COUNTER_ENDED] != live)
 		fail("created %llu, ended %llu, but %u live", c->value[FWD_COUNTER_CREATED],
 		     c->value[FWD_COUNTER_ENDED], live);
+	if (c->value[FWD_COUNTER_ENDED] != counters_of_ends(c))
+		fail("ended %llu, but %llu with a reason", c->value[FWD_COUNTER_ENDED], counters_of_ends(c));
 	for (__u32 i = 0; i < RULES; i++) {
 		struct fwd_rule *r = bpf_map_lookup_elem(&rules, &i);
 		struct fwd_rule_stats *stats = bpf_map_lookup_elem(&rule_stats, &i);

@@ -432,6 +432,7 @@ static void world_start(const struct script_setup *setup)
 		__u32 ifindex = IFINDEX(i);
 
 		MAP_PUT(&devices, &ifindex, &d);
+		MAP_PUT(&live_devices, &ifindex, &ifindex);
 	}
 	for (__u32 i = 0; i < RULES; i++)
 		if (i >= 16 || !(setup->rules[i / 8] >> i % 8 & 1))

@@ -160,3 +160,48 @@ test_settings() {
 	rejects 2 'NAME VALUE' fwd set udp
 	[ ! -e "$FWDCTL_PIN_DIR" ] || fail "a wrong argument created files"
 }
+
+# However connections end, those that exist and those that ended, by reason, are those that were created.
+adds_up() {
+	json '.connections | .created == .active + .expired + .evicted + .replaced + .removed + .flushed
+		and .ended == .created - .active' stats
+}
+
+test_stats_add_up() {
+	topology
+	attach eth0 wg0 --connections 64 --half-open 16
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	fwd map add udp $MAP4 $HOME_WG:8000
+	fwd map add tcp $GATEWAY:8009 $HOME_WG:8009
+	serve service home --tcp $HOME_WG:8000 --udp $HOME_WG:8000
+	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
+	# The same port again, after a RST.
+	peer client rst $MAP4 --bind $CLIENT:4711
+	peer client rst $MAP4 --bind $CLIENT:4711
+	json '.connections.replaced > 0' stats
+	# More half-open ones than there is room for.
+	peer client syns $GATEWAY:8009 --count 100 --bind $CLIENT:10000
+	json '.connections.evicted > 0' stats
+	adds_up
+	# Each map removed, with what is left of its connections.
+	pulse stays client $MAP4
+	fwd map del tcp $GATEWAY:8009
+	removed() {
+		[ "$(on gateway "$FWDCTL" stats --json | jq .connections.removed)" -gt 0 ]
+	}
+	topo_wait 5 removed || fail "$(fwd stats)"
+	adds_up
+	fwd conn flush
+	json '.connections.active == 0 and .connections.flushed > 0' stats
+	adds_up
+	fwd set udp 1
+	peer client udp-burst $MAP4 --size 10 --bind $CLIENT:4712
+	topo_wait 8 no_connections || fail "still there: $(fwd conn list)"
+	json '.connections.expired > 0' stats
+	adds_up
+	# The text has each of these rows.
+	local name
+	for name in active created expired evicted replaced removed flushed failed; do
+		fwd stats | grep -q "^  $name  *[0-9]" || fail "no $name: $(fwd stats)"
+	done
+}

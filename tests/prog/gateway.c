@@ -225,6 +225,7 @@ static void devices_register(void)
 
 		strcpy(d.name, devices[i].name);
 		map_put(MAP_FD(devices), &ifindex, &d);
+		map_put(MAP_FD(live_devices), &ifindex, &ifindex);
 	}
 }
 

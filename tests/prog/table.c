@@ -215,6 +215,8 @@ __u32 check_table(void)
 	cr_expect(c.value[FWD_COUNTER_CREATED] - c.value[FWD_COUNTER_ENDED] == live,
 		  "created %llu, ended %llu, but %u live", c.value[FWD_COUNTER_CREATED], c.value[FWD_COUNTER_ENDED],
 		  live);
+	cr_expect(c.value[FWD_COUNTER_ENDED] == counters_of_ends(&c), "%llu ended, but %llu with a reason",
+		  c.value[FWD_COUNTER_ENDED], counters_of_ends(&c));
 	cr_expect(s.used == live, "%u slots in use, %u counted", live, s.used);
 	cr_expect(confirmed == s.confirmed, "%u confirmed, %u counted", confirmed, s.confirmed);
 	cr_expect(s.high_water <= gateway_records(), "high water %u", s.high_water);

@@ -214,7 +214,8 @@ static const struct number counters[] = {
 };
 
 static const struct number frozen_counters[] = {
-	{"created", 0}, {"expired", 1}, {"ended", 2}, {"failed", 3}, {"evicted", 4},
+	{"created", 0}, {"expired", 1},  {"ended", 2},   {"failed", 3},
+	{"evicted", 4}, {"replaced", 5}, {"removed", 6}, {"flushed", 7},
 };
 
 /* The reasons for a device's mode have no names; their symbols stand for these. */

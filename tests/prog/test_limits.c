@@ -729,6 +729,42 @@ Test(expiry, each_state_has_its_time)
 	cr_expect(gc_read().confirmed == 0);
 }
 
+/* Each end is counted under one reason, whatever ends the connection: those and the existing ones add up
+ * (check_table()). */
+Test(expiry, each_end_has_its_reason)
+{
+	struct fwd_tuple tuple;
+	struct fwd_counters c;
+	struct fwd_config config;
+
+	establish(1);
+	from_client(1, RST);
+	syn(1);
+	cr_expect(counters_read().value[FWD_COUNTER_REPLACED] == 1);
+	udp(2);
+	tuple = tuple_of(visitor(2).in, PROTO_UDP);
+	cr_expect(control(FWD_REQUEST_END_CONNECTION, &tuple) == 0 && counters_read().value[FWD_COUNTER_FLUSHED] == 1);
+	for (int n = 0; n < HALF_OPEN + 1; n++)
+		syn(1000 + n);
+	cr_expect(counters_read().value[FWD_COUNTER_EVICTED] > 0);
+	udp(3);
+	rule_delete(0);
+	/* Ended by a packet, the others by the collector. */
+	arrives("of a removed map", ETH0, TCP(visitor(1000 + HALF_OPEN).in, SYN), IS_UNTOUCHED);
+	cr_expect(counters_read().value[FWD_COUNTER_REMOVED] == 1);
+	config = config_read();
+	config.gc_all++;
+	config_write(&config);
+	wait_for(1);
+	clock_advance(31);
+	wait_for(0);
+	c = counters_read();
+	cr_expect(c.value[FWD_COUNTER_EXPIRED] == 1 && c.value[FWD_COUNTER_REPLACED] == 1 &&
+		  c.value[FWD_COUNTER_FLUSHED] == 1 && c.value[FWD_COUNTER_REMOVED] > 1);
+	cr_expect(counters_of_ends(&c) == c.value[FWD_COUNTER_CREATED] && c.value[FWD_COUNTER_CREATED] == HALF_OPEN + 5,
+		  "%llu created, %llu ended", c.value[FWD_COUNTER_CREATED], counters_of_ends(&c));
+}
+
 /* Packets of either direction refresh a connection. */
 Test(expiry, packets_keep_alive)
 {

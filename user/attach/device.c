@@ -29,7 +29,8 @@ void device_programs(const struct instance *in, const struct device *device, int
 
 bool device_is_attached(const struct instance *in, const struct device *device)
 {
-	return tc_is_attached(in, device, TC_INGRESS) && tc_is_attached(in, device, TC_EGRESS);
+	return device_is_live(in, device) && tc_is_attached(in, device, TC_INGRESS) &&
+	       tc_is_attached(in, device, TC_EGRESS);
 }
 
 static enum fwd_exit follow_name(const struct instance *in, struct device *device, const char *name,
@@ -54,8 +55,9 @@ enum fwd_exit devices_refresh(const struct instance *in, struct device_list *lis
 		struct device *device = &list->device[i];
 		char name[IF_NAMESIZE];
 
-		if (!if_indextoname(device->ifindex, name)) {
-			report_progress(report, ABOUT(.object = device->entry.name), "is gone: detached");
+		if (!device->live || !if_indextoname(device->ifindex, name)) {
+			report_progress(report, ABOUT(.object = device->entry.name),
+					"is gone, or in another network namespace: detached");
 			if (device_detach(in, device, report))
 				return FWD_NOT_DONE;
 			continue;
@@ -71,7 +73,9 @@ enum fwd_exit devices_refresh(const struct instance *in, struct device_list *lis
 /* A clsact filter cannot be seen from outside its namespace, but that its program is loaded can. */
 static bool is_attached_elsewhere(const struct instance *in, const struct device *device)
 {
-	return device->entry.hook == FWD_HOOK_CLSACT ? tc_any_program_loaded(in) : device_is_attached(in, device);
+	if (device->entry.hook == FWD_HOOK_CLSACT)
+		return device_is_live(in, device) && tc_any_program_loaded(in);
+	return device_is_attached(in, device);
 }
 
 enum fwd_exit devices_check_netns(const struct instance *in, const struct device_list *list, bool *foreign,

@@ -19,10 +19,10 @@ enum fwd_exit device_detach(const struct instance *in, const struct device *devi
 /* The tc programs: file descriptors to close, -1 where there is none. */
 void device_programs(const struct instance *in, const struct device *device, int *ingress_fd, int *egress_fd);
 
-/* Whether both tc programs are attached; false once the device is gone. */
+/* Whether both tc programs are attached; false once the device is gone or in another network namespace. */
 bool device_is_attached(const struct instance *in, const struct device *device);
 
-/* Detaches devices that are gone from the host, and follows renamed ones. */
+/* Detaches devices that are gone, or in another network namespace, and follows renamed ones. */
 enum fwd_exit devices_refresh(const struct instance *in, struct device_list *list, struct fwd_report *report);
 
 /* Fails if the devices are attached in another network namespace. *foreign: the instance is another namespace's, and no

@@ -14,6 +14,7 @@
 #include "attach/xdp.h"
 #include "host/conntrack.h"
 #include "host/iface.h"
+#include "host/netdev.h"
 #include "state/bpf_log.h"
 #include "state/control.h"
 #include "state/loader.h"
@@ -30,6 +31,22 @@ struct plan {
 	int old_egress_fd;
 	int old_xdp_fd;
 };
+
+/* Packets of a bridge's or bond's port, and their replies, belong to that device: it has the addresses and the routes.
+ * A device in a VRF keeps its own. */
+static enum fwd_exit check_port(const char *name, struct fwd_report *report)
+{
+	char kind[IF_NAMESIZE], master_name[IF_NAMESIZE], fix[FWD_FIX_TEXT];
+	__u32 master;
+
+	if (!netdev_master(if_nametoindex(name), &master, kind, sizeof(kind)) || !strcmp(kind, "vrf") ||
+	    !if_indextoname(master, master_name))
+		return FWD_DONE;
+	snprintf(fix, sizeof(fix), "fwdctl attach %s", master_name);
+	return report_error(report, ABOUT(.object = name, .fix = fix),
+			    "is a port of the %s %s, which has the addresses and the routes", *kind ? kind : "device",
+			    master_name);
+}
 
 /* Checks that need no instance. */
 static enum fwd_exit check_names(const struct attach_request *request, struct fwd_report *report)
@@ -49,7 +66,7 @@ static enum fwd_exit check_names(const struct attach_request *request, struct fw
 	for (size_t i = 0; i < request->count; i++) {
 		enum fwd_link link;
 
-		if (iface_link(request->names[i], &link, report))
+		if (iface_link(request->names[i], &link, report) || check_port(request->names[i], report))
 			return FWD_NOT_DONE;
 	}
 	return FWD_DONE;
@@ -93,6 +110,7 @@ static enum fwd_exit add_new(struct device_list *list, const char *name, struct 
 	char real[IF_NAMESIZE];
 
 	device->ifindex = if_nametoindex(name);
+	device->live = true;
 	device_set_name(device, if_indextoname(device->ifindex, real) ?: name);
 	if (choose_index(list, device, report))
 		return FWD_NOT_DONE;
@@ -116,6 +134,7 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 		return FWD_NOT_DONE;
 	device->entry.link = link;
 	plan->old = device->entry;
+	device_set_version(device);
 	if (mode_choose(device, plan->known, mode, candidates, report) ||
 	    loader_load(&in->maps, &in->meta, &device->entry, plan->conntrack, &plan->programs, report))
 		return FWD_NOT_DONE;
@@ -225,9 +244,28 @@ static enum fwd_exit attach_tc(const struct instance *in, struct plan *plan, boo
 		device->entry.hook = tc_choose_hook(plan->programs.ingress_fd);
 	if (!plan->known && map_set_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index, words, NULL))
 		return report_error(report, ABOUT(.object = device->entry.name), "can't reset its counters");
-	if (device_write(in, device, report))
+	if (device_write(in, device, report) ||
+	    device_attach(in, device, plan->programs.ingress_fd, plan->programs.egress_fd, report))
 		return FWD_NOT_DONE;
-	return device_attach(in, device, plan->programs.ingress_fd, plan->programs.egress_fd, report);
+	/* What it receives from now on, the programs see. The caller writes the record. */
+	if (!attached)
+		netdev_received(device->ifindex, &device->entry.received);
+	return FWD_DONE;
+}
+
+/* Programs of others that take packets first, and the versions. */
+static void report_attached(const struct instance *in, const struct plan *plan, bool replaced,
+			    struct fwd_report *report)
+{
+	const struct device *device = &plan->device;
+
+	tc_note_earlier(in, device, report);
+	xdp_note_foreign(in, device, report);
+	report_progress(report, ABOUT(.object = device->entry.name),
+			"%s at tc by %s, link %s; mode %s: %s; fwdctl %s%s%s", replaced ? "replaced" : "attached",
+			device_hook_name(device), device_link_name(device), device_mode_name(device),
+			device_mode_reason(device), device->entry.version, replaced ? " in place of " : "",
+			replaced ? plan->old.version : "");
 }
 
 static enum fwd_exit carry_out(const struct instance *in, struct plan *plan, struct fwd_report *report)
@@ -241,9 +279,7 @@ static enum fwd_exit carry_out(const struct instance *in, struct plan *plan, str
 	if (attach_tc(in, plan, attached, report) || attach_xdp(in, plan, report))
 		return FWD_NOT_DONE;
 	if (!device_is_loopback(device))
-		report_progress(report, ABOUT(.object = device->entry.name), "%s at tc by %s, link %s; mode %s: %s",
-				attached ? "replaced" : "attached", device_hook_name(device), device_link_name(device),
-				device_mode_name(device), device_mode_reason(device));
+		report_attached(in, plan, attached, report);
 	return FWD_DONE;
 }
 
@@ -284,8 +320,13 @@ static enum fwd_exit attach_all(struct instance *in, struct device_list *list, c
 	int candidates = mode_candidates(list, request->names, request->count);
 	char loopback[IF_NAMESIZE];
 
-	if (!if_indextoname(FWD_LOOPBACK, loopback))
-		return report_error(report, NULL, "there is no loopback device: %m");
+	int error;
+
+	if (!if_indextoname(FWD_LOOPBACK, loopback)) {
+		error = iface_lookup_error();
+		return report_error(report, ABOUT(.fix = errno_fix(error)), "can't find the loopback device: %s",
+				    strerror(error));
+	}
 	for (size_t i = 0; i < request->count; i++)
 		if (make_plan(in, list, request->names[i], request->mode, candidates, &plans[i + 1], report))
 			return FWD_NOT_DONE;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "attach/tc.h"
+#include "host/netdev.h"
 
 /* Kernel 6.6's enum bpf_attach_type; older headers lack them. */
 #define ATTACH_TCX_INGRESS 46
@@ -18,6 +19,8 @@
 /* The priority of the filter in a clsact qdisc: early, but after filters that other tools put at 1. */
 #define CLSACT_HANDLE   1
 #define CLSACT_PRIORITY 0xfd
+
+#define TCX_PROGRAMS_MAX 64
 
 static const char *const dir_names[] = {"ingress", "egress"};
 
@@ -57,33 +60,26 @@ static __u32 tcx_query(const struct instance *in, const struct device *device, e
 	return id;
 }
 
-static bool has_name_of(__u32 prog_id, enum tc_dir dir)
+/* The programs at a TCX hook, in the order in which they run. Returns their number. */
+static __u32 tcx_programs(const struct device *device, enum tc_dir dir, __u32 ids[TCX_PROGRAMS_MAX])
 {
-	__u32 size = sizeof(struct bpf_prog_info);
-	struct bpf_prog_info info = {};
-	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool named;
+	enum bpf_attach_type type = dir == TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+	__u32 count = TCX_PROGRAMS_MAX;
 
-	if (fd < 0)
-		return false;
-	named = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strncmp(info.name, "fwd_", strlen("fwd_")) &&
-		strstr(info.name, dir_names[dir]);
-	close(fd);
-	return named;
+	/* For TCX the first argument is an ifindex. */
+	if (bpf_prog_query(device->ifindex, type, 0, NULL, ids, &count))
+		return 0;
+	return count < TCX_PROGRAMS_MAX ? count : TCX_PROGRAMS_MAX;
 }
 
 /* Whether a program of another instance is attached. Two instances on one device would allocate the same source ports,
  * because neither knows the other's connections. */
 static bool tcx_is_taken(const struct instance *in, const struct device *device, enum tc_dir dir)
 {
-	enum bpf_attach_type type = dir == TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
-	__u32 ids[64] = {}, count = 64;
+	__u32 ids[TCX_PROGRAMS_MAX] = {}, count = tcx_programs(device, dir, ids);
 
-	/* For TCX the first argument is an ifindex. */
-	if (bpf_prog_query(device->ifindex, type, 0, NULL, ids, &count))
-		return false;
-	for (__u32 i = 0; i < count && i < 64; i++)
-		if (has_name_of(ids[i], dir) && !maps_own_program(&in->maps, ids[i]))
+	for (__u32 i = 0; i < count; i++)
+		if (!maps_own_program(&in->maps, ids[i]) && maps_program_is_fwdctl(ids[i]))
 			return true;
 	return false;
 }
@@ -138,8 +134,9 @@ static __u32 clsact_query(const struct instance *in, const struct device *device
 	return id && maps_own_program(&in->maps, id) ? id : 0;
 }
 
-/* Whether a dump of the filters at one side of the qdisc is empty; false if the dump fails. */
-static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
+/* The first message of a dump of the filters at one side of the qdisc, which is in the order of their priorities.
+ * NLMSG_DONE: it is empty; 0: the dump failed. *priority: that of the first filter. */
+static __u16 clsact_first(int sock, __u32 ifindex, __u32 parent, __u32 *priority)
 {
 	struct {
 		struct nlmsghdr head;
@@ -157,9 +154,32 @@ static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
 	ssize_t size;
 
 	if (send(sock, &request, sizeof(request), 0) != sizeof(request))
-		return false;
+		return 0;
 	size = recv(sock, &reply, sizeof(reply), 0);
-	return size >= (ssize_t)sizeof(reply.head) && reply.head.nlmsg_type == NLMSG_DONE;
+	if (size >= (ssize_t)(sizeof(reply.head) + sizeof(request.body)))
+		*priority = ((const struct tcmsg *)NLMSG_DATA(&reply.head))->tcm_info >> 16;
+	return size >= (ssize_t)sizeof(reply.head) ? reply.head.nlmsg_type : 0;
+}
+
+static bool clsact_side_is_empty(int sock, __u32 ifindex, __u32 parent)
+{
+	__u32 priority;
+
+	return clsact_first(sock, ifindex, parent, &priority) == NLMSG_DONE;
+}
+
+/* Whether a filter of another tool runs before fwdctl's at ingress. */
+static bool clsact_earlier(const struct device *device, __u32 *priority)
+{
+	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	__u16 type;
+
+	if (sock < 0)
+		return false;
+	*priority = CLSACT_PRIORITY;
+	type = clsact_first(sock, device->ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), priority);
+	close(sock);
+	return type == RTM_NEWTFILTER && *priority < CLSACT_PRIORITY;
 }
 
 /* Removes the qdisc unless it has filters of other tools. An empty one does nothing, whichever tool created it. */
@@ -193,13 +213,19 @@ static int clsact_detach(const struct instance *in, const struct device *device,
 	return ret;
 }
 
+/* Returns 0 or a negative errno: -ENOTUNIQ, a qdisc other than clsact has its place. */
 static int clsact_attach(const struct instance *in, const struct device *device, enum tc_dir dir, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY, .prog_fd = prog_fd);
 	struct bpf_tc_hook hook;
+	char kind[32];
 	int ret;
 
 	clsact_hook(device, dir, &hook);
+	/* An ingress qdisc has the place of clsact, and takes a filter for egress as one more for ingress
+	 * (net/sched/sch_ingress.c, ingress_tcf_block()). */
+	if (netdev_ingress_qdisc(device->ifindex, kind, sizeof(kind)) && strcmp(kind, "clsact"))
+		return -ENOTUNIQ;
 	ret = bpf_tc_hook_create(&hook); /* one qdisc serves both directions */
 	if (ret && ret != -EEXIST)
 		return ret;
@@ -231,6 +257,7 @@ enum fwd_exit tc_attach(const struct instance *in, const struct device *device, 
 			struct fwd_report *report)
 {
 	const char *name = device->entry.name;
+	char fix[FWD_FIX_TEXT];
 	int ret = device->entry.hook == FWD_HOOK_TCX ? tcx_attach(in, device, dir, prog_fd)
 						     : clsact_attach(in, device, dir, prog_fd);
 
@@ -241,10 +268,43 @@ enum fwd_exit tc_attach(const struct instance *in, const struct device *device, 
 		return report_error(report, ABOUT(.object = name, .fix = "remove it first"),
 				    "another tool's filter is attached at tc %s, priority %d", dir_names[dir],
 				    CLSACT_PRIORITY);
+	snprintf(fix, sizeof(fix), "tc qdisc del dev %s ingress; its filters fit a clsact qdisc, too", name);
+	if (ret == -ENOTUNIQ)
+		return report_error(report, ABOUT(.object = name, .fix = fix),
+				    "has an ingress qdisc in the place of the clsact qdisc that fwdctl needs on this "
+				    "kernel");
 	if (ret)
-		return report_error(report, ABOUT(.object = name), "can't attach at tc %s: %s", dir_names[dir],
-				    strerror(-ret));
+		return report_error(report, ABOUT(.object = name, .fix = errno_fix(-ret)), "can't attach at tc %s: %s",
+				    dir_names[dir], strerror(-ret));
 	return FWD_DONE;
+}
+
+/* The first program that TCX runs before the one of this instance, or, if that is a filter of clsact, before all
+ * filters. 0: none. */
+static __u32 tcx_earlier(const struct instance *in, const struct device *device)
+{
+	__u32 ids[TCX_PROGRAMS_MAX] = {}, count = tcx_programs(device, TC_INGRESS, ids);
+
+	return count && !maps_own_program(&in->maps, ids[0]) ? ids[0] : 0;
+}
+
+void tc_note_earlier(const struct instance *in, const struct device *device, struct fwd_report *report)
+{
+	__u32 id = tcx_earlier(in, device), priority = 0;
+	char name[FWD_PROGRAM_NAME];
+
+	if (id)
+		report_note(
+			report, ABOUT(.object = device->entry.name),
+			"the program %s (id %u) runs before fwdctl at tc ingress: fwdctl does not see packets that it "
+			"accepts or drops",
+			maps_program_name(id, name), id);
+	else if (device->entry.hook == FWD_HOOK_CLSACT && clsact_earlier(device, &priority))
+		report_note(
+			report, ABOUT(.object = device->entry.name),
+			"a filter of priority %u runs before fwdctl at tc ingress: fwdctl does not see packets that it "
+			"accepts or drops",
+			priority);
 }
 
 enum fwd_exit tc_detach(const struct instance *in, const struct device *device, enum tc_dir dir,
@@ -297,10 +357,11 @@ int tc_program(const struct instance *in, const struct device *device, enum tc_d
 
 bool tc_any_program_loaded(const struct instance *in)
 {
+	char name[FWD_PROGRAM_NAME];
 	__u32 id = 0;
 
 	while (!bpf_prog_get_next_id(id, &id))
-		if (has_name_of(id, TC_INGRESS) && maps_own_program(&in->maps, id))
+		if (!strcmp(maps_program_name(id, name), "fwd_ingress") && maps_own_program(&in->maps, id))
 			return true;
 	return false;
 }

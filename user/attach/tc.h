@@ -26,6 +26,9 @@ enum fwd_exit tc_attach(const struct instance *in, const struct device *device, 
 /* Whether another instance's program is attached, by TCX at ingress. */
 bool tc_is_taken(const struct instance *in, const struct device *device);
 
+/* Notes a program or a filter of another tool that gets packets before this instance's. */
+void tc_note_earlier(const struct instance *in, const struct device *device, struct fwd_report *report);
+
 /* Also successful if nothing is attached. */
 enum fwd_exit tc_detach(const struct instance *in, const struct device *device, enum tc_dir dir,
 			struct fwd_report *report);

@@ -18,9 +18,9 @@
 
 /* The XDP programs of a device. */
 struct attached {
-	__u32 own_id; /* of this instance's program; 0: none */
-	bool foreign; /* other programs are attached */
-	bool single;  /* without a dispatcher, so there is room for one program only */
+	__u32 own_id;     /* of this instance's program; 0: none */
+	__u32 foreign_id; /* of a program of another tool; 0: none */
+	bool single;      /* without a dispatcher, so there is room for one program only */
 	enum fwd_mode mode;
 };
 
@@ -45,7 +45,7 @@ static void add_program(const struct instance *in, const struct xdp_program *pro
 	if (maps_own_program(&in->maps, id))
 		attached->own_id = id;
 	else
-		attached->foreign = true;
+		attached->foreign_id = id;
 }
 
 static struct attached query(const struct instance *in, __u32 ifindex)
@@ -202,7 +202,7 @@ static int install(const struct instance *in, const struct device *device, const
 	struct bpf_object *object = loader_xdp_object(xdp);
 	int ret = 0;
 
-	if (attached.foreign && attached.single)
+	if (attached.foreign_id && attached.single)
 		return -EEXIST;
 	/* A device has native or generic XDP, never both. */
 	if (attached.own_id && attached.mode != device->entry.mode) {
@@ -211,7 +211,7 @@ static int install(const struct instance *in, const struct device *device, const
 	}
 	if (ret)
 		return ret;
-	if (attached.own_id ? attached.single : single && !attached.foreign)
+	if (attached.own_id ? attached.single : single && !attached.foreign_id)
 		return load_single(device->ifindex, device->entry.mode, &attached, object);
 	ret = add(device->ifindex, device->entry.mode, object);
 	return !ret && attached.own_id ? detach_own(device->ifindex, &attached) : ret;
@@ -234,6 +234,19 @@ int xdp_attach(const struct instance *in, const struct device *device, const str
 	if (ret)
 		detach_all_own(in, device->ifindex);
 	return ret;
+}
+
+void xdp_note_foreign(const struct instance *in, const struct device *device, struct fwd_report *report)
+{
+	struct attached attached = query(in, device->ifindex);
+	char name[FWD_PROGRAM_NAME];
+
+	if (attached.foreign_id)
+		report_note(
+			report, ABOUT(.object = device->entry.name),
+			"the XDP program %s (id %u) of another tool is attached: fwdctl does not see packets that it "
+			"drops or redirects",
+			maps_program_name(attached.foreign_id, name), attached.foreign_id);
 }
 
 int xdp_program(const struct instance *in, const struct device *device)

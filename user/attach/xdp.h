@@ -23,6 +23,9 @@ enum fwd_mode xdp_mode(const struct instance *in, const struct device *device);
 int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool single,
 	       bool *redirects);
 
+/* Notes a program of another tool. */
+void xdp_note_foreign(const struct instance *in, const struct device *device, struct fwd_report *report);
+
 /* To roll that back: this instance's program, a file descriptor to close or -1, and attaching it again in
  * device->entry.mode. program_fd -1: none was attached. */
 int xdp_program(const struct instance *in, const struct device *device);

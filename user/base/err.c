@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,18 @@ enum fwd_exit report_usage(struct fwd_report *to, const struct fwd_about *about,
 enum fwd_exit report_no_memory(struct fwd_report *to)
 {
 	return report_error(to, NULL, "not enough memory");
+}
+
+const char *errno_fix(int error)
+{
+	switch (error) {
+	case EMFILE:
+		return "raise the limit of this process: ulimit -n 4096 (systemd: LimitNOFILE=)";
+	case ENFILE:
+		return "raise the limit of the host: sysctl fs.file-max";
+	default:
+		return NULL;
+	}
 }
 
 void report_note(struct fwd_report *to, const struct fwd_about *about, const char *format, ...)

@@ -73,6 +73,9 @@ enum fwd_exit report_usage(struct fwd_report *report, const struct fwd_about *ab
 
 enum fwd_exit report_no_memory(struct fwd_report *report);
 
+/* The fix of an error that has the same one wherever it happens; `error`: an errno. NULL: it has none. */
+const char *errno_fix(int error);
+
 void report_note(struct fwd_report *report, const struct fwd_about *about, const char *format, ...) FWD_PRINTF(3, 4);
 void report_progress(struct fwd_report *report, const struct fwd_about *about, const char *format, ...)
 	FWD_PRINTF(3, 4);

@@ -12,9 +12,13 @@ static void print_device(const struct device_snapshot *device)
 	printf(ROW "  packets seen; %s%s (%s), %s%s\n", device->name, device->stats.packets,
 	       device->xdp ? device->mode : "", device->xdp ? " and tc" : "tc", device->hook, device->link,
 	       device->attached ? "" : "; NOT ATTACHED any more: fwdctl attach");
+	if (device->missed)
+		printf(ROW "  received by the device meanwhile: another program takes them first\n", "",
+		       device->received);
 	if (device->xdp)
 		printf(ROW "  of these forwarded by XDP\n", "", device->stats.xdp_packets);
 	printf("  %-18s %12s  %s: %s\n", "", "", device->mode, device->mode_reason);
+	printf("  %-18s %12s  fwdctl %s\n", "", "", device->version);
 }
 
 static void print_counters(const struct stats_snapshot *stats)
@@ -29,8 +33,14 @@ static void print_counters(const struct stats_snapshot *stats)
 		FWD_COUNTERS(X)
 #undef X
 	};
-	static const enum fwd_counter shown[] = {FWD_COUNTER_CREATED, FWD_COUNTER_EXPIRED, FWD_COUNTER_FAILED,
-						 FWD_COUNTER_EVICTED};
+	/* Those that are active and those that ended add up to those that were created. */
+	static const enum fwd_counter shown[] = {
+		FWD_COUNTER_CREATED,
+#define X(symbol) FWD_COUNTER_##symbol,
+		FWD_COUNTERS_OF_ENDS(X)
+#undef X
+			FWD_COUNTER_FAILED,
+	};
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		printf(ROW "  %s\n", names[shown[i]], stats->counters.value[shown[i]], texts[shown[i]]);

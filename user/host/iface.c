@@ -55,16 +55,52 @@ static int ask(unsigned long code, struct ifreq *request)
 	return ret;
 }
 
+/* The device of an alias ("eth0:1"), in name[IF_NAMESIZE]. */
+static bool is_alias(const char *alias, char *name)
+{
+	size_t length = strcspn(alias, ":");
+
+	snprintf(name, IF_NAMESIZE, "%.*s", (int)length, alias);
+	return alias[length] && length < IF_NAMESIZE && if_nametoindex(name);
+}
+
+int iface_lookup_error(void)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		return errno;
+	close(sock);
+	return ENODEV;
+}
+
+/* `error`: an errno. */
+static enum fwd_exit no_such_device(const char *name, int error, struct fwd_report *report)
+{
+	char real[IF_NAMESIZE], fix[FWD_FIX_TEXT];
+
+	if (errno_fix(error))
+		return report_error(report, ABOUT(.object = name, .fix = errno_fix(error)), "can't be looked up: %s",
+				    strerror(error));
+	if (!is_alias(name, real))
+		return report_error(report, ABOUT(.object = name), "no such device");
+	snprintf(fix, sizeof(fix), "fwdctl attach %s", real);
+	return report_error(report, ABOUT(.object = name, .fix = fix),
+			    "is an alias: a label of one of the addresses of %s, not a device", real);
+}
+
 enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report)
 {
 	struct ifreq request = {};
+	int ret;
 
-	/* The ioctl would find aliases ("eth0:1"), too, which are not devices. */
-	if (!*name || strlen(name) >= IFNAMSIZ || !if_nametoindex(name))
-		return report_error(report, ABOUT(.object = name), "no such device");
+	/* The ioctls, and if_nametoindex() with them, ignore what follows a colon (net/core/dev_ioctl.c). */
+	if (!*name || strlen(name) >= IFNAMSIZ || strchr(name, ':') || !if_nametoindex(name))
+		return no_such_device(name, iface_lookup_error(), report);
 	strcpy(request.ifr_name, name);
-	if (ask(SIOCGIFHWADDR, &request))
-		return report_error(report, ABOUT(.object = name), "no such device");
+	ret = ask(SIOCGIFHWADDR, &request);
+	if (ret)
+		return no_such_device(name, -ret, report);
 	return link_of_type(name, request.ifr_hwaddr.sa_family, link, report);
 }
 

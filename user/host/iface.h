@@ -9,6 +9,10 @@
 #include "fwd/addr.h"
 #include "fwd/device.h"
 
+/* The reason why if_nametoindex() or if_indextoname() has just found none, an errno: glibc hides that there is no
+ * socket to ask with. ENODEV: there is no such device. */
+int iface_lookup_error(void);
+
 /* The first header of the device's frames. Fails if there is no such device, or if fwdctl does not support its type. */
 enum fwd_exit iface_link(const char *name, enum fwd_link *link, struct fwd_report *report);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,16 +102,106 @@ static int parse_qdisc(const struct nlmsghdr *reply, void *into)
 	return MNL_CB_OK;
 }
 
-bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
+/* Asks for all properties of a device. */
+static bool ask_link(__u32 ifindex, mnl_cb_t parse, void *into)
 {
 	char buffer[256] = {};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct text text = {name, size};
 	struct ifinfomsg *link;
 
 	request->nlmsg_type = RTM_GETLINK;
 	link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
 	link->ifi_index = ifindex;
+	return ask(NETLINK_ROUTE, request, parse, into);
+}
+
+bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
+{
+	struct text text = {name, size};
+
 	*name = '\0';
-	return ask(NETLINK_ROUTE, request, parse_qdisc, &text);
+	return ask_link(ifindex, parse_qdisc, &text);
+}
+
+static int parse_received(const struct nlmsghdr *reply, void *into)
+{
+	struct rtnl_link_stats64 stats;
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) != IFLA_STATS64 || mnl_attr_get_payload_len(attr) < sizeof(__u64))
+			continue;
+		/* Not aligned to 8 bytes. rx_packets is the first. */
+		memcpy(&stats.rx_packets, mnl_attr_get_payload(attr), sizeof(stats.rx_packets));
+		*(__u64 *)into = stats.rx_packets;
+	}
+	return MNL_CB_OK;
+}
+
+bool netdev_received(__u32 ifindex, __u64 *packets)
+{
+	*packets = 0;
+	return ask_link(ifindex, parse_received, packets);
+}
+
+struct port {
+	__u32 master; /* 0: it is no port */
+	struct text kind;
+};
+
+static int parse_port(const struct nlmsghdr *reply, void *into)
+{
+	struct nlattr *attr, *nested;
+	struct port *port = into;
+
+	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			port->master = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested(nested, attr) if (mnl_attr_get_type(nested) == IFLA_INFO_SLAVE_KIND)
+			snprintf(port->kind.at, port->kind.size, "%s", mnl_attr_get_str(nested));
+	}
+	return MNL_CB_OK;
+}
+
+bool netdev_master(__u32 ifindex, __u32 *master, char *kind, size_t size)
+{
+	struct port port = {.kind = {kind, size}};
+
+	*kind = '\0';
+	if (!ask_link(ifindex, parse_port, &port) || !port.master)
+		return false;
+	*master = port.master;
+	return true;
+}
+
+static int parse_kind(const struct nlmsghdr *reply, void *into)
+{
+	struct text *text = into;
+	struct nlattr *attr;
+
+	mnl_attr_for_each (attr, reply, sizeof(struct tcmsg))
+		if (mnl_attr_get_type(attr) == TCA_KIND)
+			snprintf(text->at, text->size, "%s", mnl_attr_get_str(attr));
+	return MNL_CB_OK;
+}
+
+bool netdev_ingress_qdisc(__u32 ifindex, char *name, size_t size)
+{
+	char buffer[256] = {};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct text text = {name, size};
+	struct tcmsg *tc;
+
+	request->nlmsg_type = RTM_GETQDISC;
+	/* Kernels differ: some send the reply to this socket only if it is to be echoed. The acknowledgment ends the
+	 * wait for one that does not come. */
+	request->nlmsg_flags = NLM_F_ECHO | NLM_F_ACK;
+	tc = mnl_nlmsg_put_extra_header(request, sizeof(*tc));
+	tc->tcm_family = AF_UNSPEC;
+	tc->tcm_ifindex = ifindex;
+	tc->tcm_parent = TC_H_INGRESS;
+	*name = '\0';
+	return ask(NETLINK_ROUTE, request, parse_kind, &text) && *name;
 }

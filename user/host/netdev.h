@@ -18,6 +18,15 @@ enum netdev_xdp {
 /* *features: bits of enum netdev_xdp. False: this kernel does not report them. */
 bool netdev_xdp_features(__u32 ifindex, __u64 *features);
 
+/* Packets that the device has received, by its own count. False: no such device. */
+bool netdev_received(__u32 ifindex, __u64 *packets);
+
+/* The device that this one is a port of, and its kind ("bridge", "bond", "vrf"), in kind[size]. False: none. */
+bool netdev_master(__u32 ifindex, __u32 *master, char *kind, size_t size);
+
+/* The kind of the queueing discipline at the ingress hook ("ingress", "clsact"), in name[size]. False: none. */
+bool netdev_ingress_qdisc(__u32 ifindex, char *name, size_t size);
+
 /* The name of the root queueing discipline, in name[size]. False: no such device. */
 bool netdev_qdisc(__u32 ifindex, char *name, size_t size);
 

@@ -9,12 +9,24 @@
 #include <unistd.h>
 #include "state/bpfmaps.h"
 
+/* Of one program; those of fwdctl have fewer than 40. */
+#define PROGRAM_MAPS_MAX 64
+
+/* The key of a queue; 0 bytes. */
+typedef struct {
+} FWD_NO_KEY;
+
 static const struct {
 	const char *name;
 	enum fwd_map_size size;
+	__u32 type; /* enum bpf_map_type */
+	__u32 key_size;
+	__u32 value_size;
+	__u32 entries; /* of FIXED and TABLE */
+	__u32 flags;
 } map_table[] = {
 #define X(symbol, name, type, key, value, entries, flags, scope, programs) \
-	FWD_PINNED_##scope({#name, FWD_SIZE_##scope}, )
+	FWD_PINNED_##scope({#name, FWD_SIZE_##scope, BPF_MAP_TYPE_##type, sizeof(key), sizeof(value), entries, flags}, )
 	FWD_MAPS(X)
 #undef X
 };
@@ -76,22 +88,74 @@ void maps_close(struct fwd_maps *maps)
 	*maps = maps_init();
 }
 
-bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id)
+/* The ids of the maps that a program uses. Returns their number. */
+static __u32 map_ids_of(__u32 prog_id, __u32 ids[PROGRAM_MAPS_MAX])
 {
-	__u32 ids[64] = {}, size = sizeof(struct bpf_prog_info);
-	struct bpf_prog_info info = {.nr_map_ids = 64, .map_ids = (__u64)(unsigned long)ids};
+	struct bpf_prog_info info = {.nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (__u64)(unsigned long)ids};
+	__u32 size = sizeof(info);
 	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool own = false;
 
 	if (fd < 0)
-		return false;
+		return 0;
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		info.nr_map_ids = 0;
 	close(fd);
-	for (__u32 i = 0; i < info.nr_map_ids && i < 64; i++)
+	return info.nr_map_ids < PROGRAM_MAPS_MAX ? info.nr_map_ids : PROGRAM_MAPS_MAX;
+}
+
+bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id)
+{
+	__u32 ids[PROGRAM_MAPS_MAX], count = map_ids_of(prog_id, ids);
+	bool own = false;
+
+	for (__u32 i = 0; i < count; i++)
 		for (int map = 0; map < FWD_MAP_MAX; map++)
 			own |= maps->id[map] && maps->id[map] == ids[i];
 	return own;
+}
+
+static bool map_is_called(__u32 id, const char *name)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	int fd = bpf_map_get_fd_by_id(id);
+	bool same;
+
+	if (fd < 0)
+		return false;
+	same = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, name);
+	close(fd);
+	return same;
+}
+
+bool maps_program_is_fwdctl(__u32 prog_id)
+{
+	static const enum fwd_map always[] = {FWD_MAP_CONNS, FWD_MAP_SLOTS, FWD_MAP_RULES, FWD_MAP_CONFIG};
+	const size_t wanted = sizeof(always) / sizeof(always[0]);
+	__u32 ids[PROGRAM_MAPS_MAX], count = map_ids_of(prog_id, ids);
+	size_t found = 0;
+
+	for (size_t map = 0; map < wanted; map++)
+		for (__u32 i = 0; i < count; i++)
+			if (map_is_called(ids[i], map_name(always[map]))) {
+				found++;
+				break;
+			}
+	return found == wanted;
+}
+
+char *maps_program_name(__u32 prog_id, char name[FWD_PROGRAM_NAME])
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+
+	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size))
+		*info.name = '\0';
+	if (fd >= 0)
+		close(fd);
+	snprintf(name, FWD_PROGRAM_NAME, "%s", *info.name ? info.name : "without a name");
+	return name;
 }
 
 __u32 map_room(const struct fwd_maps *maps, enum fwd_map map)
@@ -99,9 +163,25 @@ __u32 map_room(const struct fwd_maps *maps, enum fwd_map map)
 	return map_info(maps, map).max_entries;
 }
 
-__u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map)
+/* The kernel sets BPF_F_RDONLY_PROG itself (kernel/bpf/devmap.c, dev_map_init_map()). */
+bool map_layout_matches(const struct fwd_maps *maps, enum fwd_map map, char *text, size_t size)
 {
-	return map_info(maps, map).value_size;
+	const struct bpf_map_info is = map_info(maps, map);
+	bool fixed = map_table[map].size == FWD_SIZE_FIXED || map_table[map].size == FWD_SIZE_TABLE;
+
+	if (is.type != map_table[map].type)
+		snprintf(text, size, "type %u instead of %u", is.type, map_table[map].type);
+	else if (is.key_size != map_table[map].key_size)
+		snprintf(text, size, "keys of %u bytes instead of %u", is.key_size, map_table[map].key_size);
+	else if (is.value_size != map_table[map].value_size)
+		snprintf(text, size, "values of %u bytes instead of %u", is.value_size, map_table[map].value_size);
+	else if (fixed && is.max_entries != map_table[map].entries)
+		snprintf(text, size, "%u entries instead of %u", is.max_entries, map_table[map].entries);
+	else if ((is.map_flags & ~BPF_F_RDONLY_PROG) != map_table[map].flags)
+		snprintf(text, size, "flags %#x instead of %#x", is.map_flags, map_table[map].flags);
+	else
+		return true;
+	return false;
 }
 
 /* Of one map: "memlock" in its fdinfo (kernel/bpf/syscall.c, bpf_map_show_fdinfo()). */
@@ -194,22 +274,25 @@ void map_view_end(void *view, size_t size)
 	munmap(view, size);
 }
 
-/* One per-CPU value for each possible CPU, zeroed. */
-static __u64 *percpu_alloc(size_t words, int *cpus)
+/* One per-CPU value for each of *cpus possible CPUs, zeroed, in *values. Returns 0 or a negative errno: libbpf reads
+ * their number from a file. */
+static int percpu_alloc(size_t words, int *cpus, __u64 **values)
 {
 	*cpus = libbpf_num_possible_cpus();
-	return *cpus < 0 ? NULL : calloc(*cpus, words * sizeof(__u64));
+	*values = *cpus < 0 ? NULL : calloc(*cpus, words * sizeof(__u64));
+	if (*cpus < 0)
+		return *cpus;
+	return *values ? 0 : -ENOMEM;
 }
 
 int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, __u64 *sum)
 {
-	int cpus, ret = -ENOMEM;
-	__u64 *values = percpu_alloc(words, &cpus);
+	__u64 *values;
+	int cpus, ret = percpu_alloc(words, &cpus, &values);
 
 	memset(sum, 0, words * sizeof(*sum));
-	if (!values)
-		return ret;
-	ret = map_read(maps, map, &index, values);
+	if (!ret)
+		ret = map_read(maps, map, &index, values);
 	for (size_t i = 0; !ret && i < words * cpus; i++)
 		sum[i % words] += values[i];
 	free(values);
@@ -218,12 +301,12 @@ int map_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t w
 
 int map_set_sum(const struct fwd_maps *maps, enum fwd_map map, __u32 index, size_t words, const __u64 *sum)
 {
-	int cpus, ret = -ENOMEM;
-	__u64 *values = percpu_alloc(words, &cpus);
+	__u64 *values;
+	int cpus, ret = percpu_alloc(words, &cpus, &values);
 
-	if (values && sum)
+	if (!ret && sum)
 		memcpy(values, sum, words * sizeof(*sum));
-	if (values)
+	if (!ret)
 		ret = map_write(maps, map, &index, values);
 	free(values);
 	return ret;

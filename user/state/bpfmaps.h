@@ -53,6 +53,14 @@ void maps_close(struct fwd_maps *maps);
  * instance recognizes its own. */
 bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id);
 
+/* Whether a program is one of fwdctl, of whatever instance: it uses maps of those names. Its own name would not do,
+ * because other tools may call theirs fwd_ingress. */
+bool maps_program_is_fwdctl(__u32 prog_id);
+
+/* The name of a program, for messages. Returns name. */
+#define FWD_PROGRAM_NAME 16
+char *maps_program_name(__u32 prog_id, char name[FWD_PROGRAM_NAME]);
+
 const char *map_name(enum fwd_map map);
 bool map_is_table(enum fwd_map map);
 
@@ -62,8 +70,9 @@ __u32 map_entries(enum fwd_map map, __u32 connections, __u32 half_open);
 /* max_entries of an open map, 0 on failure. */
 __u32 map_room(const struct fwd_maps *maps, enum fwd_map map);
 
-/* Bytes of a value of an open map, 0 on failure. */
-__u32 map_value_size(const struct fwd_maps *maps, enum fwd_map map);
+/* Whether an open map has the type, the sizes, the flags and, unless it is sized by --connections or --half-open, the
+ * number of entries that this version gives it. text[size]: the difference, "values of 24 bytes instead of 32". */
+bool map_layout_matches(const struct fwd_maps *maps, enum fwd_map map, char *text, size_t size);
 
 /* Bytes of kernel memory of all open maps; 0: the kernel does not report it. */
 __u64 maps_memory(const struct fwd_maps *maps);

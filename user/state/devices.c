@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "state/devices.h"
+#include "version.h"
 
 void device_set_name(struct device *device, const char *name)
 {
@@ -10,35 +12,50 @@ void device_set_name(struct device *device, const char *name)
 	memcpy(device->entry.name, name, strnlen(name, sizeof(device->entry.name) - 1));
 }
 
+void device_set_version(struct device *device)
+{
+	snprintf(device->entry.version, sizeof(device->entry.version), "%s", FWD_VERSION);
+}
+
 static int by_index(const void *a, const void *b)
 {
 	return (int)((const struct device *)a)->entry.index - (int)((const struct device *)b)->entry.index;
 }
 
-/* False: another process deleted an entry meanwhile. */
-static bool read_all(const struct instance *in, struct device_list *list)
+bool device_is_live(const struct instance *in, const struct device *device)
 {
-	__u32 ifindex, *before = NULL;
+	__u32 ifindex;
 
-	list->count = 0;
-	while (list->count < FWD_DEVICES_MAX && !map_next(&in->maps, FWD_MAP_DEVICES, before, &ifindex)) {
-		struct device *device = &list->device[list->count++];
-
-		device->ifindex = ifindex;
-		before = &device->ifindex;
-		if (map_read(&in->maps, FWD_MAP_DEVICES, &ifindex, &device->entry))
-			return false;
-	}
-	return true;
+	return !map_read(&in->maps, FWD_MAP_LIVE_DEVICES, &device->ifindex, &ifindex);
 }
 
+static void read_one(const struct instance *in, struct device_list *list, __u32 ifindex)
+{
+	struct device *device = &list->device[list->count];
+
+	if (list->count == FWD_DEVICES_MAX || device_at(list, ifindex))
+		return;
+	device->ifindex = ifindex;
+	if (map_read(&in->maps, FWD_MAP_DEVICES, &ifindex, &device->entry))
+		return;
+	device->live = device_is_live(in, device);
+	list->count++;
+}
+
+/* The key after one that another process has deleted meanwhile is the first again (kernel/bpf/hashtab.c,
+ * htab_map_get_next_key()). The walk has a limit, because that may happen any number of times. */
 void devices_read(const struct instance *in, struct device_list *list)
 {
+	__u32 ifindex, before, *from = NULL;
+
 	list->count = 0;
-	if (!in->exists)
-		return;
-	while (!read_all(in, list))
-		;
+	for (int i = 0; in->exists && i < 4 * FWD_DEVICES_MAX; i++) {
+		if (map_next(&in->maps, FWD_MAP_DEVICES, from, &ifindex))
+			break;
+		read_one(in, list, ifindex);
+		before = ifindex;
+		from = &before;
+	}
 	qsort(list->device, list->count, sizeof(list->device[0]), by_index);
 }
 
@@ -46,6 +63,8 @@ enum fwd_exit device_write(const struct instance *in, const struct device *devic
 {
 	int ret = map_write(&in->maps, FWD_MAP_DEVICES, &device->ifindex, &device->entry);
 
+	if (!ret)
+		ret = map_write(&in->maps, FWD_MAP_LIVE_DEVICES, &device->ifindex, &device->ifindex);
 	if (ret == -E2BIG)
 		return report_error(report, ABOUT(.object = device->entry.name),
 				    "%d devices are attached already, which is the maximum", FWD_DEVICES_MAX);
@@ -56,8 +75,10 @@ enum fwd_exit device_write(const struct instance *in, const struct device *devic
 
 enum fwd_exit device_delete(const struct instance *in, const struct device *device, struct fwd_report *report)
 {
-	int ret = map_delete(&in->maps, FWD_MAP_DEVICES, &device->ifindex);
+	int ret;
 
+	map_delete(&in->maps, FWD_MAP_LIVE_DEVICES, &device->ifindex); /* the kernel may have done so */
+	ret = map_delete(&in->maps, FWD_MAP_DEVICES, &device->ifindex);
 	if (!ret || ret == -ENOENT)
 		return FWD_DONE;
 	return report_error(report, ABOUT(.object = device->entry.name), "can't delete the record of the device: %s",
@@ -88,25 +109,20 @@ struct device *device_at(struct device_list *list, __u32 ifindex)
 
 struct device *device_find(struct device_list *list, const char *name)
 {
-	__u32 ifindex = if_nametoindex(name);
-	struct device *found = device_at(list, ifindex);
+	/* if_nametoindex() takes an alias ("eth0:1") as the device. */
+	struct device *found = strchr(name, ':') ? NULL : device_at(list, if_nametoindex(name));
 
-	if (found)
+	if (found && found->live)
 		return found;
-	for (size_t i = 0; i < list->count; i++) {
-		struct device *device = &list->device[i];
-		char now[IF_NAMESIZE];
-
-		/* A name that another device has now means that one, unless the recorded device is gone. */
-		if (!strcmp(device->entry.name, name) && (!ifindex || !if_indextoname(device->ifindex, now)))
-			return device;
-	}
+	for (size_t i = 0; i < list->count; i++)
+		if (!list->device[i].live && !strcmp(list->device[i].entry.name, name))
+			return &list->device[i];
 	return NULL;
 }
 
 const char *device_name_now(const struct device *device, char name[IF_NAMESIZE])
 {
-	return if_indextoname(device->ifindex, name) ? name : device->entry.name;
+	return device->live && if_indextoname(device->ifindex, name) ? name : device->entry.name;
 }
 
 const char *device_mode_name(const struct device *device)

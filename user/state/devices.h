@@ -11,6 +11,7 @@
 
 struct device {
 	__u32 ifindex;
+	bool live; /* false: it is gone, or in another network namespace, and the ifindex may be another device's */
 	struct fwd_device entry;
 };
 
@@ -22,10 +23,16 @@ struct device_list {
 /* Truncates a name that is too long, which no device has. */
 void device_set_name(struct device *device, const char *name);
 
+/* Its programs are those of this fwdctl. */
+void device_set_version(struct device *device);
+
 /* By entry.index. Empty if there is no instance. */
 void devices_read(const struct instance *in, struct device_list *list);
 
-/* Writes the entry. */
+/* Whether the kernel still has the device, in the network namespace in which it was attached. */
+bool device_is_live(const struct instance *in, const struct device *device);
+
+/* Writes the entry, of a device of this network namespace, which is live then. */
 enum fwd_exit device_write(const struct instance *in, const struct device *device, struct fwd_report *report);
 
 /* Deletes the entry, if there is one. */
@@ -40,8 +47,8 @@ size_t devices_shown(const struct device_list *list);
 /* NULL: not in the list. */
 struct device *device_at(struct device_list *list, __u32 ifindex);
 
-/* By its present name, an alternative one included, or else by its name when it was attached, unless another device has
- * that now. NULL: not in the list. */
+/* By the present name of a live device, an alternative one included, or else by the name that a device which is gone
+ * had when it was attached. NULL: not in the list. */
 struct device *device_find(struct device_list *list, const char *name);
 
 /* The present name; of a device that is gone its name when it was attached. */

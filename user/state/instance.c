@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -23,7 +24,8 @@
 #define BPFFS    "/sys/fs/bpf"
 #define DIR_MODE 0700
 
-#define PURGE_FIX "fwdctl purge and start again"
+#define PURGE_FIX   "fwdctl purge and start again"
+#define VERSION_FIX "use that version, or fwdctl purge and start again"
 
 char *instance_path(const struct instance *in, const char *sub, const char *name, char *path)
 {
@@ -31,14 +33,20 @@ char *instance_path(const struct instance *in, const char *sub, const char *name
 	return path;
 }
 
-/* The current network namespace, as struct fwd_meta names it. */
-static void this_netns(__u64 *dev, __u64 *ino)
+/* The cookie of the current network namespace, which the kernel never gives to another one until it is booted again.
+ * Inode numbers of /proc/self/ns/net are used again at once. 0: not known. */
+static __u64 this_netns(void)
 {
-	struct stat st = {};
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	__u64 cookie = 0;
+	socklen_t size = sizeof(cookie);
 
-	stat("/proc/self/ns/net", &st);
-	*dev = st.st_dev;
-	*ino = st.st_ino;
+	if (sock < 0)
+		return 0;
+	if (getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
+		cookie = 0;
+	close(sock);
+	return cookie;
 }
 
 static enum fwd_exit check_privileges(bool create, struct fwd_report *report)
@@ -116,7 +124,7 @@ static enum fwd_exit check_bpffs(struct instance *in, bool create, bool *missing
 	if (strcmp(parent, BPFFS)) {
 		if (stat(parent, &st))
 			return report_error(report, dir, "%s: %m", parent);
-		snprintf(fix, sizeof(fix), "mount -t bpf bpf %s", parent);
+		snprintf(fix, sizeof(fix), "mount -t bpf -o mode=0700 bpf %s", parent);
 		return report_error(report, ABOUT(.option = "--pin-dir", .object = in->dir, .fix = fix),
 				    "%s is not in a bpffs", parent);
 	}
@@ -167,18 +175,40 @@ static bool lock_is_current(const struct instance *in)
 	       locked.st_dev == named.st_dev;
 }
 
-/* `error`: an errno. A user without access is told the owner, not the fix, which is purge. */
-static enum fwd_exit cant_open(const struct instance *in, const char *path, int error, const char *fix,
-			       struct fwd_report *report)
+/* `error`: an errno. A pin that is missing is the only error that purge helps against. A user without access is told
+ * the owner. */
+static enum fwd_exit cant_open(const struct instance *in, const char *path, int error, struct fwd_report *report)
+{
+	const char *fix = error == ENOENT ? PURGE_FIX : errno_fix(error);
+	struct stat st;
+
+	if ((error == EACCES || error == EPERM) && !stat(in->dir, &st) && st.st_uid != geteuid())
+		return report_error(report, NULL, "can't open %s: %s: it belongs to the user with the ID %u", path,
+				    strerror(error), st.st_uid);
+	return report_error(report, ABOUT(.fix = fix), "can't open %s: %s", path, strerror(error));
+}
+
+/* Any user can make directories in a bpffs that was mounted without mode=0700, and could replace the pins in them. The
+ * superuser's directories are trusted. */
+static enum fwd_exit check_owner(const struct instance *in, const struct stat *st, struct fwd_report *report)
+{
+	const struct fwd_about *dir = ABOUT(.option = "--pin-dir", .object = in->dir,
+					    .fix = "remove it, and mount the bpffs with -o mode=0700");
+
+	if (st->st_uid != geteuid() && st->st_uid)
+		return report_error(report, dir, "belongs to the user with the ID %u, who can replace what is in it",
+				    st->st_uid);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return report_error(report, dir, "may be written to by other users (mode %04o)", st->st_mode & 07777);
+	return FWD_DONE;
+}
+
+/* For a reader, which does not open the directory itself. */
+static enum fwd_exit check_dir(const struct instance *in, struct fwd_report *report)
 {
 	struct stat st;
 
-	if (error != EACCES && error != EPERM)
-		return report_error(report, ABOUT(.fix = fix), "can't open %s: %s", path, strerror(error));
-	if (!stat(in->dir, &st) && st.st_uid != geteuid())
-		return report_error(report, NULL, "can't open %s: %s: it belongs to the user with the ID %u", path,
-				    strerror(error), st.st_uid);
-	return report_error(report, NULL, "can't open %s: %s", path, strerror(error));
+	return stat(in->dir, &st) ? FWD_DONE : check_owner(in, &st, report);
 }
 
 static enum fwd_exit create_dir(const struct instance *in, struct fwd_report *report)
@@ -191,16 +221,32 @@ static enum fwd_exit create_dir(const struct instance *in, struct fwd_report *re
 	return report_error(report, NULL, "can't make %s: %m", in->dir);
 }
 
+/* Opens DIR and checks whom it belongs to. Leaves lock_fd negative, and returns FWD_DONE, if there is none. */
+static enum fwd_exit open_dir(struct instance *in, struct fwd_report *report)
+{
+	struct stat st;
+
+	in->lock_fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (in->lock_fd < 0)
+		return errno == ENOENT ? FWD_DONE : cant_open(in, in->dir, errno, report);
+	if (!fstat(in->lock_fd, &st) && !check_owner(in, &st, report))
+		return FWD_DONE;
+	close(in->lock_fd);
+	in->lock_fd = -1;
+	return FWD_NOT_DONE;
+}
+
 static enum fwd_exit lock(struct instance *in, bool create, struct fwd_report *report)
 {
 	for (;;) {
 		if (create && create_dir(in, report))
 			return FWD_NOT_DONE;
-		in->lock_fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (in->lock_fd < 0 && errno == ENOENT && create)
+		if (open_dir(in, report))
+			return FWD_NOT_DONE;
+		if (in->lock_fd < 0 && create)
 			continue;
 		if (in->lock_fd < 0)
-			return errno == ENOENT ? FWD_DONE : cant_open(in, in->dir, errno, NULL, report);
+			return FWD_DONE;
 		if (flock(in->lock_fd, LOCK_EX)) {
 			report_error(report, NULL, "can't lock %s: %m", in->dir);
 			close(in->lock_fd);
@@ -290,7 +336,9 @@ static void open_map(struct instance *in, enum fwd_map map, char *path)
 
 static bool read_meta(struct instance *in)
 {
-	return map_value_size(&in->maps, FWD_MAP_META) == sizeof(in->meta) &&
+	char difference[FWD_REASON_TEXT];
+
+	return map_layout_matches(&in->maps, FWD_MAP_META, difference, sizeof(difference)) &&
 	       !map_read_one(&in->maps, FWD_MAP_META, &in->meta);
 }
 
@@ -303,40 +351,62 @@ static enum fwd_exit open_meta(struct instance *in, struct fwd_report *report)
 	if (in->maps.fd[FWD_MAP_META] == -ENOENT)
 		return FWD_DONE;
 	if (in->maps.fd[FWD_MAP_META] < 0)
-		return cant_open(in, path, -in->maps.fd[FWD_MAP_META], PURGE_FIX, report);
+		return cant_open(in, path, -in->maps.fd[FWD_MAP_META], report);
 	if (!read_meta(in))
 		return report_error(report, ABOUT(.fix = PURGE_FIX), "can't read %s", path);
 	if (in->meta.abi != FWD_ABI_VERSION)
-		return report_error(report, ABOUT(.fix = "use that version, or fwdctl purge and start again"),
+		return report_error(report, ABOUT(.fix = VERSION_FIX),
 				    "%s was created by another version of fwdctl (its layout is %u, this one's is %u)",
 				    in->dir, in->meta.abi, FWD_ABI_VERSION);
 	in->exists = true;
 	return FWD_DONE;
 }
 
-static enum fwd_exit open_maps(struct instance *in, struct fwd_report *report)
+/* Builds of one version may differ in their layout: not every change of it has raised the number while the version
+ * was not released yet. */
+static enum fwd_exit check_layout(const struct instance *in, enum fwd_map map, struct fwd_report *report)
+{
+	char difference[FWD_REASON_TEXT];
+
+	if (map_layout_matches(&in->maps, map, difference, sizeof(difference)))
+		return FWD_DONE;
+	return report_error(report, ABOUT(.fix = VERSION_FIX),
+			    "%s was created by another build of fwdctl: its BPF map %s has %s", in->dir, map_name(map),
+			    difference);
+}
+
+static enum fwd_exit open_map_checked(struct instance *in, enum fwd_map map, struct fwd_report *report)
 {
 	char path[PATH_MAX];
 
+	open_map(in, map, path);
+	return in->maps.fd[map] < 0 ? cant_open(in, path, -in->maps.fd[map], report) : check_layout(in, map, report);
+}
+
+static enum fwd_exit open_maps(struct instance *in, struct fwd_report *report)
+{
 	if (open_meta(in, report))
 		return FWD_NOT_DONE;
 	for (int i = 0; in->exists && i < FWD_MAP_META; i++) {
-		open_map(in, i, path);
-		if (in->maps.fd[i] < 0) {
-			in->exists = false;
-			return cant_open(in, path, -in->maps.fd[i], PURGE_FIX, report);
-		}
+		if (!open_map_checked(in, i, report))
+			continue;
+		in->exists = false;
+		return FWD_NOT_DONE;
 	}
 	return FWD_DONE;
 }
 
 bool instance_open_known_maps(struct instance *in)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], difference[FWD_REASON_TEXT];
+	bool known = true;
 
-	for (int i = 0; i < FWD_MAP_MAX; i++)
+	for (int i = 0; i < FWD_MAP_MAX; i++) {
 		open_map(in, i, path);
-	return in->maps.fd[FWD_MAP_META] < 0 || (read_meta(in) && in->meta.abi == FWD_ABI_VERSION);
+		if (in->maps.fd[i] >= 0)
+			known &= map_layout_matches(&in->maps, i, difference, sizeof(difference));
+	}
+	return known && (in->maps.fd[FWD_MAP_META] < 0 || (read_meta(in) && in->meta.abi == FWD_ABI_VERSION));
 }
 
 static void init(struct instance *in, const char *dir)
@@ -354,7 +424,7 @@ enum fwd_exit instance_open(struct instance *in, const char *dir, enum instance_
 	ret = check_host(in, create_it, &missing, report);
 	if (ret || missing)
 		return ret;
-	if (use != INSTANCE_READ && lock(in, create_it, report))
+	if (use == INSTANCE_READ ? check_dir(in, report) : lock(in, create_it, report))
 		return FWD_NOT_DONE;
 	if (use == INSTANCE_CHANGE && in->lock_fd < 0)
 		return FWD_DONE;
@@ -417,17 +487,14 @@ enum fwd_exit instance_claim_netns(struct instance *in, struct fwd_report *repor
 {
 	int ret;
 
-	this_netns(&in->meta.netns_dev, &in->meta.netns_ino);
+	in->meta.netns_cookie = this_netns();
 	ret = map_write_one(&in->maps, FWD_MAP_META, &in->meta);
 	return ret ? report_error(report, NULL, "can't record the network namespace: %s", strerror(-ret)) : FWD_DONE;
 }
 
 bool instance_is_foreign(const struct instance *in)
 {
-	__u64 dev, ino;
-
-	this_netns(&dev, &ino);
-	return in->exists && in->meta.netns_ino && (in->meta.netns_dev != dev || in->meta.netns_ino != ino);
+	return in->exists && in->meta.netns_cookie && in->meta.netns_cookie != this_netns();
 }
 
 enum fwd_exit instance_dirty_set(const struct instance *in, struct fwd_report *report)

@@ -54,6 +54,8 @@ static enum fwd_exit load_error(const char *object, int error, struct fwd_report
 		return report_error(report, ABOUT(.object = object),
 				    "kernel %s is too old: %d.%d is the oldest that works", uts.release,
 				    OLDEST_KERNEL_MAJOR, OLDEST_KERNEL_MINOR);
+	if (errno_fix(-error))
+		return report_error(report, ABOUT(.object = object, .fix = errno_fix(-error)), "%s", strerror(-error));
 	if (error == -ENOMEM)
 		return report_error(report, ABOUT(.object = object, .fix = "use smaller --connections and --half-open"),
 				    "not enough memory");

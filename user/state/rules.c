@@ -445,6 +445,7 @@ static enum fwd_exit write_rules(const struct instance *in, struct rules *rules,
 				 size_t count, struct fwd_report *report)
 {
 	__u32 index = 0;
+	int ret;
 
 	for (size_t i = 0; i < count; i++, index++) {
 		struct fwd_rule rule = added[i].rule;
@@ -455,8 +456,10 @@ static enum fwd_exit write_rules(const struct instance *in, struct rules *rules,
 		rule.state = FWD_RULE_FREE;
 		rule.change = FWD_CHANGE_ADD;
 		rules->at[index] = rule;
-		if (map_set_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, NULL))
-			return report_error(report, NULL, "can't reset the map's counters");
+		ret = map_set_sum(&in->maps, FWD_MAP_RULE_STATS, index, FWD_RULE_STATS_WORDS, NULL);
+		if (ret)
+			return report_error(report, ABOUT(.fix = errno_fix(-ret)), "can't reset the map's counters: %s",
+					    strerror(-ret));
 	}
 	return FWD_DONE;
 }
@@ -499,6 +502,29 @@ enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const st
 	return FWD_DONE;
 }
 
+/* What follows from a committed removal. A failure undoes nothing, so it is a note: the instance stays dirty, and the
+ * next change writes all of it again. */
+static void complete_removal(const struct instance *in, struct rules *rules, const __u8 *changes, bool ended,
+			     struct fwd_report *report)
+{
+	struct fwd_error_list errors = error_list_init();
+
+	set_states(rules);
+	for (__u32 i = 0; i < rules->end; i++)
+		if (changes[i])
+			delete_keys(in, &rules->at[i], i);
+	write_ports(in, rules, &errors.report);
+	clear_changes(rules);
+	if (ended)
+		write_config(in, rules, true, true, &errors.report);
+	if (errors.count)
+		report_note(report, NULL, "it is done, and the next change of a map completes it: %s",
+			    errors.error[0].text);
+	else
+		instance_dirty_clear(in);
+	error_list_free(&errors);
+}
+
 enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const __u8 *changes,
 			   struct fwd_report *report)
 {
@@ -515,16 +541,7 @@ enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const
 		recover(in, rules, report);
 		return FWD_NOT_DONE;
 	}
-	set_states(rules);
-	for (__u32 i = 0; i < rules->end; i++)
-		if (changes[i])
-			delete_keys(in, &rules->at[i], i);
-	if (write_ports(in, rules, report))
-		return FWD_NOT_DONE;
-	clear_changes(rules);
-	if (ended && write_config(in, rules, true, true, report))
-		return FWD_NOT_DONE;
-	instance_dirty_clear(in);
+	complete_removal(in, rules, changes, ended, report);
 	return FWD_DONE;
 }
 
@@ -560,6 +577,7 @@ enum fwd_exit rules_forget_connections(const struct instance *in, const struct r
 	int ret;
 
 	ret = map_sum(&in->maps, FWD_MAP_COUNTERS, 0, counters_words, (__u64 *)&counters);
+	counters.value[FWD_COUNTER_FLUSHED] += counters.value[FWD_COUNTER_CREATED] - counters_of_ends(&counters);
 	counters.value[FWD_COUNTER_ENDED] = counters.value[FWD_COUNTER_CREATED];
 	if (!ret)
 		ret = map_set_sum(&in->maps, FWD_MAP_COUNTERS, 0, counters_words, (__u64 *)&counters);

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <string.h>
 #include "model/rule.h"
 #include "state/rules.h"
 #include "view/maps.h"
 
-/* False: it is not to be shown. A draining map without connections only waits for the next change to free it. */
-static bool read_map(const struct instance *in, const struct rules *rules, const struct fwd_rule *rule,
-		     struct map_snapshot *view)
+/* *shown: false for a draining map without connections, which only waits for the next change to free it. */
+static enum fwd_exit read_map(const struct instance *in, const struct rules *rules, const struct fwd_rule *rule,
+			      struct map_snapshot *view, bool *shown, struct fwd_report *report)
 {
 	struct fwd_rule_stats stats;
+	int ret;
 
-	if (rule->state == FWD_RULE_FREE || rule_stats_read(in, rule - rules->at, &stats))
-		return false;
+	*shown = false;
+	if (rule->state == FWD_RULE_FREE)
+		return FWD_DONE;
+	ret = rule_stats_read(in, rule - rules->at, &stats);
+	if (ret)
+		return report_error(report, ABOUT(.fix = errno_fix(-ret)), "can't read the counters: %s",
+				    strerror(-ret));
 	*view = (struct map_snapshot){
 		.rule = rule,
 		.draining = rule->state == FWD_RULE_DRAINING,
@@ -20,7 +27,8 @@ static bool read_map(const struct instance *in, const struct rules *rules, const
 		view->packets[dir] = stats.packets[dir];
 		view->bytes[dir] = stats.bytes[dir];
 	}
-	return !view->draining || view->connections;
+	*shown = !view->draining || view->connections;
+	return FWD_DONE;
 }
 
 enum fwd_exit maps_visit(const char *pin_dir, void (*begin)(void *arg), map_visit visit, void *arg,
@@ -29,15 +37,19 @@ enum fwd_exit maps_visit(const char *pin_dir, void (*begin)(void *arg), map_visi
 	struct rules rules = {};
 	struct instance in;
 	struct map_snapshot view;
+	bool shown;
 	enum fwd_exit ret = instance_open(&in, pin_dir, INSTANCE_READ, report);
 
 	if (!ret)
 		ret = rules_read(&in, &rules, report);
 	if (!ret && begin)
 		begin(arg);
-	for_each_rule (rule, &rules)
-		if (!ret && read_map(&in, &rules, rule, &view))
+	for_each_rule (rule, &rules) {
+		if (!ret)
+			ret = read_map(&in, &rules, rule, &view, &shown, report);
+		if (!ret && shown)
 			ret = visit(&view, arg);
+	}
 	rules_close(&rules);
 	instance_close(&in);
 	return ret;

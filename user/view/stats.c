@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <stdio.h>
+#include <string.h>
 #include "attach/device.h"
 #include "attach/xdp.h"
+#include "host/netdev.h"
 #include "view/stats.h"
 
 #define REASON_LIST_SILENT     REASON_LIST_NONE
@@ -41,9 +43,21 @@ static bool is_complete(const struct instance *in, const struct device *device)
 	       (device->entry.mode == FWD_MODE_TC || xdp_mode(in, device) == (enum fwd_mode)device->entry.mode);
 }
 
-static void read_device(const struct instance *in, const struct device *device, struct device_snapshot *view)
+/* Packets that the device itself has counted since it was attached. */
+static __u64 received_since(const struct device *device)
+{
+	__u64 now;
+
+	if (!device->live || !netdev_received(device->ifindex, &now))
+		return 0;
+	return now > device->entry.received ? now - device->entry.received : 0;
+}
+
+/* Returns 0 or a negative errno. */
+static int read_device(const struct instance *in, const struct device *device, struct device_snapshot *view)
 {
 	char name[IF_NAMESIZE];
+	int ret;
 
 	*view = (struct device_snapshot){
 		.mode = device_mode_name(device),
@@ -52,26 +66,34 @@ static void read_device(const struct instance *in, const struct device *device, 
 		.hook = device_hook_name(device),
 		.xdp = device->entry.mode != FWD_MODE_TC,
 		.attached = is_complete(in, device),
+		.received = received_since(device),
 	};
 	snprintf(view->name, sizeof(view->name), "%s", device_name_now(device, name));
-	map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index, sizeof(view->stats) / sizeof(__u64),
-		(__u64 *)&view->stats);
+	snprintf(view->version, sizeof(view->version), "%s", device->entry.version);
+	ret = map_sum(&in->maps, FWD_MAP_DEVICE_STATS, device->entry.index, sizeof(view->stats) / sizeof(__u64),
+		      (__u64 *)&view->stats);
+	view->missed = view->attached && view->received && !view->stats.packets;
+	return ret;
 }
 
-static void read_instance(const struct instance *in, struct stats_snapshot *stats)
+static enum fwd_exit read_instance(const struct instance *in, struct stats_snapshot *stats, struct fwd_report *report)
 {
 	struct device_list list;
+	int ret = 0;
 
 	devices_read(in, &list);
-	for (size_t i = 0; i < list.count; i++)
+	for (size_t i = 0; !ret && i < list.count; i++)
 		if (!device_is_loopback(&list.device[i]))
-			read_device(in, &list.device[i], &stats->device[stats->devices++]);
+			ret = read_device(in, &list.device[i], &stats->device[stats->devices++]);
 	stats->connections = in->meta.connections;
 	stats->half_open = in->meta.half_open;
 	stats->memory = maps_memory(&in->maps);
-	map_sum(&in->maps, FWD_MAP_COUNTERS, 0, FWD_COUNTER_MAX, stats->counters.value);
-	for (__u32 i = 0; i < FWD_REASON_MAX; i++)
-		map_sum(&in->maps, FWD_MAP_REASONS, i, 1, &stats->reasons[i]);
+	if (!ret)
+		ret = map_sum(&in->maps, FWD_MAP_COUNTERS, 0, FWD_COUNTER_MAX, stats->counters.value);
+	for (__u32 i = 0; !ret && i < FWD_REASON_MAX; i++)
+		ret = map_sum(&in->maps, FWD_MAP_REASONS, i, 1, &stats->reasons[i]);
+	return ret ? report_error(report, ABOUT(.fix = errno_fix(-ret)), "can't read the counters: %s", strerror(-ret))
+		   : FWD_DONE;
 }
 
 enum fwd_exit stats_read(const char *pin_dir, struct stats_snapshot *stats, struct fwd_report *report)
@@ -81,19 +103,17 @@ enum fwd_exit stats_read(const char *pin_dir, struct stats_snapshot *stats, stru
 
 	*stats = (struct stats_snapshot){.connections = FWD_DEFAULT_CONNECTIONS, .half_open = FWD_DEFAULT_HALF_OPEN};
 	if (!ret && in.exists)
-		read_instance(&in, stats);
+		ret = read_instance(&in, stats, report);
 	instance_close(&in);
 	return ret;
 }
 
 __u64 stats_active(const struct stats_snapshot *stats)
 {
-	const __u64 *value = stats->counters.value;
+	__u64 created = stats->counters.value[FWD_COUNTER_CREATED], ended = counters_of_ends(&stats->counters);
 
 	/* The CPUs are read one after the other, so the end of a connection may be seen without its beginning. */
-	return value[FWD_COUNTER_CREATED] > value[FWD_COUNTER_ENDED]
-		       ? value[FWD_COUNTER_CREATED] - value[FWD_COUNTER_ENDED]
-		       : 0;
+	return created > ended ? created - ended : 0;
 }
 
 static json_t *devices_json(const struct stats_snapshot *stats)
@@ -103,24 +123,27 @@ static json_t *devices_json(const struct stats_snapshot *stats)
 	for (size_t i = 0; i < stats->devices; i++) {
 		const struct device_snapshot *view = &stats->device[i];
 
-		json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b}", "name", view->name, "mode",
-						       view->mode, "mode_reason", view->mode_reason, "l2", view->link,
-						       "packets", (json_int_t)view->stats.packets, "xdp_packets",
-						       (json_int_t)view->stats.xdp_packets, "hook", view->hook,
-						       "attached", view->attached));
+		json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:b,s:s}", "name", view->name,
+						       "mode", view->mode, "mode_reason", view->mode_reason, "l2",
+						       view->link, "packets", (json_int_t)view->stats.packets,
+						       "xdp_packets", (json_int_t)view->stats.xdp_packets, "received",
+						       (json_int_t)view->received, "hook", view->hook, "attached",
+						       view->attached, "version", view->version));
 	}
 	return array;
 }
 
 static json_t *connections_json(const struct stats_snapshot *stats)
 {
-	const __u64 *value = stats->counters.value;
+	json_t *object = json_pack("{s:I,s:I,s:I,s:I}", "active", (json_int_t)stats_active(stats), "limit",
+				   (json_int_t)stats->connections, "half_open_limit", (json_int_t)stats->half_open,
+				   "memory", (json_int_t)stats->memory);
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "active", (json_int_t)stats_active(stats), "created",
-			 (json_int_t)value[FWD_COUNTER_CREATED], "expired", (json_int_t)value[FWD_COUNTER_EXPIRED],
-			 "failed", (json_int_t)value[FWD_COUNTER_FAILED], "evicted",
-			 (json_int_t)value[FWD_COUNTER_EVICTED], "limit", (json_int_t)stats->connections,
-			 "half_open_limit", (json_int_t)stats->half_open, "memory", (json_int_t)stats->memory);
+#define X(symbol, index, name, text) \
+	json_object_set_new(object, name, json_integer((json_int_t)stats->counters.value[index]));
+	FWD_COUNTERS(X)
+#undef X
+	return object;
 }
 
 static json_t *reasons_json(const struct stats_snapshot *stats, enum reason_list list)

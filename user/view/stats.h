@@ -12,13 +12,16 @@
 #include "fwd/reason.h"
 
 struct device_snapshot {
-	char name[IF_NAMESIZE];  /* the present one */
-	const char *mode;        /* "tc", "xdp" or "xdp-generic" */
-	const char *mode_reason; /* a sentence */
-	const char *link;        /* "ethernet" or "ip" */
-	const char *hook;        /* "tcx" or "clsact" */
+	char name[IF_NAMESIZE];        /* the present one */
+	const char *mode;              /* "tc", "xdp" or "xdp-generic" */
+	const char *mode_reason;       /* a sentence */
+	const char *link;              /* "ethernet" or "ip" */
+	const char *hook;              /* "tcx" or "clsact" */
+	char version[FWD_VERSION_LEN]; /* of the fwdctl whose programs are attached */
 	bool xdp;
-	bool attached; /* false: recorded as attached, but its programs are gone */
+	bool attached;  /* false: recorded as attached, but its programs are gone, or it is in another namespace */
+	bool missed;    /* the device has received packets since it was attached, and its programs have seen none */
+	__u64 received; /* packets since it was attached, by the device's own count; 0: unknown */
 	struct fwd_device_stats stats;
 };
 
@@ -46,7 +49,7 @@ enum reason_list reason_list(enum fwd_reason reason);
 /* Without an instance all is zero, and the sizes are the defaults. */
 enum fwd_exit stats_read(const char *pin_dir, struct stats_snapshot *stats, struct fwd_report *report);
 
-/* Connections that exist. */
+/* Connections that exist: "created", without all those that ended. */
 __u64 stats_active(const struct stats_snapshot *stats);
 
 /* A new reference; NULL: no memory. */
