@@ -15,6 +15,7 @@
 #include "base/maps.h"
 #include "ct/conntrack.h"
 #include "pkt/csum_packet.h"
+#include "pkt/link.h"
 #include "pkt/parse_icmp.h"
 #include "pkt/translate.h"
 
@@ -211,13 +212,13 @@ static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget
 
 /* Drops the packet and sends the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC
  * 1812 4.3.2.7). conn: the packet's connection, or NULL. *action: the return value of the hook. */
-static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn,
 						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
 {
 	*action = ctx_drop();
 	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
 		return reason;
-	if (!icmp_error_make(ctx, pkt, conn, reason))
+	if ((pkt->tags && !link_untag(ctx, pkt)) || !icmp_error_make(ctx, pkt, conn, reason))
 		return FWD_REWRITE_FAILED;
 	*action = ctx_send_back(ctx);
 	return reason;
