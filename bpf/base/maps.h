@@ -22,6 +22,7 @@ struct fwd_frag_scratch;
 struct fwd_datagram_key;
 struct fwd_datagram;
 struct fwd_frag_lane;
+struct fwd_neigh_failure;
 
 #define MAP_KEY(key_type, value_type) \
 	__type(key, key_type);        \

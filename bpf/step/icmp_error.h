@@ -29,7 +29,7 @@
 #define ICMP_ERROR_TOS_KEPT 0x1e /* bits kept from the TOS of the packet (RFC 1812 4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
 
 /* Codes of ICMP_TYPE_DEST_UNREACH and ICMPV6_TYPE_DEST_UNREACH, chosen as the kernel does (net/ipv4/route.c,
- * ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
+ * ip_error(); net/ipv6/route.c, ip6_pkt_discard(), ip6_link_failure()). */
 enum icmp_error_code {
 	ICMP_CODE_NET_UNREACHABLE = 0,
 	ICMP_CODE_HOST_UNREACHABLE = 1,
@@ -37,6 +37,7 @@ enum icmp_error_code {
 	ICMP_CODE_PROHIBITED = 13,
 	ICMPV6_CODE_NO_ROUTE = 0,
 	ICMPV6_CODE_PROHIBITED = 1,
+	ICMPV6_CODE_ADDRESS_UNREACHABLE = 3,
 };
 
 #define ICMP_ERRORS_PER_SECOND 1000
@@ -81,6 +82,9 @@ static __always_inline void icmp_error_choose(struct icmp_error_header *icmp, co
 		break;
 	case FWD_UNREACHABLE:
 		icmp->code = ipv4 ? ICMP_CODE_HOST_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;
+		break;
+	case FWD_NO_NEIGHBOUR:
+		icmp->code = ipv4 ? ICMP_CODE_HOST_UNREACHABLE : ICMPV6_CODE_ADDRESS_UNREACHABLE;
 		break;
 	default:
 		icmp->code = ipv4 ? ICMP_CODE_NET_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;

@@ -39,7 +39,8 @@
 	X(NO_PORT, 22, "no_port", DROP, "no free source port towards the target")                      \
 	X(RACE, 23, "race", DROP, "another CPU was opening or ending its connection")                  \
 	X(TABLE_FULL, 24, "table_full", DROP, "no room for a connection: --connections, --half-open")  \
-	X(REWRITE_FAILED, 25, "rewrite_failed", DROP, "the kernel refused to rewrite the packet")
+	X(REWRITE_FAILED, 25, "rewrite_failed", DROP, "the kernel refused to rewrite the packet")      \
+	X(NO_NEIGHBOUR, 26, "no_neighbour", ICMP_ERROR, "the next hop does not answer ARP or NDP")
 
 /* FWD_OK also means "go on" where a step of the pipeline returns it. */
 enum fwd_reason {
