@@ -13,6 +13,7 @@
 
 #include "ct/conntrack.h"
 #include "ct/ct_state.h"
+#include "pkt/link.h"
 #include "pkt/parse.h"
 #include "pkt/translate.h"
 #include "policy/admit.h"
@@ -102,7 +103,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	if (*action == ctx_pass())
 		return FWD_NOT_OURS;
 
-	if (!translate_drop_padding(ctx, pkt))
+	if ((pkt->tags && !link_untag(ctx, pkt)) || !translate_drop_padding(ctx, pkt))
 		return FWD_REWRITE_FAILED;
 	conn_update(pkt, conn);
 	conn_count(pkt, conn);

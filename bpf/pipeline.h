@@ -13,6 +13,7 @@
 #include "ct/frag_track.h"
 #include "ct/table.h"
 #include "pkt/csum_packet.h"
+#include "pkt/link.h"
 #include "pkt/parse.h"
 #include "pkt/translate.h"
 #include "pkt/translate_icmp.h"
@@ -58,13 +59,12 @@ __noinline bool apply_icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const 
 }
 
 /* Updates the connection and translates the packet. The last step before transmission. */
-static __always_inline enum fwd_reason apply(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_conn *conn,
-					     enum fwd_ttl ttl)
+static __always_inline enum fwd_reason apply(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, enum fwd_ttl ttl)
 {
 	struct translation to;
 	__u16 mss;
 
-	if (!translate_drop_padding(ctx, pkt))
+	if ((pkt->tags && !link_untag(ctx, pkt)) || !translate_drop_padding(ctx, pkt))
 		return FWD_REWRITE_FAILED;
 	if (pkt->is_error)
 		return apply_icmp_error(ctx, pkt, conn, ttl) ? FWD_OK : FWD_REWRITE_FAILED;
@@ -206,8 +206,9 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	struct fwd_tuple reply;
 	struct fwd_conn *conn;
 
-	/* Later fragments have no ports; only a first fragment can open a connection. */
-	if (!ctx_is_from_stack(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK ||
+	/* Later fragments have no ports; only a first fragment can open a connection. Tagged frames are of a VLAN
+	 * device or of a packet socket. */
+	if (!ctx_is_from_stack(ctx) || ctx_ifindex(ctx) == FWD_LOOPBACK || parse(ctx, pkt) != FWD_OK || pkt->tags ||
 	    pkt->fragment.kind == FWD_FRAG_LATER)
 		return FWD_NOT_OURS;
 	if (pkt->is_error) {

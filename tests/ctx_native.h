@@ -65,7 +65,8 @@ typedef struct native_ctx {
 	__u32 ifindex;
 	bool from_host;                                            /* sent by a process of this host */
 	bool redirected;                                           /* by the ingress hook */
-	bool not_for_us;                                           /* to another MAC address, or with a VLAN tag */
+	bool not_for_us;                                           /* to another MAC address, or of a VLAN */
+	__u32 tags;                                                /* priority tags in the metadata: 0 or 1 */
 	__u32 returned_to;                                         /* ctx_send_back(): the device */
 	long (*send_clone)(struct native_ctx *ctx, __u32 ifindex); /* NULL: fails */
 	/* A connection of netfilter. NULL: there is none. */
@@ -243,6 +244,27 @@ static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
 {
 	native_insert(ctx, fwd_link == FWD_LINK_ETHERNET ? ETH_HLEN : 0, len, 0xa5);
 	ctx->csum_at += len;
+	return true;
+}
+
+static __always_inline __u32 ctx_tags(const fwd_ctx *ctx)
+{
+	return ctx->tags;
+}
+
+/* Removes the tag in the metadata, and the others from the frame. */
+static __always_inline bool ctx_untag(fwd_ctx *ctx, __u32 tags)
+{
+	__u32 len = (tags - ctx->tags) * 4, macs = 2 * ETH_ALEN, pad = ((uintptr_t)ctx->data + len) & 3;
+	__u8 *data = (__u8 *)malloc(pad + ctx->len - len) + pad;
+
+	memcpy(data, ctx->data, macs);
+	memcpy(data + macs, ctx->data + macs + len, ctx->len - macs - len);
+	free(native_room(ctx));
+	ctx->data = data;
+	ctx->len -= len;
+	ctx->csum_at -= len;
+	ctx->tags = 0;
 	return true;
 }
 

@@ -21,7 +21,8 @@ struct fwd_ip_fragment;
 struct fwd_frag_scratch;
 struct fwd_datagram_key;
 struct fwd_datagram;
-struct fwd_frag_copy;
+struct fwd_frag_lane;
+struct fwd_neigh_failure;
 
 #define MAP_KEY(key_type, value_type) \
 	__type(key, key_type);        \

@@ -8,11 +8,15 @@
  * packet leaves only when the program returns. The stack keeps fragments of a datagram whose first one it never gets,
  * until they time out.
  *
+ * The copies are kept in lanes. A source (IPv6: a /64) has one lane at a time, which holds more than one datagram of
+ * 64 KiB in fragments of 1500 bytes. So a source that sends fragments without a first one overwrites its own copies
+ * only. A new source takes the lane that was not used for the longest time.
+ *
  * A datagram with overlapping fragments is an attempt to bypass a firewall (RFC 1858, RFC 5722): the rest of it is
  * dropped. So is a first fragment that does not contain the whole transport header.
  *
- * Unclaimed datagrams, whose first fragment has not arrived or is not ours, are kept apart from ours, so that a flood
- * of them does not evict ours (RFC 4787 REQ-14 a).
+ * A datagram gets an entry only when its first fragment has arrived: ours in one table, those that are left to the
+ * stack in another, so that a flood of the latter does not evict ours (RFC 4787 REQ-14 a).
  */
 #ifndef FWD_BPF_CT_FRAG_TRACK_H
 #define FWD_BPF_CT_FRAG_TRACK_H
@@ -20,14 +24,16 @@
 #include "base/bound.h"
 #include "base/maps.h"
 #include "ct/conntrack.h"
+#include "ct/table.h"
 #include "pkt/ip_fragment.h"
 #include "pkt/translate.h"
 
-#define FRAG_COPIES_PER_DATAGRAM 8    /* copies kept of one datagram */
-#define FRAG_LEN_MAX             9216 /* bytes of one fragment */
-#define FRAG_MAX_AGE             FWD_TICKS(2)
-#define FRAG_WORDS               (65536 / 8 / 64) /* one bit for each 8 bytes of a datagram */
-#define FRAG_WORDS_MAX           (FRAG_LEN_MAX / 8 / 64 + 2)
+#define FRAG_LEN_MAX     9216 /* bytes of one fragment */
+#define FRAG_MAX_AGE     FWD_TICKS(2)
+#define FRAG_WORDS       (65536 / 8 / 64) /* one bit for each 8 bytes of a datagram */
+#define FRAG_WORDS_MAX   (FRAG_LEN_MAX / 8 / 64 + 2)
+#define FRAG_LANE_COPIES 128         /* copies in a lane; a power of two */
+#define FRAG_LANE_BYTES  (128 << 10) /* of all of them; a power of two */
 
 struct fwd_datagram_key {
 	struct fwd_addr saddr;
@@ -37,31 +43,33 @@ struct fwd_datagram_key {
 	__u8 pad[3];
 };
 
-enum fwd_datagram_state {
-	FWD_DATAGRAM_WAITING, /* the first fragment has not arrived */
-	FWD_DATAGRAM_OURS,
-	FWD_DATAGRAM_NOT_OURS, /* left to the stack */
-};
-
+/* A datagram that is ours. */
 struct fwd_datagram {
 	__u32 started; /* ticks */
-	__u32 state;   /* enum fwd_datagram_state */
 	__be16 sport;
 	__be16 dport;
 	__u32 overlaps; /* 1: fragments overlap; the rest is dropped */
 	__u32 seen;     /* in units of 8 bytes */
 	__u32 total;    /* in units of 8 bytes; 0: the last fragment has not arrived */
-	__u32 copies;   /* number of copies, at the indices copy[] of `frag_copies` */
-	__u32 copy[FRAG_COPIES_PER_DATAGRAM];
 	__u32 pad;
 	__u64 units[FRAG_WORDS];
 };
 
 struct fwd_frag_copy {
 	struct fwd_datagram_key key;
+	struct fwd_fragment place;
 	__u32 copied_at; /* ticks */
-	__u32 len;       /* from the IP header on */
-	__u8 data[FRAG_LEN_MAX];
+	__u32 start;     /* of its bytes: the value of `end` before it */
+	__u32 len;       /* bytes, from the IP header on; 0: not complete, or sent. Changed by exchange. */
+};
+
+/* A ring of copies and a ring of their bytes. Numbers of copies and of bytes are counted without end. */
+struct fwd_frag_lane {
+	__u32 oldest; /* the first copy that is not overwritten */
+	__u32 next;   /* the next one is copy[next % FRAG_LANE_COPIES] */
+	__u32 end;    /* its bytes begin at data[end % FRAG_LANE_BYTES] */
+	struct fwd_frag_copy copy[FRAG_LANE_COPIES];
+	__u8 data[FRAG_LANE_BYTES + FRAG_LEN_MAX]; /* a copy is contiguous: the last one extends beyond the ring */
 };
 
 struct fwd_frag_scratch {
@@ -70,14 +78,66 @@ struct fwd_frag_scratch {
 	__u8 frame[FRAG_LEN_MAX + ETH_HLEN]; /* the first fragment, while copies are sent with its skb */
 };
 
-/* The next index of `frag_copies`, of all CPUs. */
-static __u32 frag_next_copy;
+/* The lanes' sources, as frag_source() returns them, and the times of their last uses, in uses; 0: none yet. */
+static __u32 frag_lane_source[FWD_FRAG_LANES];
+static __u32 frag_lane_used[FWD_FRAG_LANES];
+static __u32 frag_lane_uses;
 
 static __always_inline struct fwd_frag_scratch *frag_scratch_get(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&frag_scratch, &zero);
+}
+
+static __always_inline struct fwd_frag_lane *frag_lane_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&frag_lanes, &index);
+}
+
+static __always_inline struct fwd_frag_copy *frag_copy_of(struct fwd_frag_lane *lane, __u32 number)
+{
+	return &lane->copy[bound_mask(number, FRAG_LANE_COPIES - 1)];
+}
+
+/* A number that stands for the source, not 0: the same for all addresses of a /64. Only the secret determines which
+ * sources share a number. */
+static __always_inline __u32 frag_source(const struct fwd_addr *addr)
+{
+	const struct fwd_config *c = config_get();
+	bool v4 = addr_is_v4(addr);
+
+	return c ? hash_mix(hash_pair(c->secret, addr->w[0], addr->w[1]) +
+			    hash_pair(c->secret + 2, v4, v4 ? addr->w[3] : 0)) |
+			       1
+		 : 1;
+}
+
+/* The index of the lane of this source, or -1. take: if it has none, it gets one. */
+__noinline int frag_lane_find(__u32 source, bool take)
+{
+	__u32 now = __sync_fetch_and_add(&frag_lane_uses, 1) + 1, i, oldest, was;
+	__u64 best = 0;
+
+	for (i = 0; i < FWD_FRAG_LANES; i++) {
+		/* Age and index in one number, because the verifier would follow each possible index by itself. */
+		__u64 candidate = (__u64)(now - frag_lane_used[i]) << 32 | i;
+
+		if (READ_ONCE(frag_lane_source[i]) == source) {
+			frag_lane_used[i] = now;
+			return i;
+		}
+		best = candidate > best ? candidate : best;
+	}
+	if (!take)
+		return -1;
+	oldest = bound_mask(best, FWD_FRAG_LANES - 1);
+	was = READ_ONCE(frag_lane_source[oldest]);
+	/* Of two CPUs that take the same lane, one succeeds. */
+	if (__sync_val_compare_and_swap(&frag_lane_source[oldest], was, source) != was)
+		return -1;
+	frag_lane_used[oldest] = now;
+	return oldest;
 }
 
 static __always_inline void datagram_key(struct fwd_datagram_key *key, const struct fwd_pkt *pkt)
@@ -95,34 +155,33 @@ static __always_inline bool datagram_is_recent(const struct fwd_datagram *d, __u
 	return d && now - d->started < FRAG_MAX_AGE;
 }
 
-/* The datagram of s->key, added if this is its first fragment to arrive. */
-static __always_inline struct fwd_datagram *datagram_get(struct fwd_frag_scratch *s, __u32 now)
+/* The datagram of the key, if it is ours. */
+static __always_inline struct fwd_datagram *datagram_find(const struct fwd_datagram_key *key, __u32 now)
 {
-	struct fwd_datagram *d = bpf_map_lookup_elem(&datagrams, &s->key);
+	struct fwd_datagram *d = bpf_map_lookup_elem(&datagrams, key);
 
-	if (datagram_is_recent(d, now))
-		return d;
-	d = bpf_map_lookup_elem(&datagrams_unclaimed, &s->key);
-	if (datagram_is_recent(d, now))
-		return d;
-	s->empty.started = now;
-	if (bpf_map_update_elem(&datagrams_unclaimed, &s->key, &s->empty, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&datagrams_unclaimed, &s->key);
+	return datagram_is_recent(d, now) ? d : NULL;
 }
 
-/* The datagram of s->key, whose first fragment has arrived and is ours, with the state of the fragments that arrived
- * before. */
-static __always_inline struct fwd_datagram *datagram_claim_ours(struct fwd_frag_scratch *s, __u32 now)
+/* The datagram of s->key, whose first fragment has arrived and is ours. */
+static __always_inline struct fwd_datagram *datagram_claim(struct fwd_frag_scratch *s, __u32 now)
 {
-	struct fwd_datagram *d = datagram_get(s, now);
+	struct fwd_datagram *d = datagram_find(&s->key, now);
 
-	if (!d || d->state == FWD_DATAGRAM_OURS)
+	if (d)
 		return d;
-	if (bpf_map_update_elem(&datagrams, &s->key, d, BPF_ANY))
+	s->empty.started = now;
+	if (bpf_map_update_elem(&datagrams, &s->key, &s->empty, BPF_ANY))
 		return NULL;
-	bpf_map_delete_elem(&datagrams_unclaimed, &s->key);
 	return bpf_map_lookup_elem(&datagrams, &s->key);
+}
+
+/* The first fragment of the datagram was left to the stack. */
+static __always_inline bool datagram_is_not_ours(const struct fwd_datagram_key *key, __u32 now)
+{
+	const __u32 *started = bpf_map_lookup_elem(&datagrams_not_ours, key);
+
+	return started && now - *started < FRAG_MAX_AGE;
 }
 
 /* The number of bits set (Hacker's Delight 5-1); the target has no instruction for it. */
@@ -179,54 +238,84 @@ static __always_inline bool datagram_is_overlapped(struct fwd_datagram *d, const
 static __always_inline void datagram_remove_if_complete(const struct fwd_datagram *d,
 							const struct fwd_datagram_key *key)
 {
-	if (d->total && d->seen >= d->total)
+	if (d->total && d->seen >= d->total && !d->overlaps)
 		bpf_map_delete_elem(&datagrams, key);
 }
 
-/* Keeps a copy until the first fragment arrives. Returns the reason to count. */
-static __always_inline enum fwd_reason frag_keep(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_frag_scratch *s,
-						 struct fwd_datagram *d)
+/* Before copy `next`, whose bytes begin at `end`, is written: gives up the copies that it and the ones before it
+ * overwrite. Returns 1 if one of those was still waiting for its first fragment. */
+__noinline int frag_lane_make_room(__u32 index, __u32 next, __u32 end, __u32 now)
 {
-	__u32 index = __sync_fetch_and_add(&frag_next_copy, 1) % FWD_FRAG_COPIES, len = pkt->bytes;
-	struct fwd_frag_copy *copy = bpf_map_lookup_elem(&frag_copies, &index);
-	__u32 nth;
+	struct fwd_frag_lane *lane = frag_lane_at(index);
+	int turn, lost = 0;
 
-	if (!copy || len < sizeof(struct iphdr) || d->copies >= FRAG_COPIES_PER_DATAGRAM)
+	for (turn = 0; lane && turn < FRAG_LANE_COPIES; turn++) {
+		__u32 oldest = READ_ONCE(lane->oldest);
+		struct fwd_frag_copy *copy = frag_copy_of(lane, oldest);
+
+		if ((__s32)(next - oldest) <= 0 ||
+		    (next - oldest < FRAG_LANE_COPIES && end - copy->start <= FRAG_LANE_BYTES - FRAG_LEN_MAX))
+			break;
+		if (__sync_lock_test_and_set(&copy->len, 0) && now - copy->copied_at < FRAG_MAX_AGE)
+			lost = 1;
+		lane->oldest = oldest + 1;
+	}
+	return lost;
+}
+
+/* Keeps a copy until the first fragment arrives. *kept: the copy. Returns the reason to count. */
+static __always_inline enum fwd_reason frag_keep(fwd_ctx *ctx, const struct fwd_pkt *pkt,
+						 const struct fwd_datagram_key *key, struct fwd_frag_copy **kept)
+{
+	__u32 len = pkt->bytes, next, start;
+	struct fwd_frag_lane *lane;
+	struct fwd_frag_copy *copy;
+	int index, lost;
+
+	if (len < sizeof(struct iphdr) || !bound_at_most(len, FRAG_LEN_MAX))
 		return FWD_FRAGMENT_OVERFLOW;
-	if (!bound_at_most(len, FRAG_LEN_MAX))
+	index = frag_lane_find(frag_source(&pkt->tuple.saddr), true);
+	lane = index < 0 ? NULL : frag_lane_at(index);
+	if (!lane)
 		return FWD_FRAGMENT_OVERFLOW;
-	copy->len = 0;
-	copy->key = s->key;
+	next = __sync_fetch_and_add(&lane->next, 1);
+	start = __sync_fetch_and_add(&lane->end, len);
+	lost = frag_lane_make_room(index, next, start, pkt->now);
+	copy = frag_copy_of(lane, next);
+	copy->key = *key;
+	copy->place = pkt->fragment;
 	copy->copied_at = pkt->now;
-	if (!ctx_load(ctx, pkt->l3_off, copy->data, len))
+	copy->start = start;
+	if (!ctx_load(ctx, pkt->l3_off, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len))
 		return FWD_FRAGMENT_OVERFLOW;
-	copy->len = len;
-	nth = __sync_fetch_and_add(&d->copies, 1);
-	if (nth >= FRAG_COPIES_PER_DATAGRAM)
-		return FWD_FRAGMENT_OVERFLOW;
-	d->copy[nth] = index;
-	return FWD_FRAGMENT_EARLY;
+	__sync_lock_test_and_set(&copy->len, len);
+	*kept = copy;
+	return lost ? FWD_FRAGMENT_OVERFLOW : FWD_FRAGMENT_EARLY;
 }
 
 /* A fragment other than the first. FWD_OK: its datagram is ours, and the ports are in pkt->tuple. */
 __noinline enum fwd_reason frag_later(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
+	struct fwd_frag_copy *kept = NULL;
+	enum fwd_reason reason;
 	struct fwd_datagram *d;
-	bool overlapped;
 
 	if (!s || !pkt)
 		return FWD_FRAGMENT_OVERFLOW;
 	datagram_key(&s->key, pkt);
-	d = datagram_get(s, pkt->now);
-	if (!d)
-		return FWD_FRAGMENT_OVERFLOW;
-	if (d->state == FWD_DATAGRAM_NOT_OURS)
-		return FWD_NOT_OURS;
-	overlapped = datagram_is_overlapped(d, &pkt->fragment);
-	if (d->state == FWD_DATAGRAM_WAITING)
-		return overlapped ? FWD_FRAGMENT_EARLY : frag_keep(ctx, pkt, s, d);
-	if (overlapped)
+	d = datagram_find(&s->key, pkt->now);
+	if (!d) {
+		if (datagram_is_not_ours(&s->key, pkt->now))
+			return FWD_NOT_OURS;
+		reason = frag_keep(ctx, pkt, &s->key, &kept);
+		/* Another CPU may have received the first fragment meanwhile. Whichever of the two removes the copy
+		 * sends the fragment. */
+		d = datagram_find(&s->key, pkt->now);
+		if (!d || !kept || !__sync_lock_test_and_set(&kept->len, 0))
+			return reason;
+	}
+	if (datagram_is_overlapped(d, &pkt->fragment))
 		return FWD_FRAGMENT_OVERLAP;
 	pkt->tuple.sport = d->sport;
 	pkt->tuple.dport = d->dport;
@@ -239,50 +328,76 @@ __noinline bool frag_first(const struct fwd_pkt *pkt, bool ours)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
 	struct fwd_datagram *d;
+	__u32 now;
 
 	if (!s || !pkt)
 		return false;
+	now = pkt->now;
 	datagram_key(&s->key, pkt);
-	d = ours ? datagram_claim_ours(s, pkt->now) : datagram_get(s, pkt->now);
-	if (!d)
-		return false;
-	if (!ours) {
-		d->state = FWD_DATAGRAM_NOT_OURS;
-		return true;
-	}
-	if (datagram_is_overlapped(d, &pkt->fragment))
+	if (!ours)
+		return !bpf_map_update_elem(&datagrams_not_ours, &s->key, &now, BPF_ANY);
+	d = datagram_claim(s, now);
+	if (!d || datagram_is_overlapped(d, &pkt->fragment))
 		return false;
 	d->sport = pkt->tuple.sport;
 	d->dport = pkt->tuple.dport;
-	d->state = FWD_DATAGRAM_OURS;
 	return true;
 }
 
-/* Overwrites the first fragment in the skb with a copy, and sends a clone. */
-static __always_inline void frag_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
-					   const struct fwd_frag_copy *copy, __u32 addr_delta)
+/* Overwrites the first fragment in the skb with these bytes of a later one, and sends a clone. */
+static __always_inline bool frag_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, const __u8 *bytes,
+				      __u32 len, __u32 addr_delta)
 {
 	struct translation to = translation_of(conn, pkt_dir(pkt));
 	struct fwd_flow *flow = conn_flow(conn, pkt);
-	__u32 len = copy->len, mtu = flow->route.mtu;
-	__u8 ttl;
+	__u32 mtu = flow->route.mtu;
+	__u8 ttl = pkt->family == FWD_FAMILY_IPV4 ? bytes[offsetof(struct iphdr, ttl)]
+						  : bytes[offsetof(struct ipv6hdr, hop_limit)];
 
-	if (len < sizeof(struct iphdr))
-		return;
-	if (!bound_at_most(len, FRAG_LEN_MAX))
-		return;
-	ttl = pkt->family == FWD_FAMILY_IPV4 ? copy->data[offsetof(struct iphdr, ttl)]
-					     : copy->data[offsetof(struct ipv6hdr, hop_limit)];
-	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, copy->data, len) ||
+	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, bytes, len) ||
 	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
-		return;
+		return false;
 	if (mtu && len > mtu &&
 	    (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, route_ifindex(&flow->route))))
-		return;
+		return false;
 	if (ctx_send_clone(ctx, route_ifindex(&flow->route)))
-		return;
+		return false;
 	flow->packets++;
 	flow->bytes += len;
+	return true;
+}
+
+static __always_inline bool frag_copy_is_of(const struct fwd_frag_copy *copy, const struct fwd_datagram_key *key,
+					    __u32 now)
+{
+	return copy->key.id == key->id && copy->key.proto == key->proto && addr_equal(&copy->key.saddr, &key->saddr) &&
+	       addr_equal(&copy->key.daddr, &key->daddr) && now - copy->copied_at < FRAG_MAX_AGE;
+}
+
+/* Sends a copy, if it is of the datagram in the scratch memory. index: of the lane. Returns 1 if it was sent. */
+__noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 index, __u32 number)
+{
+	struct fwd_frag_scratch *s = frag_scratch_get();
+	struct fwd_frag_lane *lane = frag_lane_at(index);
+	struct fwd_frag_copy *copy;
+	struct fwd_datagram *d;
+	struct translation to;
+	__u32 len, start;
+
+	if (!s || !lane || !pkt || !conn)
+		return 0;
+	copy = frag_copy_of(lane, number);
+	if (!frag_copy_is_of(copy, &s->key, pkt->now))
+		return 0;
+	len = __sync_lock_test_and_set(&copy->len, 0);
+	start = copy->start;
+	d = datagram_find(&s->key, pkt->now);
+	if (!d || len < sizeof(struct iphdr) || !bound_at_most(len, FRAG_LEN_MAX) ||
+	    lane->end - start > FRAG_LANE_BYTES || datagram_is_overlapped(d, &copy->place))
+		return 0;
+	to = translation_of(conn, pkt_dir(pkt));
+	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len,
+			 translation_addr_delta(pkt, &to));
 }
 
 /* Sends the copies of fragments that arrived before this first one, which is translated and framed already. They are
@@ -291,36 +406,30 @@ static __always_inline void frag_send_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, st
 __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
-	__u32 len = ctx_len(ctx), addr_delta, i;
+	__u32 len = ctx_len(ctx), oldest, count, i;
+	struct fwd_frag_lane *lane;
 	struct fwd_datagram *d;
-	struct translation to;
+	int index;
 
 	if (!s || !pkt || !conn)
 		return true;
+	index = frag_lane_find(frag_source(&pkt->tuple.saddr), false);
+	lane = index < 0 ? NULL : frag_lane_at(index);
+	if (!lane || len < sizeof(struct iphdr) || !bound_at_most(len, sizeof(s->frame)) ||
+	    !ctx_load(ctx, 0, s->frame, len))
+		return true;
 	datagram_key(&s->key, pkt);
-	d = bpf_map_lookup_elem(&datagrams, &s->key);
-	if (!d || !d->copies || len < sizeof(struct iphdr))
-		return true;
-	if (!bound_at_most(len, sizeof(s->frame)))
-		return true;
-	if (!ctx_load(ctx, 0, s->frame, len))
-		return true;
-	to = translation_of(conn, pkt_dir(pkt));
-	addr_delta = translation_addr_delta(pkt, &to);
-	for (i = 0; i < FRAG_COPIES_PER_DATAGRAM; i++) {
-		struct fwd_frag_copy *copy;
-		__u32 index = d->copy[i];
-
-		if (i >= d->copies)
+	oldest = READ_ONCE(lane->oldest);
+	/* A full barrier: a fragment that is not seen here finds the datagram (frag_later()). */
+	count = __sync_fetch_and_add(&lane->next, 0) - oldest;
+	for (i = 0; i < FRAG_LANE_COPIES; i++) {
+		if (i >= count)
 			break;
-		copy = bpf_map_lookup_elem(&frag_copies, &index);
-		/* Another copy may have overwritten it, or it may be too old. */
-		if (copy && copy->key.id == s->key.id && copy->key.proto == s->key.proto &&
-		    addr_equal(&copy->key.saddr, &s->key.saddr) && addr_equal(&copy->key.daddr, &s->key.daddr) &&
-		    pkt->now - copy->copied_at < FRAG_MAX_AGE)
-			frag_send_copy(ctx, pkt, conn, copy, addr_delta);
+		frag_release_copy(ctx, pkt, conn, index, oldest + i);
 	}
-	datagram_remove_if_complete(d, &s->key);
+	d = bpf_map_lookup_elem(&datagrams, &s->key);
+	if (d)
+		datagram_remove_if_complete(d, &s->key);
 	return ctx_set_len(ctx, len) && ctx_store(ctx, 0, s->frame, len);
 }
 

@@ -29,6 +29,9 @@ typedef struct __sk_buff fwd_ctx;
 /* The kernel's neighbour table must see one of our packets this often: see bpf/host/neigh.h. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
 
+#define CTX_VLAN_ID  0x0fff /* of a tag; the other bits are its priority */
+#define CTX_TAGS_MAX 3      /* in the metadata and in the frame (pkt/link.h) */
+
 /* The device of the hook. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
@@ -45,15 +48,14 @@ static __always_inline void ctx_mark_redirected(fwd_ctx *ctx)
 	ctx->tc_index = CTX_TC_INDEX_OURS;
 }
 
-/* At egress: false for a packet that an ingress program has redirected, whose mark is removed; and for a frame that a
- * VLAN device on top has tagged, because that device's own egress program has seen it. */
+/* At egress: false for a packet that an ingress program has redirected, whose mark is removed. */
 static __always_inline bool ctx_is_from_stack(fwd_ctx *ctx)
 {
 	if (ctx->ingress_ifindex && ctx->tc_index == CTX_TC_INDEX_OURS) {
 		ctx->tc_index = 0;
 		return false;
 	}
-	return !ctx->vlan_present;
+	return true;
 }
 
 /* At egress: the packet of a process of this host, not one that the stack has forwarded. */
@@ -119,12 +121,30 @@ static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 }
 
 /* False for frames that do not belong to this device's own stack: sent to another MAC address, to a broadcast or
- * multicast address, or tagged for a VLAN device on top of it. */
+ * multicast address, or tagged for a VLAN device on top of it. A priority tag (pkt/link.h) is for no VLAN device. */
 static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
 {
-	if (ctx->vlan_present)
+	if (ctx->vlan_present && (ctx->vlan_tci & CTX_VLAN_ID))
 		return false;
 	return fwd_link != FWD_LINK_ETHERNET || ctx->pkt_type == PACKET_HOST;
+}
+
+/* The tags that are not in the frame: the kernel has moved the outer one to the skb's metadata. */
+static __always_inline __u32 ctx_tags(const fwd_ctx *ctx)
+{
+	return ctx->vlan_present;
+}
+
+/* Removes so many tags, the outer ones first. Each call removes the one in the metadata, if there is one, and moves the
+ * next one of the frame there (net/core/skbuff.c, skb_vlan_pop()). */
+static __always_inline bool ctx_untag(fwd_ctx *ctx, __u32 tags)
+{
+	int i;
+
+	for (i = 0; i < CTX_TAGS_MAX && i < (int)tags; i++)
+		if (bpf_skb_vlan_pop(ctx))
+			return false;
+	return true;
 }
 
 /*

@@ -25,6 +25,8 @@ typedef struct xdp_md fwd_ctx;
  * ones. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(30)
 
+#define CTX_TAG_LEN 4 /* bytes of a VLAN tag */
+
 /* A constant, because for a bond xdp_md names the port that received the frame, not the bond. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
@@ -74,13 +76,25 @@ static __always_inline bool ctx_load(fwd_ctx *ctx, __u32 off, void *to, __u32 le
 }
 
 /* The driver does not classify frames, so the destination MAC address decides. Frames to another address or to a
- * group are left to the stack. A VLAN tag is in the frame, where parse() finds it: fwdctl refuses drivers that
- * remove it first. */
+ * group are left to the stack. VLAN tags are in the frame, where parse() finds them: fwdctl refuses drivers
+ * that remove them first. */
 static __always_inline bool ctx_is_for_host(fwd_ctx *ctx)
 {
 	const __be16 *to = ctx_at(ctx, 0, sizeof(struct ethhdr));
 
 	return to && to[0] == fwd_mac.word[0] && to[1] == fwd_mac.word[1] && to[2] == fwd_mac.word[2];
+}
+
+/* All tags are in the frame. */
+static __always_inline __u32 ctx_tags(const fwd_ctx *ctx)
+{
+	return 0;
+}
+
+/* Removes so many tags, and the MAC addresses in front of them: the tags' place becomes that of the new ones. */
+static __always_inline bool ctx_untag(fwd_ctx *ctx, __u32 tags)
+{
+	return bpf_xdp_adjust_head(ctx, (int)(tags * CTX_TAG_LEN)) == 0;
 }
 
 /* Computed here, because the field holds the packet's checksum: see fastpath_csum_is_complete(). A UDP checksum of

@@ -71,6 +71,7 @@ static __always_inline enum fwd_reason parse_ipv6_fragment(fwd_ctx *ctx, __u8 *n
  * the transport header. *next: the type of the header at *off. */
 static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, __u32 *off, struct fwd_fragment *f)
 {
+	bool fragment = false;
 	int i;
 
 #pragma unroll
@@ -79,13 +80,19 @@ static __always_inline enum fwd_reason parse_ipv6_ext(fwd_ctx *ctx, __u8 *next, 
 
 		if (parse_is_supported(FWD_FAMILY_IPV6, *next))
 			return FWD_OK;
+		/* The next header may be in another fragment. */
+		if (f->kind != FWD_FRAG_NONE)
+			return FWD_EXTENSION_HEADER;
 		if (*next == IPPROTO_FRAGMENT) {
+			/* The kernel refuses a second one, too (net/ipv6/reassembly.c, ipv6_frag_rcv()), also behind
+			 * one of a whole packet (RFC 6946). */
+			if (fragment)
+				return FWD_EXTENSION_HEADER;
+			fragment = true;
 			if (parse_ipv6_fragment(ctx, next, off, f) != FWD_OK)
 				return FWD_MALFORMED;
 			continue;
 		}
-		if (f->kind != FWD_FRAG_NONE)
-			return FWD_EXTENSION_HEADER; /* the next header may be in another fragment */
 		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_DSTOPTS)
 			return *next == IPPROTO_ROUTING ? FWD_EXTENSION_HEADER : FWD_NOT_OURS;
 		ext = ctx_at(ctx, *off, sizeof(*ext));

@@ -6,7 +6,6 @@
 #ifndef FWD_BPF_PKT_PARSE_H
 #define FWD_BPF_PKT_PARSE_H
 
-#include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -14,43 +13,13 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include "fwd/ct_state.h"
-#include "fwd/device.h"
 #include "fwd/reason.h"
 #include "base/bound.h"
-#include "base/config.h"
 #include "pkt/ipv4.h"
 #include "pkt/ipv6_ext.h"
+#include "pkt/link.h"
 #include "pkt/parse_icmp.h"
 #include "pkt/pkt.h"
-
-/* Finds the IP header and its family. */
-static __always_inline enum fwd_family parse_link(fwd_ctx *ctx, struct fwd_pkt *pkt)
-{
-	if (fwd_link == FWD_LINK_ETHERNET) {
-		struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
-
-		if (!eth)
-			return FWD_FAMILY_NONE;
-		pkt->l3_off = sizeof(*eth);
-		if (eth->h_proto == __constant_htons(ETH_P_IP))
-			return FWD_FAMILY_IPV4;
-		if (eth->h_proto == __constant_htons(ETH_P_IPV6))
-			return FWD_FAMILY_IPV6;
-		return FWD_FAMILY_NONE;
-	}
-
-	/* Without a link header the version field decides, as in the kernel (ip_tunnel.c, ip_tunnel_parse_protocol). */
-	__u8 *version = ctx_at(ctx, 0, 1);
-
-	pkt->l3_off = 0;
-	if (!version)
-		return FWD_FAMILY_NONE;
-	if (*version >> 4 == FWD_FAMILY_IPV4)
-		return FWD_FAMILY_IPV4;
-	if (*version >> 4 == FWD_FAMILY_IPV6)
-		return FWD_FAMILY_IPV6;
-	return FWD_FAMILY_NONE;
-}
 
 /* l3_end: the end of the IP packet by its own length field; bytes behind it are link padding. */
 static __always_inline enum fwd_reason parse_tcp(fwd_ctx *ctx, struct fwd_pkt *pkt, __u32 l4_off, __u32 l3_end)
@@ -235,7 +204,7 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
  * packet is left to the stack for it. */
 static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
-	pkt->family = parse_link(ctx, pkt);
+	pkt->family = link_parse(ctx, pkt);
 	pkt->next_hop.how = FWD_HOP_CACHED;
 	pkt->to_fragment = 0;
 	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is part of a key */

@@ -58,6 +58,7 @@ struct fwd_pkt {
 	__u8 is_error;      /* 1: an ICMP error; quote is valid */
 	__u8 dont_fragment; /* IPv4's DF, or IPv6 */
 	__u8 to_fragment;   /* larger than the MTU of the route, and may be fragmented */
+	__u8 tags;          /* priority tags of the frame (pkt/link.h), until they are removed */
 	__u16 mtu;          /* of the route */
 	struct fwd_fragment fragment;
 	struct fwd_next_hop {

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "ct/frag_track.h"
 #include "host/neigh.h"
+#include "host/neigh_failure.h"
 #include "pkt/ip_fragment.h"
 #include "pkt/pkt.h"
 #include "step/route.h"
@@ -37,6 +38,7 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 	if (pkt->next_hop.how != FWD_HOP_KNOWN)
 		return bpf_redirect_neigh(route_ifindex(route), NULL, 0, 0);
 	neigh_mark_used(route_ifindex(route), &pkt->next_hop.addr, pkt->now);
+	neigh_forget_failure(route_ifindex(route), &pkt->next_hop.addr);
 	neigh.nh_family = pkt->next_hop.family;
 	__builtin_memcpy(neigh.ipv6_nh, &pkt->next_hop.addr, sizeof(neigh.ipv6_nh));
 	return bpf_redirect_neigh(route_ifindex(route), &neigh, sizeof(neigh), 0);

@@ -15,6 +15,7 @@
 #include "base/maps.h"
 #include "ct/conntrack.h"
 #include "pkt/csum_packet.h"
+#include "pkt/link.h"
 #include "pkt/parse_icmp.h"
 #include "pkt/translate.h"
 
@@ -28,7 +29,7 @@
 #define ICMP_ERROR_TOS_KEPT 0x1e /* bits kept from the TOS of the packet (RFC 1812 4.3.2.5; net/ipv4/icmp.c, RT_TOS) */
 
 /* Codes of ICMP_TYPE_DEST_UNREACH and ICMPV6_TYPE_DEST_UNREACH, chosen as the kernel does (net/ipv4/route.c,
- * ip_error(); net/ipv6/route.c, ip6_pkt_discard()). */
+ * ip_error(); net/ipv6/route.c, ip6_pkt_discard(), ip6_link_failure()). */
 enum icmp_error_code {
 	ICMP_CODE_NET_UNREACHABLE = 0,
 	ICMP_CODE_HOST_UNREACHABLE = 1,
@@ -36,6 +37,7 @@ enum icmp_error_code {
 	ICMP_CODE_PROHIBITED = 13,
 	ICMPV6_CODE_NO_ROUTE = 0,
 	ICMPV6_CODE_PROHIBITED = 1,
+	ICMPV6_CODE_ADDRESS_UNREACHABLE = 3,
 };
 
 #define ICMP_ERRORS_PER_SECOND 1000
@@ -80,6 +82,9 @@ static __always_inline void icmp_error_choose(struct icmp_error_header *icmp, co
 		break;
 	case FWD_UNREACHABLE:
 		icmp->code = ipv4 ? ICMP_CODE_HOST_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;
+		break;
+	case FWD_NO_NEIGHBOUR:
+		icmp->code = ipv4 ? ICMP_CODE_HOST_UNREACHABLE : ICMPV6_CODE_ADDRESS_UNREACHABLE;
 		break;
 	default:
 		icmp->code = ipv4 ? ICMP_CODE_NET_UNREACHABLE : ICMPV6_CODE_NO_ROUTE;
@@ -211,13 +216,13 @@ static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget
 
 /* Drops the packet and sends the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC
  * 1812 4.3.2.7). conn: the packet's connection, or NULL. *action: the return value of the hook. */
-static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn,
+static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn,
 						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
 {
 	*action = ctx_drop();
 	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
 		return reason;
-	if (!icmp_error_make(ctx, pkt, conn, reason))
+	if ((pkt->tags && !link_untag(ctx, pkt)) || !icmp_error_make(ctx, pkt, conn, reason))
 		return FWD_REWRITE_FAILED;
 	*action = ctx_send_back(ctx);
 	return reason;

@@ -13,6 +13,7 @@
 #include "base/bound.h"
 #include "base/csum.h"
 #include "host/fib.h"
+#include "host/neigh_failure.h"
 #include "pkt/ip_fragment.h"
 #include "pkt/translate.h"
 #include "step/route.h"
@@ -140,14 +141,27 @@ static __always_inline bool mtu_is_too_big(fwd_ctx *ctx, struct fwd_pkt *pkt, co
 	return pkt->dont_fragment || (!pkt->to_fragment && route_link(route) == FWD_LINK_ETHERNET);
 }
 
+/* The next hop does not answer, and the sender is told from here: the kernel's own error is about the translated
+ * packet, and is sent to the gateway by lo, where a firewall that accepts only what it knows drops it. Packets about
+ * which no error is sent, and those of the gateway's own processes, are given to the kernel. */
+static __always_inline bool next_hop_has_failed(const fwd_ctx *ctx, const struct fwd_pkt *pkt,
+						const struct fwd_route *route)
+{
+	return pkt->next_hop.how == FWD_HOP_UNKNOWN && !pkt->is_error && pkt->fragment.kind != FWD_FRAG_LATER &&
+	       ctx_ifindex(ctx) != FWD_LOOPBACK &&
+	       neigh_has_failed(route_ifindex(route), &pkt->next_hop.addr, pkt->now);
+}
+
 /* The checks before a packet is forwarded, in the kernel's order (net/ipv4/ip_forward.c). FWD_TTL_EXCEEDED,
- * FWD_TOO_BIG: its sender gets an ICMP error. */
+ * FWD_TOO_BIG, FWD_NO_NEIGHBOUR: its sender gets an ICMP error. */
 static __always_inline enum fwd_reason route_admits(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_route *route)
 {
 	pkt->mtu = route->mtu;
 	if (pkt->ttl <= 1)
 		return FWD_TTL_EXCEEDED;
-	return mtu_is_too_big(ctx, pkt, route) ? FWD_TOO_BIG : FWD_OK;
+	if (mtu_is_too_big(ctx, pkt, route))
+		return FWD_TOO_BIG;
+	return next_hop_has_failed(ctx, pkt, route) ? FWD_NO_NEIGHBOUR : FWD_OK;
 }
 
 #endif

@@ -36,9 +36,10 @@
 #define FWD_DEFAULT_RECORDS FWD_RECORDS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN)
 #define FWD_DEFAULT_BUCKETS FWD_BUCKETS(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN)
 
-#define FWD_RULE_INDEX_MAX 262144 /* keys: a map of a range has up to 30 */
-#define FWD_DATAGRAMS_MAX  1024   /* fragmented datagrams in flight; the least recently used are evicted */
-#define FWD_FRAG_COPIES    64     /* copies of fragments kept at a time; the oldest are overwritten */
+#define FWD_RULE_INDEX_MAX     262144 /* keys: a map of a range has up to 30 */
+#define FWD_NEIGH_FAILURES_MAX 64     /* next hops that do not answer; by a hash, so that a new one replaces another */
+#define FWD_DATAGRAMS_MAX      1024   /* fragmented datagrams in flight; the least recently used are evicted */
+#define FWD_FRAG_LANES         16     /* sources whose fragments are kept at a time (bpf/ct/frag_track.h) */
 
 /* clang-format off */
 #define FWD_MAPS(X) \
@@ -72,12 +73,14 @@
 	X(SOURCE_CHECKS, source_checks, PERCPU_ARRAY, __u32, struct fwd_source_check, FWD_RULES_MAX, 0, LOCAL, PATH) \
 	X(IP_FRAGMENT_SCRATCH, ip_fragment_scratch, PERCPU_ARRAY, __u32, struct fwd_ip_fragment, 1, 0, LOCAL, TC) \
 	X(FRAG_SCRATCH, frag_scratch, PERCPU_ARRAY, __u32, struct fwd_frag_scratch, 1, 0, LOCAL, TC) \
-	/* Fragments: all of a datagram arrive by one device, so each device has its own (3 MB). */ \
+	X(NEIGH_FAILURES, neigh_failures, ARRAY, __u32, struct fwd_neigh_failure, \
+	  FWD_NEIGH_FAILURES_MAX, 0, LOCAL, TC) \
+	/* Fragments: all of a datagram arrive by one device, so each device has its own (4 MB). */ \
 	X(DATAGRAMS, datagrams, LRU_HASH, struct fwd_datagram_key, struct fwd_datagram, \
 	  FWD_DATAGRAMS_MAX, 0, LOCAL, TC) \
-	X(DATAGRAMS_UNCLAIMED, datagrams_unclaimed, LRU_HASH, struct fwd_datagram_key, struct fwd_datagram, \
+	X(DATAGRAMS_NOT_OURS, datagrams_not_ours, LRU_HASH, struct fwd_datagram_key, __u32, \
 	  FWD_DATAGRAMS_MAX, 0, LOCAL, TC) \
-	X(FRAG_COPIES, frag_copies, ARRAY, __u32, struct fwd_frag_copy, FWD_FRAG_COPIES, 0, LOCAL, TC)
+	X(FRAG_LANES, frag_lanes, ARRAY, __u32, struct fwd_frag_lane, FWD_FRAG_LANES, 0, LOCAL, TC)
 /* clang-format on */
 
 #endif

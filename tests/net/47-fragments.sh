@@ -39,9 +39,12 @@ test_any_order() {
 	in_order straight
 	in_order reverse
 	in_order first-last
+	# Small fragments, and as many as there are.
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 104 --count 4 --order first-last
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 60000 --part 1400 --count 4 --order first-last
+	peer client fragments "$MAP6" --bind "[$CLIENT6]:4711" --size 60000 --part 1368 --count 4 --order reverse
+	# Last, because copies are kept of those that arrive when their datagram is complete.
 	in_order doubled
-	# Small fragments, as many as are kept.
-	peer client fragments $MAP4 --bind $CLIENT:4711 --size 900 --part 104 --count 4 --order first-last
 	json '.passes.fragment_early > 20 and .passes.fragment_overflow == 0 and .drops.fragment_overlap > 0' stats
 }
 
@@ -49,7 +52,7 @@ test_any_order() {
 test_overflow() {
 	topology offload=off
 	maps_and_services
-	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 104 --order first-last --lossy --timeout 0.5
+	peer client fragments $MAP4 --bind $CLIENT:4711 --size 2600 --part 16 --order first-last --lossy --timeout 0.5
 	json '.passes.fragment_overflow > 10' stats
 	in_order first-last
 }
@@ -64,6 +67,23 @@ test_overlap() {
 	# The last fragment must not arrive, so that home can't reassemble the datagram.
 	is "$(count home '.fragment and .len < 900')" 0 "last fragments that reached home"
 	in_order straight
+}
+
+# A fragment header of a whole packet (RFC 6946) changes nothing. A second fragment header is refused: by home, were it
+# reached without a gateway, and here by the gateway's stack.
+test_two_fragment_headers() {
+	topology offload=off
+	maps_and_services
+	peer client fragments "$MAP6" --bind "[$CLIENT6]:4711" --size 900 --count 2 --headers whole
+	# netfilter removes the first one.
+	[ -n "${FWDCTL_STANDIN:-}" ] || two_fragment_headers --headers whole,whole
+	two_fragment_headers --headers whole,real
+	two_fragment_headers --headers real,whole
+	[ -n "${FWDCTL_STANDIN:-}" ] || json '.passes.extension_header == 5' stats
+}
+
+two_fragment_headers() {
+	peer client fragments "$MAP6" --bind "[$CLIENT6]:4711" --size 1400 --lossy --timeout 0.5 "$@"
 }
 
 # Fragments without a first one open no connection, and no copy of them is sent.

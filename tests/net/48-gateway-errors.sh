@@ -83,6 +83,37 @@ test_no_neighbour() {
 	forward_untouched
 }
 
+# The same with the firewall that this layer's gateway has: the kernel's own errors, which are sent by lo, are dropped.
+test_no_neighbour_and_no_lo() {
+	topology lan offload=off
+	attach eth0 eth1
+	fwd map add tcp $MAP4 10.99.0.77:8000
+	fwd map add tcp "$MAP6" "[fd10:99::77]:8000"
+	fwd map add udp :8001 10.99.0.77:8001
+	capture errors client eth0 icmp or icmp6
+	start_peer tcp client unreachable $MAP4
+	start_peer tcp6 client unreachable "$MAP6"
+	finish tcp
+	finish tcp6
+	# The kernel may get one datagram, to ask again.
+	peer client shout $GATEWAY:8001
+	peer client unreachable $GATEWAY:8001 --proto udp
+	capture_end errors
+	checksums errors
+	[ "$(count errors ".type == 3 and .code == 1 and .src == \"$GATEWAY\" and .quote.dst == \"$GATEWAY\"")" -ge 2 ] ||
+		fail "no such error about IPv4: $(packets errors)"
+	[ "$(count errors ".type == 1 and .code == 3 and .src == \"$GATEWAY6\" and .quote.dst == \"$GATEWAY6\"")" -ge 1 ] ||
+		fail "no such error about IPv6: $(packets errors)"
+	json '.drops.no_neighbour >= 3' stats
+	# The target comes up. The kernel asks again with one packet in two seconds, and then everything is as usual.
+	topo_address lan eth0 10.99.0.77/24 fd10:99::77/64
+	serve late lan --tcp 10.99.0.77:8000 "[fd10:99::77]:8000"
+	on lan ip neigh flush all
+	topo_wait 8 peer client who $MAP4 --timeout 1.5 || fail "the target is up, and not reached"
+	topo_wait 8 peer client who "$MAP6" --timeout 1.5 || fail "the target is up, and not reached"
+	forward_untouched
+}
+
 # An error of the gateway's stack about a translated packet is sent to that packet's source, which is the gateway
 # itself. peer.py sends it here.
 test_own_stack() {

@@ -230,6 +230,71 @@ counted_once() {
 		json '[.[] | select(.proto == "udp")] | length == 2 and all(.packets_in == 20 and .packets_out == 20)' map list
 }
 
+# priority_tags HOST DEV TAGS: creates DEV.0, whose frames leave with so many tags of VLAN ID 0, and arrive without. The
+# host's own stack does not take the latter.
+priority_tags() {
+	local tables
+	for tables in iptables ip6tables; do
+		on "$1" $tables -t raw -A PREROUTING -i "$2" -j DROP
+	done
+	start "tags-$2" "$1" "$PYTHON" -u "$NET/links.py" priority "$2" "$3"
+	topo_wait 5 logged "tags-$2" '^ready' || fail "no tags: $(cat "$TOPO_DIR/tags-$2.err")"
+	on "$1" ip link set "$2.0" up
+}
+
+# Frames with tags of VLAN ID 0 belong to the untagged device: to the kernel, and so to fwdctl.
+priority_tagged_uplink() {
+	topology offload=off
+	priority_tags internet g0 "$1"
+	uplink_by eth0 g0.0
+	maps_and_services
+	capture home home wg0 tcp or udp or ip6
+	capture client client eth0 tcp or udp or icmp or ip6
+	is "$(peer client who $MAP4 --bind $CLIENT:4711)" "$GATEWAY_WG 4711" "the source that home sees"
+	is "$(peer client who "$MAP6" --bind "[$CLIENT6]:4711")" "$GATEWAY_WG6 4711" "the source that home sees"
+	reaches client $MAP4 "$MAP6"
+	# Fragments, and an error of the gateway.
+	peer client fragments $MAP4 --bind $CLIENT:4712 --size 2600 --count 2 --order first-last
+	peer client fragments "$MAP6" --bind "[$CLIENT6]:4712" --size 2600 --count 2 --order first-last
+	is "$(peer client hop $MAP4 --count 2)" "$GATEWAY 11 0" "the sender of the visitor's error"
+	is "$(peer client hop "$MAP6" --count 2)" "$GATEWAY6 3 0" "the sender of the visitor's error"
+	capture_end home client
+	checksums home client
+	[ -n "${FWDCTL_STANDIN:-}" ] || json '.passes.no_connection == 0 and .drops.rewrite_failed == 0' stats
+	forward_untouched
+}
+
+test_priority_tags() {
+	priority_tagged_uplink 1
+}
+
+test_two_priority_tags() {
+	priority_tagged_uplink 2
+}
+
+# To a server in the LAN, by XDP: the tag is in the frame there. (A veth drops full frames with two tags.)
+test_priority_tags_xdp() {
+	topology lan offload=off
+	priority_tags internet g0 1
+	on gateway ip addr flush dev eth0
+	on internet ip addr flush dev g0
+	topo_address gateway eth0 $GATEWAY/24 $GATEWAY6/64
+	topo_address internet g0.0 93.184.216.1/24 2001:db8:93::1/64
+	on gateway ip route replace default via 93.184.216.1 dev eth0
+	on gateway ip -6 route replace default via 2001:db8:93::1 dev eth0
+	FWDCTL_MODE=xdp
+	attach eth0 eth1
+	four_maps $MAP4 "$MAP6" $LAN:8000 "[$LAN6]:8000"
+	serve service lan --tcp $LAN:8000 "[$LAN6]:8000" --udp $LAN:8000 "[$LAN6]:8000"
+	capture cable lan eth0 tcp or udp or ip6 or vlan
+	reaches client $MAP4 "$MAP6"
+	capture_end cable
+	checksums cable
+	is "$(count cable .vlan)" 0 "frames that left with a tag"
+	json '([.devices[] | select(.name == "eth0")] | .[0].xdp_packets > 0.9 * .[0].packets)' stats
+	forward_untouched
+}
+
 # The service is in a VLAN of the LAN.
 test_vlan_lan() {
 	topology lan offload=off

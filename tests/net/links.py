@@ -3,6 +3,7 @@
 """Links whose module not every kernel has, made of TUN and TAP devices. They exist as long as this process.
 
     links.py vlan DEV ID               DEV.ID, whose frames have an 802.1Q tag on DEV
+    links.py priority DEV TAGS         DEV.0, whose frames leave by DEV with so many priority tags and arrive without
     links.py ppp NETNS DEV NETNS DEV   a link for IP packets without a link header, both ends of type PPP
 """
 import ctypes
@@ -56,8 +57,9 @@ def pump(*readers):
             key.data()
 
 
-def vlan(lower, number):
-    number = int(number)
+def vlan(lower, number, tags=1):
+    """With the ID 0: frames arrive without a tag."""
+    number, tags = int(number), int(tags)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     # The kernel removes the tag from the frame, and passes it as auxiliary data.
     wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
@@ -70,17 +72,21 @@ def vlan(lower, number):
 
     def to_wire():
         frame = os.read(tap, LARGEST)
-        send(wire.send, frame[:12] + struct.pack("!HH", ETH_P_8021Q, number) + frame[12:])
+        send(wire.send, frame[:12] + struct.pack("!HH", ETH_P_8021Q, number) * tags + frame[12:])
 
     def from_wire():
         frame, auxiliary, _, address = wire.recvmsg(LARGEST, 256)
         if address[2] == PACKET_OUTGOING or not auxiliary:
             return
         status, tag = struct.unpack_from("I12xH", auxiliary[0][2])
-        if status & TP_STATUS_VLAN_VALID and tag & 0xFFF == number:
+        if (status & TP_STATUS_VLAN_VALID and tag & 0xFFF) == number:
             send(lambda packet: os.write(tap, packet), frame)
 
     pump((tap, to_wire), (wire, from_wire))
+
+
+def priority(lower, tags):
+    vlan(lower, 0, tags)
 
 
 def ppp(*ends):
@@ -95,7 +101,7 @@ def ppp(*ends):
 
 
 def main():
-    commands = {("vlan", 4): vlan, ("ppp", 6): ppp}
+    commands = {("vlan", 4): vlan, ("priority", 4): priority, ("ppp", 6): ppp}
     run = commands.get((sys.argv[1] if sys.argv[1:] else "", len(sys.argv)))
     if not run:
         sys.exit(__doc__)

@@ -510,16 +510,25 @@ def datagram(source, target, sport, port, content):
     return src, dst, struct.pack("!HHHH", sport, port, length, check) + content
 
 
-def fragments_of(source, target, sport, port, content, size, identification):
-    """A datagram as IP packets with `size` bytes of payload each, in order, with headers."""
+def fragments_of(source, target, sport, port, content, size, identification, headers=("real",)):
+    """A datagram as IP packets with `size` bytes of payload each, in order, with headers. IPv6: with these fragment
+    headers. One is "real", and is in each packet with those before it; the others are of a "whole" packet."""
     ipv6 = family(source) == socket.AF_INET6
     src, dst, whole = datagram(source, target, sport, port, content)
+    nexts = [44] * (len(headers) - 1) + [17]
+    while ipv6 and headers[-1] != "real" and len(headers) > 1:  # a part of what is fragmented
+        headers = headers[:-1]
+        whole = struct.pack("!BBHI", nexts.pop(), 0, 0, identification) + whole
+    if "real" not in headers:
+        size = len(whole)
     for start in range(0, len(whole), size):
         part = whole[start : start + size]
         more = start + size < len(whole)
         if ipv6:
-            header = struct.pack("!IHBB", 6 << 28, 8 + len(part), 44, 64) + src + dst
-            yield header + struct.pack("!BBHI", 17, 0, start | more, identification) + part
+            header = struct.pack("!IHBB", 6 << 28, 8 * len(headers) + len(part), 44, 64) + src + dst
+            for after, of in zip(nexts, headers):
+                header += struct.pack("!BBHI", after, 0, start | more if of == "real" else 0, identification)
+            yield header + part
         else:  # The kernel fills in length and checksum.
             flags = start >> 3 | more << 13
             yield struct.pack("!BBHHHBBH", 0x45, 0, 0, identification, flags, 64, 17, 0) + src + dst + part
@@ -534,8 +543,11 @@ def fragments(args):
     for number in range(args.count):
         content = data(args.size, args.seed + number)
         identification = random.randrange(1, 65536)
-        first, *later = parts = list(fragments_of(source, host, sport, port, content, args.part, identification))
-        if family(host) == socket.AF_INET6:
+        first, *later = parts = list(fragments_of(source, host, sport, port, content, args.part, identification,
+                                                  args.headers.split(",")))
+        if not later:
+            changed = first
+        elif family(host) == socket.AF_INET6:
             changed = later[0][:4] + struct.pack("!H", len(later[0]) - 48) + later[0][6:48] + bytes(len(later[0]) - 56)
         else:
             changed = later[0][:20] + bytes(len(later[0]) - 28)
@@ -548,7 +560,7 @@ def fragments(args):
             raw.sendto(part, (host, 0))
         try:
             got = client.recv(65536).split(b" ", 2)[2]
-        except TimeoutError:
+        except OSError:
             if args.lossy:
                 continue
             fail(f"no reply to datagram {number}")
@@ -620,6 +632,7 @@ def main():
         command.add_argument("--proto", choices=("tcp", "udp"), default="tcp")
         command.add_argument("--part", type=int, default=1000, help="payload of a fragment")
         command.add_argument("--order", default="straight")
+        command.add_argument("--headers", default="real", help="fragment headers of IPv6: real or whole, with commas")
         command.add_argument("--tag", default="pulse")
         command.add_argument("--lossy", action="store_true")
         command.add_argument("--no-check", action="store_true")

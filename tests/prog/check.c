@@ -73,7 +73,7 @@ static void fate_frame(struct frame *want, enum device in, const struct packet *
 	bool ethernet_out = devices[fate->out].link == FWD_LINK_ETHERNET;
 
 	out.flow = fate->flow;
-	out.padding = 0; /* belongs to the link */
+	out.padding = out.tags = 0; /* belong to the link */
 	if (fate->type == FATE_LEAVES)
 		out.ttl = ttl - 1;
 	if (fate->type == FATE_LEAVES && ethernet_out) {
@@ -168,6 +168,7 @@ void check_icmp_error(const char *what, enum device in, const struct packet *p, 
 {
 	bool v6 = p->flow[0] == '[';
 	size_t header = v6 ? 40 : 20, l3 = devices[in].link == FWD_LINK_ETHERNET ? ETHER_LEN : 0, len;
+	size_t in_l3 = l3 + 4 * p->tags;
 	__u64 reasons[FWD_REASON_MAX];
 	const __u8 *icmp;
 	struct result r;
@@ -179,12 +180,12 @@ void check_icmp_error(const char *what, enum device in, const struct packet *p, 
 	cr_expect(!l3 || (!memcmp(r.out.data, r.in.data + 6, 6) && !memcmp(r.out.data + 6, r.in.data, 6)),
 		  "%s: MAC addresses", what);
 	len = r.out.len - l3;
-	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - l3 + header + 8, "%s: %zu bytes", what, len);
-	check_icmp_error_ip(what, a, r.out.data + l3, r.in.data + l3, len);
+	cr_assert(len == (v6 ? 1280 : 576) || len == r.in.len - in_l3 + header + 8, "%s: %zu bytes", what, len);
+	check_icmp_error_ip(what, a, r.out.data + l3, r.in.data + in_l3, len);
 	icmp = r.out.data + l3 + header;
 	cr_expect(icmp[0] == a->type && icmp[1] == a->code, "%s: type %u, code %u", what, icmp[0], icmp[1]);
 	cr_expect(get16(icmp + 6) == a->info, "%s: MTU %u", what, get16(icmp + 6));
-	cr_expect(!memcmp(icmp + 8, r.in.data + l3, len - header - 8), "%s: quote", what);
+	cr_expect(!memcmp(icmp + 8, r.in.data + in_l3, len - header - 8), "%s: quote", what);
 }
 
 const struct result *packet_at(const char *what, enum device in, enum hook hook, struct packet p, struct fate fate)

@@ -61,6 +61,7 @@ static __u8 *packet_build_ext(__u8 *at, const char *ext, __u8 *next_at, __u8 pro
 			*next_at = 43;
 			break;
 		case 'f':
+		case 'F':
 			*next_at = 44;
 			break;
 		case 'a':
@@ -143,7 +144,7 @@ static void packet_build_ip(struct frame *f, const struct packet *p)
 		memset(ip, 0, 20);
 		ip[0] = 0x40 | header / 4;
 		ip[1] = p->tos ? p->tos : 0x10;
-		put16(ip + 4, 0x1234);
+		put16(ip + 4, p->id ? p->id : 0x1234);
 		put16(ip + 6, p->fragment ? p->fragment : 0x4000);
 		ip[8] = ttl;
 		ip[9] = p->proto;
@@ -175,12 +176,17 @@ static void packet_build_ip(struct frame *f, const struct packet *p)
 
 void packet_build(struct frame *f, const struct packet *p, const __u8 *dmac, const __u8 *smac)
 {
+	int tags = p->tags;
+
 	memset(f, 0, sizeof(*f));
 	if (dmac) {
 		memcpy(f->data, dmac, 6);
 		memcpy(f->data + 6, smac, 6);
-		put16(f->data + 12, p->ether_type ? p->ether_type : (p->flow[0] == '[' ? 0x86dd : 0x0800));
-		f->len = ETHER_LEN;
+		for (f->len = ETHER_LEN; tags > 0; tags--, f->len += 4) {
+			put16(f->data + f->len - 2, tags > 1 ? 0x88a8 : 0x8100);
+			put16(f->data + f->len, 0xa000 | (tags > 1 ? 0 : p->vlan)); /* priority 5 */
+		}
+		put16(f->data + f->len - 2, p->ether_type ? p->ether_type : (p->flow[0] == '[' ? 0x86dd : 0x0800));
 	}
 	packet_build_ip(f, p);
 }
@@ -238,7 +244,8 @@ const char *packet_wrong(const __u8 *ip, size_t len)
 		if (len < 40 || get16(ip + 4) + 40 != len)
 			return "payload length";
 		off = 40;
-		for (proto = ip[6]; (proto == 0 || proto == 60) && off + 8 <= len;) {
+		/* Also a fragment header of a whole packet, which has a 0 where the others have their length. */
+		for (proto = ip[6]; (proto == 0 || proto == 44 || proto == 60) && off + 8 <= len;) {
 			proto = ip[off];
 			off += (ip[off + 1] + 1) * 8;
 		}

@@ -41,13 +41,16 @@ struct packet {
 	bool mss_odd;      /* at an odd offset */
 	int options;       /* bytes of IPv4 options; a multiple of 4 */
 	const char *ext;   /* IPv6 extension headers: h hop-by-hop, d destination options, D the same with 24 bytes,
-			      r routing, f fragment, a authentication */
+			      r routing, f fragment (a first one), F fragment of a whole packet, a authentication */
 	__u16 fragment;    /* IPv4: the 16-bit field of flags and offset */
+	__u16 id;          /* IPv4: identification; 0: 0x1234 */
 	bool no_checksum;  /* UDP */
 	int l4_cut;        /* IPv4: so many bytes shorter, total length included: for first fragments */
 	int padding;       /* bytes that the link appends */
 	int cut;           /* so many bytes shorter, total length not included */
 	__u16 ether_type;  /* 0: of the addresses' family */
+	int tags;          /* so many VLAN tags: 802.1Q, the outer ones 802.1ad */
+	__u16 vlan;        /* VLAN ID of the inner one; 0: like the others, it is a priority tag */
 	const char *to;    /* destination MAC address; NULL: the device's */
 	int poke_at, poke; /* the byte at this offset from the IP header is overwritten last, checksums not updated */
 	unsigned int gso_segs;

@@ -9,7 +9,7 @@
 
 bool nic_can_sum(enum device dev, const struct packet *p, bool stays)
 {
-	return devices[dev].link == FWD_LINK_ETHERNET && !p->no_checksum && !p->padding && !p->poke_at &&
+	return devices[dev].link == FWD_LINK_ETHERNET && !p->no_checksum && !p->padding && !p->poke_at && !p->tags &&
 	       (p->flow[0] != '[' || stays);
 }
 

@@ -193,6 +193,7 @@ static const struct number frozen_reasons[] = {
 	{"race", 23},
 	{"table_full", 24},
 	{"rewrite_failed", 25},
+	{"no_neighbour", 26},
 };
 
 static const struct number timeouts[] = {

@@ -177,6 +177,93 @@ Test(guards, neighbour_entry_is_used, .timeout = 60)
 	cr_expect(neighbour_used() != first);
 }
 
+/* One packet of a host without a neighbour entry: the kernel gets it, and asks for the address. */
+static void asks(const char *what, enum device in, struct packet p)
+{
+	__u64 reasons[FWD_REASON_MAX];
+
+	reasons_read(reasons);
+	cr_expect(send_one(in, INGRESS, p) == TC_ACT_REDIRECT, "%s: not given to the kernel", what);
+	check_reasons(what, reasons, NULL);
+}
+
+static void next_hop_dies(enum device in, struct packet p, __u8 type, __u8 code)
+{
+	struct fate error = GETS_ICMP_ERROR("no_neighbour", type, code);
+
+	asks("the first", in, p);
+	clock_advance(1);
+	asks("while the kernel asks", in, p);
+	clock_advance(2);
+	arrives("the kernel has given up", in, p, error);
+	asks("to ask again", in, p);
+	clock_advance(1);
+	arrives("a second later", in, p, error);
+	arrives("another", in, p, error);
+	clock_advance(2);
+	asks("once in two seconds", in, p);
+	clock_advance(10);
+	arrives("after a pause", in, p, error);
+	clock_advance(61);
+	asks("after a long one", in, p);
+}
+
+/* The next hop to the target does not answer. The kernel gets the packets while it asks; then the visitor is told. */
+Test(guards, target_does_not_answer, .timeout = 60)
+{
+	struct rule rule = {PROTO_TCP, PUBLIC, "192.168.7.77:8000", "192.168.7.1"};
+	struct rule rule6 = {PROTO_UDP, "[2001:db8:93::34]:8000", "[fd07::77]:8000", "fd07::1"};
+
+	gateway_start(64, 64);
+	rule_put(0, &rule);
+	rule_put(1, &rule6);
+	next_hop_dies(ETH0, TCP(IN, SYN), 3, 1);
+	next_hop_dies(ETH0, UDP("[2001:db8:54::132]:40000 > [2001:db8:93::34]:8000", .data = 9), 1, 3);
+}
+
+/* The same for the next hop to the visitor: home is told. Once it answers, nothing is left of that. */
+Test(guards, router_does_not_answer, .timeout = 60)
+{
+	gateway_start(64, 64);
+	rule_put(0, &lan_rule);
+	send_one(ETH0, INGRESS, (struct packet)TCP(IN, SYN));
+	send_one(ETH1, INGRESS, (struct packet)TCP(reverse_of(OUT_LAN), SYN | ACK, .seq = SERVER_SEQ));
+	ip_batch("neigh del 93.184.216.1 dev eth0\n");
+	clock_advance(2);
+	next_hop_dies(ETH1, TCP(reverse_of(OUT_LAN), ACK, .data = 9), 3, 1);
+	clock_advance(5);
+	arrives("not yet", ETH1, TCP(reverse_of(OUT_LAN), ACK), GETS_ICMP_ERROR("no_neighbour", 3, 1));
+	ip_batch("neigh add 93.184.216.1 lladdr 02:00:00:00:00:fe nud permanent dev eth0\n");
+	arrives("it answers", ETH1, TCP(reverse_of(OUT_LAN), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
+	clock_advance(2);
+	ip_batch("neigh del 93.184.216.1 dev eth0\n");
+	asks("it is gone again", ETH1, TCP(reverse_of(OUT_LAN), ACK));
+}
+
+/* No error about an ICMP error: the kernel gets it. */
+Test(guards, no_error_about_an_error_to_a_dead_host, .timeout = 60)
+{
+	static struct result r;
+	const struct error e = {.flow = "198.51.100.1:0 > 93.184.216.34:0",
+				.type = 3,
+				.code = 1,
+				.quoted = TCP("93.184.216.34:8000 > 54.147.66.132:40000", ACK)};
+
+	gateway_start(64, 64);
+	rule_put(0, &lan_rule);
+	asks("the first", ETH0, TCP(IN, SYN));
+	ip_batch("neigh del 192.168.7.2 dev eth1\n");
+	clock_advance(2);
+	asks("without an address", ETH0, TCP(IN, SYN));
+	clock_advance(4);
+	arrives("the kernel has given up", ETH0, TCP(IN, SYN), GETS_ICMP_ERROR("no_neighbour", 3, 1));
+	asks("to ask again", ETH0, TCP(IN, SYN));
+	clock_advance(1);
+	error_build(&r.in, &e, devices[ETH0].mac, devices[ETH0].peer);
+	run_frame(ETH0, INGRESS, 0, false, &r);
+	cr_expect(r.verdict == TC_ACT_REDIRECT, "%s", verdict_name(r.verdict));
+}
+
 /* Connections that were confirmed while the table was full get a confirmed slot as soon as there is one. */
 Test(guards, ring_after_full_table, .timeout = 60)
 {

@@ -218,6 +218,37 @@ Test(packets, fragments)
 	      {"not in units of 8", ETH0, UDP(TO("8000"), .data = 63, .fragment = 0x2000), IS_PASSED("malformed")});
 }
 
+/* Tags of VLAN ID 0 belong to no VLAN: the frame is the device's own, and leaves without them. */
+Test(packets, priority_tags)
+{
+	CHECK({"a tag", ETH0, TCP(TO("8000"), SYN, .tags = 1), LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"two tags", ETH0, TCP(TO("8000"), SYN, .tags = 2), LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"IPv6", ETH0, UDP(TO6("8000"), .data = 5, .tags = 1), LEAVES_BY(WG0, AT_HOME6("8000"))},
+	      {"two tags, IPv6", ETH0, TCP(TO6("8000"), SYN, .ext = "h", .tags = 2), LEAVES_BY(WG0, AT_HOME6("8000"))},
+	      {"to the LAN", ETH0, TCP(TO("8080"), SYN, .options = 8, .tags = 2),
+	       LEAVES_BY(ETH1, "192.168.7.1:40000 > 192.168.7.2:80")},
+	      {"link padding", ETH0, UDP(TO("8000"), .data = 1, .padding = 13, .tags = 1),
+	       LEAVES_BY(WG0, AT_HOME("8000"))},
+	      {"TTL 1", ETH0, TCP(TO("8000"), SYN, .ttl = 1, .tags = 2), GETS_ICMP_ERROR("ttl_exceeded", 11, 0)},
+	      {"TTL 1, IPv6", ETH0, UDP(TO6("8000"), .ttl = 1, .tags = 1), GETS_ICMP_ERROR("ttl_exceeded", 3, 0)},
+	      {"left to the stack", ETH0, TCP(TO("8000"), ACK, .tags = 2), IS_PASSED("no_connection")},
+	      {"of no map", ETH0, TCP(TO("22"), SYN, .tags = 1), IS_UNTOUCHED},
+	      {"of a VLAN", ETH0, TCP(TO("8000"), SYN, .tags = 1, .vlan = 7), IS_UNTOUCHED},
+	      {"of a VLAN, behind a priority tag", ETH0, TCP(TO("8000"), SYN, .tags = 2, .vlan = 7), IS_UNTOUCHED},
+	      {"more tags than anybody needs", ETH0, TCP(TO("8000"), SYN, .tags = 3), IS_UNTOUCHED},
+	      {"the tag and nothing behind it", ETH0, TCP(TO("8000"), SYN, .tags = 1, .cut = 52), IS_UNTOUCHED});
+}
+
+/* A fragment header of a whole packet (RFC 6946) is skipped. Hosts refuse a second one. */
+Test(packets, fragment_headers)
+{
+	CHECK({"of a whole packet", ETH0, UDP(TO6("8000"), .data = 5, .ext = "F"), LEAVES_BY(WG0, AT_HOME6("8000"))},
+	      {"two of them", ETH0, UDP(TO6("8000"), .data = 5, .ext = "FF"), IS_PASSED("extension_header")},
+	      {"behind one of a fragment", ETH0, UDP(TO6("8000"), .data = 8, .ext = "fF"),
+	       IS_PASSED("extension_header")},
+	      {"two of fragments", ETH0, UDP(TO6("8000"), .data = 8, .ext = "ff"), IS_PASSED("extension_header")});
+}
+
 Test(packets, malformed)
 {
 	CHECK({"total length beyond the end", ETH0, TCP(TO("8000"), SYN, .poke_at = 3, .poke = 99),

@@ -29,19 +29,36 @@ struct cost {
 
 static char log_text[1 << 16];
 
+/* The instructions of a loaded program, without the functions that the verifier has removed because nothing calls
+ * them. */
+static struct bpf_insn insns[1 << 15];
+static unsigned int n_insns;
+
+static void insns_read(int fd)
+{
+	struct bpf_prog_info info = {.xlated_prog_insns = (__u64)insns, .xlated_prog_len = sizeof(insns)};
+	__u32 len = sizeof(info);
+
+	cr_assert(!bpf_obj_get_info_by_fd(fd, &info, &len), "BPF_OBJ_GET_INFO_BY_FD: %s", strerror(errno));
+	cr_assert(info.xlated_prog_len <= sizeof(insns), "%u bytes of instructions", info.xlated_prog_len);
+	n_insns = info.xlated_prog_len / sizeof(insns[0]);
+}
+
 /* The functions of a program in the order of their instructions, as the verifier numbers them. */
 static struct {
 	unsigned int first, frame;
 } functions[64];
 static unsigned int n_functions;
 
-/* The function that an instruction calls, or passes as a callback; 0: none. */
-static unsigned int called_by(const struct bpf_insn *insns, unsigned int i)
+/* The function that an instruction calls, or passes as a callback; 0: none. In a compiled program `off` has the
+ * distance to a called function (kernel/bpf/verifier.c, jit_subprogs()). */
+static unsigned int called_by(unsigned int i)
 {
-	bool call = insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL;
-	bool address = insns[i].code == (BPF_LD | BPF_IMM | BPF_DW) && insns[i].src_reg == BPF_PSEUDO_FUNC;
-
-	return call || address ? i + insns[i].imm + 1 : 0;
+	if (insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL)
+		return i + insns[i].off + 1;
+	if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW) && insns[i].src_reg == BPF_PSEUDO_FUNC)
+		return i + insns[i].imm + 1;
+	return 0;
 }
 
 static void functions_add(unsigned int first)
@@ -57,32 +74,32 @@ static void functions_add(unsigned int first)
 	functions[at].first = first;
 }
 
-static void functions_find(const struct bpf_insn *insns, unsigned int count)
+static void functions_find(void)
 {
 	const char *text = strstr(log_text, "stack depth ");
 	int length = 0;
 
 	n_functions = 0;
 	functions_add(0);
-	for (unsigned int i = 0; i < count; i++)
-		if (called_by(insns, i))
-			functions_add(called_by(insns, i));
+	for (unsigned int i = 0; i < n_insns; i++)
+		if (called_by(i))
+			functions_add(called_by(i));
 	cr_assert(text, "%s", log_text);
 	text += strlen("stack depth ");
 	for (unsigned int i = 0; i < n_functions; i++, text += length + 1)
 		cr_assert(sscanf(text, "%u%n", &functions[i].frame, &length) == 1);
 }
 
-static unsigned int stack_from(const struct bpf_insn *insns, unsigned int count, unsigned int first)
+static unsigned int stack_from(unsigned int first)
 {
 	unsigned int at = 0, end, below = 0, deepest = 0;
 
 	while (functions[at].first != first)
 		at++;
-	end = at + 1 < n_functions ? functions[at + 1].first : count;
+	end = at + 1 < n_functions ? functions[at + 1].first : n_insns;
 	for (unsigned int i = first; i < end; i++) {
-		if (called_by(insns, i))
-			below = stack_from(insns, count, called_by(insns, i));
+		if (called_by(i))
+			below = stack_from(called_by(i));
 		deepest = below > deepest ? below : deepest;
 	}
 	return deepest + (functions[at].frame + !functions[at].frame + STACK_UNIT - 1) / STACK_UNIT * STACK_UNIT;
@@ -105,8 +122,9 @@ static struct cost cost_of(struct bpf_object *o, const char *name)
 	cr_assert(!bpf_object__load(o), "%s", log_text);
 	processed = strstr(log_text, "processed ");
 	cr_assert(processed && sscanf(processed, "processed %u", &cost.instructions) == 1, "%s", log_text);
-	functions_find(bpf_program__insns(p), bpf_program__insn_cnt(p));
-	cost.stack = stack_from(bpf_program__insns(p), bpf_program__insn_cnt(p), 0);
+	insns_read(bpf_program__fd(p));
+	functions_find();
+	cost.stack = stack_from(0);
 	return cost;
 }
 

@@ -87,6 +87,8 @@ Test(xdp, forwards_known_connections)
 	cr_expect(takes(ETH0, TCP(IN6, ACK, .ext = "h")), "an extension header");
 	cr_expect(takes(ETH0, TCP(IN, ACK, .options = 8)), "options");
 	cr_expect(takes(ETH0, UDP(IN, .no_checksum = true)), "no checksum");
+	cr_expect(takes(ETH0, TCP(IN, ACK, .tags = 1)), "a priority tag");
+	cr_expect(takes(ETH1, UDP(reverse_of(OUT6), .data = 5, .tags = 2)), "two priority tags");
 	cr_expect(takes(ETH0, TCP(IN, ACK | FIN, .seq = 2, .ack = SERVER_SEQ + 1)), "FIN");
 	expect_state("by the FIN that XDP saw", IN, PROTO_TCP, "FIN_WAIT");
 	cr_expect(takes(ETH1, TCP(reverse_of(OUT6), RST, .seq = SERVER_SEQ + 1)), "RST");
@@ -130,7 +132,7 @@ Test(xdp, passes_to_tc)
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .data = 1500)), "too big");
 	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 0x2000)), "a first fragment");
 	cr_expect(!takes(ETH0, UDP(IN, .data = 64, .fragment = 9)), "a later fragment");
-	cr_expect(!takes(ETH0, TCP(IN, ACK, .ether_type = 0x8100)), "of a VLAN");
+	cr_expect(!takes(ETH0, TCP(IN, ACK, .tags = 1, .vlan = 7)), "of a VLAN");
 	cr_expect(!takes(ETH0, TCP(IN, ACK, .poke_at = 10, .poke = 0x55)), "a wrong header checksum");
 	cr_expect(!takes(ETH0, TCP("54.147.66.132:40001 > " PUBLIC, ACK)), "no connection");
 
