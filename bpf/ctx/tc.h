@@ -33,6 +33,12 @@ static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 	return ctx->ifindex;
 }
 
+/* The mark that other programs at tc have set: netfilter's come later. */
+static __always_inline __u32 ctx_mark(const fwd_ctx *ctx)
+{
+	return ctx->mark;
+}
+
 /* At egress: true for a packet of a process of this host, false for a forwarded one, and for a frame that a VLAN
  * device on top has tagged, because that device's own egress program has seen it. */
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
@@ -178,6 +184,12 @@ static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
 static __always_inline int ctx_send_back(fwd_ctx *ctx)
 {
 	return bpf_redirect(ctx->ifindex, 0);
+}
+
+/* The class that qdiscs (prio, pfifo_fast), VLAN devices and some drivers take from a packet. */
+static __always_inline void ctx_set_priority(fwd_ctx *ctx, __u32 priority)
+{
+	ctx->priority = priority;
 }
 
 /* Room for an Ethernet header, not filled in, in front of a packet that has none. bpf_redirect_neigh() needs it too:

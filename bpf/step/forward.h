@@ -42,6 +42,16 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 	return bpf_redirect_neigh(route_ifindex(route), &neigh, sizeof(neigh), 0);
 }
 
+/* The priority that ip_forward() sets, by two bits of the TOS (net/ipv4/route.c, ip_tos2prio; ip6_forward() sets none).
+ * A nibble for each value of the bits 0x18: best effort, bulk, interactive, interactive bulk (TC_PRIO_*). */
+#define FORWARD_PRIORITIES 0x4620U
+
+static __always_inline void forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	if (pkt->family == FWD_FAMILY_IPV4)
+		ctx_set_priority(ctx, FORWARD_PRIORITIES >> (pkt->tos >> 1 & 0xc) & 0xf);
+}
+
 /*
  * Sends the translated packet. *action: the return value of the hook.
  *
@@ -57,6 +67,7 @@ static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt
 		return FWD_REWRITE_FAILED;
 	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route_ifindex(route)))
 		return FWD_REWRITE_FAILED;
+	forward_set_priority(ctx, pkt);
 	if (pkt->next_hop.how == FWD_HOP_CACHED && route_ifindex(route) != FWD_LOOPBACK)
 		*action = bpf_redirect(route_ifindex(route), 0);
 	else

@@ -56,6 +56,13 @@ enum fwd_mode_reason {
 	FWD_MODE_REASON_MAX,
 };
 
+/* The kernel's reverse path filter (net.ipv4.conf.DEV.rp_filter, RFC 3704). */
+enum fwd_rp_filter {
+	FWD_RP_OFF = 0,
+	FWD_RP_STRICT = 1, /* the route to a packet's source leads to the device that received it */
+	FWD_RP_LOOSE = 2,  /* there is a route to its source */
+};
+
 /* Value of `devices`; key: __u32 ifindex. Written by fwdctl. */
 struct fwd_device {
 	__u8 link;        /* enum fwd_link */
@@ -64,14 +71,19 @@ struct fwd_device {
 	__u8 mode_reason; /* enum fwd_mode_reason */
 	__u32 index;      /* index into `device_stats`; a constant of the programs attached to it */
 	char name[16];    /* when it was attached */
+	__u8 rp_filter;   /* enum fwd_rp_filter, of IPv4 */
+	__u8 tunnel;      /* 1: packets leave it within other packets (WireGuard, tun, GRE, VXLAN ...) */
+	__u8 pad[2];
 };
 
-FWD_ABI_SIZE(struct fwd_device, 24);
+FWD_ABI_SIZE(struct fwd_device, 28);
 FWD_ABI_OFFSET(struct fwd_device, hook, 1);
 FWD_ABI_OFFSET(struct fwd_device, mode, 2);
 FWD_ABI_OFFSET(struct fwd_device, mode_reason, 3);
 FWD_ABI_OFFSET(struct fwd_device, index, 4);
 FWD_ABI_OFFSET(struct fwd_device, name, 8);
+FWD_ABI_OFFSET(struct fwd_device, rp_filter, 24);
+FWD_ABI_OFFSET(struct fwd_device, tunnel, 25);
 
 /* Value of `device_stats`, per CPU. */
 struct fwd_device_stats {

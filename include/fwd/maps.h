@@ -37,6 +37,7 @@
 
 #define FWD_RULE_INDEX_MAX 262144 /* keys: a map of a range has up to 30 */
 #define FWD_DATAGRAMS_MAX  1024   /* fragmented datagrams in flight; the least recently used are evicted */
+#define FWD_ICMP_PEERS_MAX 4096   /* receivers of ICMP errors; the least recently used are evicted */
 #define FWD_FRAG_COPIES    64     /* copies of fragments kept at a time; the oldest are overwritten */
 
 /* clang-format off */
@@ -63,6 +64,9 @@
 	X(META, meta, ARRAY, __u32, struct fwd_meta, 1, 0, FIXED, ALL) \
 	/* Scratch memory: what is too large for 512 bytes of stack. */ \
 	X(SCRATCH, scratch, PERCPU_ARRAY, __u32, struct fwd_scratch, 2, 0, LOCAL, TC) \
+	/* ICMP errors sent: by all CPUs, and to each address. */ \
+	X(ICMP_BUDGET, icmp_budget, ARRAY, __u32, struct fwd_icmp_budget, 1, 0, LOCAL, TC) \
+	X(ICMP_PEERS, icmp_peers, LRU_HASH, struct fwd_addr, struct fwd_icmp_peer, FWD_ICMP_PEERS_MAX, 0, LOCAL, TC) \
 	X(FASTPATH_SCRATCH, fastpath_scratch, PERCPU_ARRAY, __u32, struct fwd_pkt, 1, 0, LOCAL, XDP) \
 	X(OPEN_SCRATCH, open_scratch, PERCPU_ARRAY, __u32, struct fwd_open, 1, 0, LOCAL, TC) \
 	X(SOURCE_CHECKS, source_checks, PERCPU_ARRAY, __u32, struct fwd_source_check, FWD_RULES_MAX, 0, LOCAL, PATH) \

@@ -100,7 +100,22 @@ static int parse_qdisc(const struct nlmsghdr *reply, void *into)
 	return MNL_CB_OK;
 }
 
-bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
+static int parse_kind(const struct nlmsghdr *reply, void *into)
+{
+	struct text *text = into;
+	struct nlattr *attr, *info;
+
+	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested (info, attr)
+			if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
+				snprintf(text->at, text->size, "%s", mnl_attr_get_str(info));
+	}
+	return MNL_CB_OK;
+}
+
+static bool ask_link(__u32 ifindex, mnl_cb_t parse, char *name, size_t size)
 {
 	char buffer[256] = {};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
@@ -111,5 +126,26 @@ bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
 	link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
 	link->ifi_index = ifindex;
 	*name = '\0';
-	return ask(NETLINK_ROUTE, request, parse_qdisc, &text);
+	return ask(NETLINK_ROUTE, request, parse, &text);
+}
+
+bool netdev_qdisc(__u32 ifindex, char *name, size_t size)
+{
+	return ask_link(ifindex, parse_qdisc, name, size);
+}
+
+bool netdev_is_tunnel(__u32 ifindex)
+{
+	/* rtnl_link_ops.kind */
+	static const char *const kinds[] = {"wireguard", "tun",       "ovpn", "ipip", "ip6tnl", "sit",   "gre",
+					    "gretap",    "ip6gre",    "vti",  "vti6", "xfrm",   "vxlan", "ip6gretap",
+					    "erspan",    "ip6erspan", "amt",  "gtp",  "geneve", "macsec"};
+	char kind[32];
+
+	if (!ask_link(ifindex, parse_kind, kind, sizeof(kind)))
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
 }

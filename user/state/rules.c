@@ -531,6 +531,9 @@ enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *repo
 	for_each_rule (rule, rules) {
 		struct target *target;
 
+		/* The device that it led to may have been attached before its tunnel was. */
+		if (rule->path == FWD_PATH_OPEN)
+			__atomic_store_n(&rule->path, FWD_PATH_UNKNOWN, __ATOMIC_RELAXED);
 		if (ret || rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
 			continue;
 		target = target_find(&targets, &rule->target, rule->target_low, report);
