@@ -43,9 +43,9 @@ static __always_inline struct fib_flow fib_flow_back(const struct fwd_pkt *pkt)
  * Looks up the route of a packet of `flow` that was received like *pkt, or, if `via` is not 0, that leaves by that
  * device. Returns one of BPF_FIB_LKUP_RET_*, or a negative errno; *fib is the result.
  *
- * Protocol, ports, TOS or traffic class, and the mark are set for `ip rule`s that match on them. Marks are those that tc
- * has set, because netfilter's come later; kernels before 6.10 refuse the flag, and rules that match marks are then not
- * honoured. A tot_len of 1 never exceeds an MTU; with 0 the kernel would compare the current packet with it
+ * Protocol, ports, TOS or traffic class, and the mark are set for `ip rule`s that match on them. Marks are those that
+ * tc has set, because netfilter's come later; kernels before 6.10 refuse the flag, and rules that match marks are then
+ * not honoured. A tot_len of 1 never exceeds an MTU; with 0 the kernel would compare the current packet with it
  * (bpf_skb_fib_lookup).
  */
 static __always_inline long fib_lookup_via(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,

@@ -47,6 +47,8 @@ __noinline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 
 		return FWD_NOT_OURS;
 	if (!ct_opens(pkt->tuple.proto, pkt->tcp_flags))
 		return FWD_NO_CONNECTION;
+	if (rule->path == FWD_PATH_IPSEC)
+		return FWD_IPSEC;
 	if (admit_leaves_to_socket(ctx, pkt, rule))
 		return FWD_OWN_SOCKET;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
@@ -59,9 +61,9 @@ __noinline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 
 
 /*
  * A client's UDP packet of a connection that the target has never answered, for which a socket of the gateway has
- * appeared since. WireGuard's socket is closed while it restarts, and the handshakes of home open a connection through a
- * range that contains its port; without this they would keep it alive, and WireGuard would never see one. Asked once a
- * second, with the route. 1: the connection ends, and the socket gets the packet.
+ * appeared since. WireGuard's socket is closed while it restarts, and the handshakes of home open a connection through
+ * a range that contains its port; without this they would keep it alive, and WireGuard would never see one. Asked once
+ * a second, with the route. 1: the connection ends, and the socket gets the packet.
  */
 __noinline int admit_returns_to_socket(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_conn *conn)
 {

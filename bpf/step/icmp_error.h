@@ -249,9 +249,9 @@ __noinline bool icmp_error_take(const struct fwd_pkt *pkt, __u32 interval)
 }
 
 /*
- * The kernel's rate limits (RFC 1812 4.3.2.8, RFC 4443 2.4 f): one for each receiver, and one for all, which only errors
- * that are sent count against. Above them packets are dropped without an error. "Fragmentation needed" and "packet too
- * big" are exempt, as by the kernel's default (icmp_ratemask; net/ipv4/icmp.c, icmpv4_mask_allow): without them a
+ * The kernel's rate limits (RFC 1812 4.3.2.8, RFC 4443 2.4 f): one for each receiver, and one for all, against which
+ * only errors that are sent count. Above them packets are dropped without an error. "Fragmentation needed" and "packet
+ * too big" are exempt, as by the kernel's default (icmp_ratemask; net/ipv4/icmp.c, icmpv4_mask_allow): without them a
  * connection hangs, and they are never larger than the packet that they are about.
  */
 __noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason reason)

@@ -83,7 +83,7 @@ static __always_inline bool route_denies(long ret)
  * source (NF_INET_PRE_ROUTING and NF_INET_POST_ROUTING). So `ip rule`s match the visitor's address and the target's
  * port in both directions. */
 static __noinline long route_lookup_kernel(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
-						const struct fwd_conn *conn)
+					   const struct fwd_conn *conn)
 {
 	struct translation to = translation_of(conn, pkt_dir(pkt));
 	struct fib_flow flow = {&pkt->tuple.saddr, to.daddr, pkt->tuple.sport, pkt->is_error ? 0 : to.dport};
@@ -134,17 +134,28 @@ __noinline int route_follow_ingress(fwd_ctx *ctx, const struct fwd_pkt *pkt, str
  * A map whose first route led through a tunnel never leaves it by itself. When the tunnel's device is gone, a default
  * route may lead to the target, and data that was meant to be encrypted would leave in clear. A tunnel may be replaced
  * by another one. `map del` and `map add` make the map forget it.
+ *
+ * A map with an IPsec policy, as attach found it, forwards nothing (user/host/ipsec.h).
  */
-static __always_inline bool route_stays_in_tunnel(const struct fwd_conn *conn, const struct fwd_device *device)
+static __always_inline enum fwd_reason route_stays_in_tunnel(const struct fwd_conn *conn,
+							     const struct fwd_device *device)
 {
 	__u32 index = conn->flow[FWD_DIR_FORWARD].rule;
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 
 	if (!rule)
-		return true;
-	if (rule->path == FWD_PATH_UNKNOWN)
+		return FWD_OK;
+	switch (rule->path) {
+	case FWD_PATH_UNKNOWN:
 		rule->path = device->tunnel ? FWD_PATH_TUNNEL : FWD_PATH_OPEN;
-	return rule->path != FWD_PATH_TUNNEL || device->tunnel;
+		return FWD_OK;
+	case FWD_PATH_TUNNEL:
+		return device->tunnel ? FWD_OK : FWD_TUNNEL_GONE;
+	case FWD_PATH_IPSEC:
+		return FWD_IPSEC;
+	default:
+		return FWD_OK;
+	}
 }
 
 /* The rp_filter of the device that received the packet. The kernel has none for IPv6. */
@@ -270,8 +281,9 @@ __noinline enum fwd_reason route_refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 	device = bpf_map_lookup_elem(&devices, &fib.ifindex);
 	if (!device)
 		return FWD_NOT_ATTACHED;
-	if (pkt_dir(pkt) == FWD_DIR_FORWARD && !route_stays_in_tunnel(conn, device))
-		return FWD_TUNNEL_GONE;
+	reason = pkt_dir(pkt) == FWD_DIR_FORWARD ? route_stays_in_tunnel(conn, device) : FWD_OK;
+	if (reason != FWD_OK)
+		return reason;
 	has_neighbour = ret == BPF_FIB_LKUP_RET_SUCCESS;
 	route_set(route, &fib, device, has_neighbour);
 	route->mtu = device_mtu(ctx, fib.ifindex);

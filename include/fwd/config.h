@@ -21,8 +21,8 @@ struct fwd_config {
 	__u32 change;    /* sequence of changes to `rules`: odd while one is written, even once it is committed */
 	__u32 rules_end; /* rules from this index on were never used */
 	__u32 secret[FWD_SECRET_WORDS]; /* random, so that nobody outside can choose tuples that share a bucket */
-	__u32 icmp_per_second;  /* the most ICMP errors that a device sends in a second */
-	__u32 icmp_interval[2]; /* ticks between ICMP errors to one address, by FWD_ICMP_*; 0: no limit */
+	__u32 icmp_per_second;          /* the most ICMP errors that a device sends in a second */
+	__u32 icmp_interval[2];         /* ticks between ICMP errors to one address, by FWD_ICMP_*; 0: no limit */
 };
 
 /* The kernel's limits of ICMP errors, which attach copies from net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_ratelimit and

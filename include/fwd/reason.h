@@ -41,7 +41,8 @@
 	X(TABLE_FULL, 24, "table_full", DROP, "no room for a connection: --connections, --half-open")  \
 	X(REWRITE_FAILED, 25, "rewrite_failed", DROP, "the kernel refused to rewrite the packet")      \
 	X(TUNNEL_GONE, 26, "tunnel_gone", PASS, "the route left the tunnel that the map led through")  \
-	X(RP_FILTER, 27, "rp_filter", DROP, "no route to its source by the device that received it")
+	X(RP_FILTER, 27, "rp_filter", DROP, "no route to its source by the device that received it")   \
+	X(IPSEC, 28, "ipsec", PASS, "an IPsec policy applies to packets to the target")
 
 /* FWD_OK also means "go on" where a step of the pipeline returns it. */
 enum fwd_reason {

@@ -198,6 +198,45 @@ test_rp_filter() {
 	peer client who $MAP4
 }
 
+# An IPsec policy demands that packets to home are encrypted or blocked: a map cannot be added, and one that exists
+# forwards nothing, as with iptables. Policies that let packets pass, or are about others, have no effect.
+test_ipsec_policy() {
+	topology
+	if [ -n "${FWDCTL_STANDIN:-}" ]; then
+		maps_and_services
+		on gateway ip xfrm policy add dir out dst $HOME_WG action block
+		peer client silent $MAP4 --timeout 1
+		return
+	fi
+	attach eth0 wg0
+	on gateway ip xfrm policy add dir out dst 10.172.16.0/24 tmpl src $GATEWAY dst 203.0.113.7 proto esp mode tunnel
+	on gateway ip xfrm policy add dir out dst $HOME_WG6 proto tcp dport 8000 action block
+	rejects 1 'IPsec policy' fwd map add tcp $MAP4 $HOME_WG:8000
+	rejects 1 'IPsec policy' fwd map add tcp "[$GATEWAY6]:7990-8010" "[$HOME_WG6]"
+	json 'length == 0' map list
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
+	fwd map add tcp "$MAP6" "[$HOME_WG6]:8001"
+	on gateway ip xfrm policy add dir out dst $HOME_WG priority 0 action allow index 9
+	on gateway ip xfrm policy update dir out dst 10.172.16.0/24 priority 10 \
+		tmpl src $GATEWAY dst 203.0.113.7 proto esp mode tunnel
+	maps_and_services_tcp
+	peer client who $MAP4
+	on gateway ip xfrm policy flush
+	on gateway ip xfrm policy add dir out dst $HOME_WG action block
+	fwd attach eth0 wg0 2>"$TOPO_DIR/note"
+	grep -q "$HOME_WG:8000.*IPsec" "$TOPO_DIR/note" || fail "no note: $(cat "$TOPO_DIR/note")"
+	peer client who $MAP4 --timeout 1 && fail "a visitor is served"
+	json '.passes.ipsec >= 1' stats
+	on gateway ip xfrm policy flush
+	fwd attach eth0 wg0
+	peer client who $MAP4
+}
+
+maps_and_services_tcp() {
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	serve service home --tcp $HOME_WG:8000
+}
+
 # With forwarding off, no packet is forwarded.
 test_forwarding_off() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in is the kernel itself"

@@ -227,7 +227,8 @@ static void config_start(void)
 			},
 	};
 
-	c.icmp_per_second = FWD_ICMP_PER_SECOND_DEFAULT; /* and no limit of each address: some tests cause many errors */
+	c.icmp_per_second =
+		FWD_ICMP_PER_SECOND_DEFAULT; /* and no limit of each address: some tests cause many errors */
 	cr_assert(getrandom(c.secret, sizeof(c.secret), 0) == sizeof(c.secret));
 	c.csum_ipv6 = control(FWD_REQUEST_PROBE_CSUM_IPV6, NULL) == 0;
 	config_write(&c);

@@ -61,8 +61,8 @@ void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum, struct r
 	int fd = program_fd(dev, hook);
 	struct __sk_buff ctx = {.ifindex = gw.ifindex[dev], .gso_segs = gso_segs, .mark = run_mark}, after = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len, .data_out = r->out.data,
-		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .ctx_out = &after, .ctx_size_out = sizeof(after), .repeat = 1);
+		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .ctx_out = &after,
+		    .ctx_size_out = sizeof(after), .repeat = 1);
 
 	if (xdp_sees(dev, hook, &r->in, gso_segs)) {
 		r->verdict = run_xdp(dev, r);

@@ -278,16 +278,17 @@ Test(errors, never_about_errors_or_fragments)
 Test(errors, never_to_others_than_hosts)
 {
 	static const char *const dropped[] = {
-		"93.184.216.255",     /* broadcast address of the device that received it */
-		"192.168.7.255",      /* of another device */
-		"10.172.16.1",        /* own */
-		"93.184.216.34",      /* LISTEN: a LAND packet */
-		"[2001:db8:93::34]",  /* the same */
-		"[fd10:172:16::1]",   /* own */
-		"10.99.0.9",          /* no way back: blackhole */
-		"[fd99:1::9]",        /* unreachable */
+		"93.184.216.255",    /* broadcast address of the device that received it */
+		"192.168.7.255",     /* of another device */
+		"10.172.16.1",       /* own */
+		"93.184.216.34",     /* LISTEN: a LAND packet */
+		"[2001:db8:93::34]", /* the same */
+		"[fd10:172:16::1]",  /* own */
+		"10.99.0.9",         /* a blackhole */
+		"[fd99:1::9]",       /* unreachable */
 	};
-	static const char *const passed[] = {"255.255.255.255", "127.0.0.1", "0.0.0.1", "224.0.0.1", "[ff02::1]", "[::1]"};
+	static const char *const passed[] = {"255.255.255.255", "127.0.0.1", "0.0.0.1",
+					     "224.0.0.1",       "[ff02::1]", "[::1]"};
 	char flow[100];
 
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
@@ -348,7 +349,7 @@ Test(errors, rate_limit_of_a_receiver)
 	cr_expect(errors_to("54.147.66.132", 30) == 30, "no limit");
 }
 
-/* "Fragmentation needed" and "packet too big" are exempt: a flood of packets with a used-up TTL does not starve them. */
+/* "Fragmentation needed" and "packet too big" are exempt: a flood of packets with TTL 1 does not starve them. */
 Test(errors, flood_does_not_starve_too_big)
 {
 	char host[40];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The routes that packets take, and those that they do not: `ip rule`s, marks, tunnels that are gone, rp_filter; and the
- * priority that packets leave with.
+ * The routes that packets take, and those that they do not: `ip rule`s, marks, tunnels that are gone, rp_filter; and
+ * the priority that packets leave with.
  */
 #include "check.h"
 
@@ -195,6 +195,21 @@ Test(routes, from_lan_to_tunnel)
 	ip_batch("route del 192.168.7.2 dev wg0\n");
 	clock_advance(2);
 	arrives("by the LAN again", ETH0, UDP(in), LEAVES_BY(ETH1, out));
+}
+
+/* attach has found an IPsec policy: nothing is forwarded. */
+Test(routes, ipsec_policy)
+{
+	struct fwd_rule r;
+
+	arrives("SYN", ETH0, TCP(IN, SYN), LEAVES_BY(WG0, OUT));
+	rule_read(0, &r);
+	r.path = FWD_PATH_IPSEC;
+	rule_write(0, &r);
+	clock_advance(2);
+	arrives("of a connection", ETH0, TCP(IN, ACK), GETS_ICMP_ERROR("route_lost", 3, 0));
+	arrives("a new one", ETH0, TCP("54.147.66.132:40001 > " PUBLIC, SYN), IS_PASSED("ipsec"));
+	arrives("another map", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 }
 
 /* ---- rp_filter ------------------------------------------------------------------------------- */

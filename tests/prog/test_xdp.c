@@ -225,8 +225,7 @@ static void start_exhausted(void)
 /* Bound to LISTEN's address: a map of one address overrides sockets that are bound to all. */
 static int socket_at(__u16 port)
 {
-	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x5db8d822)};
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x5db8d822)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof(at)));

@@ -214,8 +214,7 @@ static __u32 interval_read(const char *path, __u32 unknown)
 
 void iface_icmp_limits(struct fwd_config *config)
 {
-	config->icmp_per_second =
-		sysctl_read("/proc/sys/net/ipv4/icmp_msgs_per_sec", FWD_ICMP_PER_SECOND_DEFAULT);
+	config->icmp_per_second = sysctl_read("/proc/sys/net/ipv4/icmp_msgs_per_sec", FWD_ICMP_PER_SECOND_DEFAULT);
 	config->icmp_interval[FWD_ICMP_IPV4] =
 		interval_read("/proc/sys/net/ipv4/icmp_ratelimit", FWD_ICMP_INTERVAL_DEFAULT);
 	config->icmp_interval[FWD_ICMP_IPV6] =

@@ -108,9 +108,8 @@ static int parse_kind(const struct nlmsghdr *reply, void *into)
 	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg)) {
 		if (mnl_attr_get_type(attr) != IFLA_LINKINFO)
 			continue;
-		mnl_attr_for_each_nested (info, attr)
-			if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
-				snprintf(text->at, text->size, "%s", mnl_attr_get_str(info));
+		mnl_attr_for_each_nested(info, attr) if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
+			snprintf(text->at, text->size, "%s", mnl_attr_get_str(info));
 	}
 	return MNL_CB_OK;
 }

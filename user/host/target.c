@@ -35,6 +35,7 @@ void targets_free(struct targets *targets)
 {
 	tdestroy(targets->tree, free);
 	iface_addrs_free(&targets->own);
+	ipsec_free(&targets->ipsec);
 }
 
 enum fwd_exit target_check(struct targets *targets, struct target *target, struct fwd_report *report)
@@ -51,6 +52,19 @@ enum fwd_exit target_check(struct targets *targets, struct target *target, struc
 	if (iface_is_broadcast(&target->addr))
 		return report_error(report, ABOUT(.object = text), "is a broadcast address");
 	return FWD_DONE;
+}
+
+enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
+				 struct fwd_report *report)
+{
+	char text[FWD_ENDPOINT_TEXT];
+
+	if (!ipsec_applies(&targets->ipsec, rule))
+		return FWD_DONE;
+	return report_error(report,
+			    ABOUT(.line = line, .object = rule_target_text(rule, text),
+				  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
+			    "an IPsec policy applies to packets to it, and fwdctl would send them in clear");
 }
 
 void target_note_no_source(struct target *target, const struct fwd_rule *rule, unsigned int line,
