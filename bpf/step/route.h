@@ -91,6 +91,19 @@ static __noinline long route_lookup_kernel(fwd_ctx *ctx, struct bpf_fib_lookup *
 	return fib_lookup(ctx, fib, pkt, &flow);
 }
 
+/* A route by the device `via`, for a packet with the public address as source. IPv6 does not look at `ip rule`s of the
+ * source if the device is given (net/core/filter.c, bpf_ipv6_fib_lookup, RT6_LOOKUP_F_HAS_SADDR), so they are asked
+ * without it, too. */
+static __noinline long route_lookup_via(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
+					const struct fib_flow *flow, __u32 via)
+{
+	long ret = fib_lookup_via(ctx, fib, pkt, flow, via);
+
+	if (!fib_found(ret) || fib->ifindex != via)
+		ret = fib_lookup(ctx, fib, pkt, flow);
+	return fib_found(ret) && fib->ifindex != via ? BPF_FIB_LKUP_RET_NOT_FWDED : ret;
+}
+
 /* A reply leaves by the device that the request came in by, if a route there leads to the client: with several uplinks
  * the provider of another one would drop it for its source address. Only the choice of the device is fwdctl's own: it
  * is looked up with the public address as source, which has an `ip rule` of its own on such gateways. */
@@ -104,8 +117,8 @@ static __always_inline long route_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fi
 
 	if (pkt_dir(pkt) != FWD_DIR_REPLY || !via || route_denies(ret) || (fib_found(ret) && fib->ifindex == via))
 		return ret;
-	ret = fib_lookup_via(ctx, fib, pkt, &flow, via);
-	return fib_found(ret) && fib->ifindex == via ? ret : route_lookup_kernel(ctx, fib, pkt, conn);
+	ret = route_lookup_via(ctx, fib, pkt, &flow, via);
+	return fib_found(ret) ? ret : route_lookup_kernel(ctx, fib, pkt, conn);
 }
 
 /* Moves the route of the replies to the device that requests come in by now, if a route there leads to the client.
@@ -123,7 +136,7 @@ __noinline int route_follow_ingress(fwd_ctx *ctx, const struct fwd_pkt *pkt, str
 	if (pkt_dir(pkt) != FWD_DIR_FORWARD || pkt->is_error || route_ifindex(back) == ifindex)
 		return 0;
 	flow = fib_flow_back(pkt);
-	if (!fib_found(fib_lookup_via(ctx, &fib, pkt, &flow, ifindex)) || fib.ifindex != ifindex)
+	if (!fib_found(route_lookup_via(ctx, &fib, pkt, &flow, ifindex)))
 		return 0;
 	back->refreshed = 0;
 	back->out = route_out(ifindex, FWD_LINK_IP);

@@ -111,6 +111,25 @@ Test(routes, rule_of_replies)
 	arrives("request, later", ETH0, UDP(IN), LEAVES_BY(WG0, OUT));
 }
 
+/* The device of the request is the reply's, if an `ip rule` for the public address leads there; but not if the reply's
+ * own route denies it. */
+Test(routes, uplink_of_the_request)
+{
+	ip_batch("rule add from 93.184.216.34 lookup 200\n"
+		 "route add default via 192.168.7.2 dev eth1 table 200\n");
+	ip6_batch("rule add from 2001:db8:93::34 lookup 200\n"
+		  "route add default via fd07::2 dev eth1 table 200\n");
+	for (int i = 0; i < 3; i++) {
+		arrives("request", ETH1, UDP(IN), LEAVES_BY(WG0, OUT));
+		arrives("reply", WG0, UDP(reverse_of(OUT)), LEAVES_BY(ETH1, reverse_of(IN)));
+		arrives("request, IPv6", ETH1, UDP(IN6), LEAVES_BY(WG0, OUT6));
+		arrives("reply, IPv6", WG0, UDP(reverse_of(OUT6)), LEAVES_BY(ETH1, reverse_of(IN6)));
+		clock_advance(2);
+	}
+	ip_batch("rule add from 10.172.16.2 blackhole\n");
+	arrives("denied", WG0, UDP(reverse_of(OUT)), IS_DROPPED("blackhole"));
+}
+
 /* The TOS, and the traffic class. */
 Test(routes, rule_of_tos)
 {
