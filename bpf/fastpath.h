@@ -72,6 +72,8 @@ static __always_inline int fastpath_send(fwd_ctx *ctx, struct fwd_pkt *pkt, stru
 		return ctx_pass();
 	if (route_is_fresh(conn_flow(conn, pkt), pkt->now))
 		return action;
+	if (admit_returns_to_socket(ctx, pkt, conn))
+		return ctx_pass();
 	route_follow_ingress(ctx, pkt, conn);
 	if (route_refresh(ctx, pkt, conn) != FWD_OK || !route_fits(route, pkt->bytes))
 		return ctx_pass();
@@ -97,7 +99,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	if (!conn)
 		return fastpath_refuse(ctx, pkt);
 	if (flow_is_own(conn_flow(conn, pkt)) || (pkt->tcp_flags & FWD_TCP_SYN) || !conn_expects(pkt, conn) ||
-	    !fastpath_csum_is_complete(ctx, pkt))
+	    !route_arrival_is_known(conn_flow(conn, pkt)) || !fastpath_csum_is_complete(ctx, pkt))
 		return FWD_NOT_OURS;
 	*action = fastpath_send(ctx, pkt, conn);
 	if (*action == ctx_pass())

@@ -37,7 +37,6 @@ enum fwd_scratch_of {
 
 struct fwd_scratch {
 	struct fwd_pkt pkt;
-	struct fwd_icmp_budget budget;
 };
 
 static __always_inline struct fwd_scratch *scratch_get(enum fwd_scratch_of hook)
@@ -150,9 +149,15 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 		if (!conn)
 			return FWD_TABLE_FULL;
 	}
+	if (!route_arrival(ctx, pkt, conn))
+		return FWD_RP_FILTER;
 	*known = conn;
 	route = &conn_flow(conn, pkt)->route;
 	if (!route_is_fresh(conn_flow(conn, pkt), pkt->now)) {
+		if (admit_returns_to_socket(ctx, pkt, conn)) {
+			conn_end_found(pkt->entry, &pkt->tuple, FWD_END_REPLACED);
+			return leave_to_stack(pkt, FWD_OWN_SOCKET);
+		}
 		route_follow_ingress(ctx, pkt, conn);
 		reason = route_refresh(ctx, pkt, conn);
 		/* Not left to the stack, which knows no such connection and would reset it. */
@@ -176,7 +181,7 @@ static __always_inline enum fwd_reason ingress(fwd_ctx *ctx, struct fwd_scratch 
 
 	if (reason_class(reason) != FWD_CLASS_ICMP_ERROR)
 		return reason;
-	return icmp_error(ctx, &s->pkt, known, &s->budget, reason, action);
+	return icmp_error(ctx, &s->pkt, known, reason, action);
 }
 
 /* The packet's reverse tuple may be one of a client's connection: towards the target of a map, or from the port that a

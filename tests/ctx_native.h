@@ -63,6 +63,7 @@ typedef struct native_ctx {
 	__u32 csum_at;  /* NATIVE_CHECKSUM_PARTIAL: offset of the checksum that the NIC fills in; 0: not modelled */
 	bool csum_ipv6; /* the kernel knows BPF_F_IPV6 */
 	__u32 ifindex;
+	__u32 priority;
 	bool from_host;                                            /* sent by a process of this host */
 	bool redirected;                                           /* by the ingress hook */
 	bool not_for_us;                                           /* to another MAC address, or of a VLAN */
@@ -79,6 +80,11 @@ typedef struct native_ctx {
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 {
 	return ctx->ifindex;
+}
+
+static __always_inline __u32 ctx_mark(const fwd_ctx *ctx)
+{
+	return 0;
 }
 
 static __always_inline bool ctx_is_from_host(const fwd_ctx *ctx)
@@ -223,6 +229,11 @@ static inline void native_insert(fwd_ctx *ctx, __u32 off, __u32 len, __u8 fill)
 	free(native_room(ctx));
 	ctx->data = data;
 	ctx->len += len;
+}
+
+static __always_inline void ctx_set_priority(fwd_ctx *ctx, __u32 priority)
+{
+	ctx->priority = priority;
 }
 
 /* bpf_skb_change_tail() (net/core/filter.c) refuses to remove the checksum field that a NIC is to fill in. */

@@ -17,6 +17,8 @@ struct fwd_scratch;
 struct fwd_pkt;
 struct fwd_open;
 struct fwd_source_check;
+struct fwd_icmp_budget;
+struct fwd_icmp_peer;
 struct fwd_ip_fragment;
 struct fwd_frag_scratch;
 struct fwd_datagram_key;

@@ -38,6 +38,12 @@ static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 	return ctx->ifindex;
 }
 
+/* The mark that other programs at tc have set: netfilter's come later. */
+static __always_inline __u32 ctx_mark(const fwd_ctx *ctx)
+{
+	return ctx->mark;
+}
+
 /* The value of skb->tc_index that tells a packet that an ingress program has redirected from one that the stack has
  * forwarded. The field exists for classifiers of one qdisc (sch_gred), and the kernel leaves it alone on this path. */
 #define CTX_TC_INDEX_OURS 0xf3d1
@@ -220,6 +226,12 @@ static __always_inline bool ctx_push_header(fwd_ctx *ctx, __s32 len)
 static __always_inline int ctx_send_back(fwd_ctx *ctx)
 {
 	return bpf_redirect(ctx->ifindex, 0);
+}
+
+/* The class that qdiscs (prio, pfifo_fast), VLAN devices and some drivers take from a packet. */
+static __always_inline void ctx_set_priority(fwd_ctx *ctx, __u32 priority)
+{
+	ctx->priority = priority;
 }
 
 /* Room for an Ethernet header, not filled in, in front of a packet that has none. bpf_redirect_neigh() needs it too:

@@ -33,6 +33,11 @@ static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
 	return fwd_ifindex;
 }
 
+static __always_inline __u32 ctx_mark(const fwd_ctx *ctx)
+{
+	return 0;
+}
+
 /* Return values of the hook. A packet that is passed reaches tc and then the stack. */
 static __always_inline int ctx_pass(void)
 {

@@ -6,47 +6,84 @@
 #define FWD_BPF_HOST_FIB_H
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "fwd/addr.h"
 #include "fwd/reason.h"
 #include "pkt/pkt.h"
 
-#define FIB_AF_INET  2
-#define FIB_AF_INET6 10
+#define FIB_AF_INET      2
+#define FIB_AF_INET6     10
+#define FIB_TCLASS_SHIFT 20 /* of the traffic class in an IPv6 header's first word */
+
+/* Since kernel 6.10; older headers lack it. The mark is in the place of the MAC addresses of the answer. */
+#define FIB_LOOKUP_MARK (1U << 5)
+
+/* The addresses and ports (network byte order) that a route is looked up for. */
+struct fib_flow {
+	const struct fwd_addr *saddr;
+	const struct fwd_addr *daddr;
+	__be16 sport;
+	__be16 dport;
+};
+
+/* Of the packet as it arrived, and of a packet back to its sender. */
+static __always_inline struct fib_flow fib_flow_of(const struct fwd_pkt *pkt)
+{
+	return (struct fib_flow){&pkt->tuple.saddr, &pkt->tuple.daddr, pkt->tuple.sport, pkt->tuple.dport};
+}
+
+static __always_inline struct fib_flow fib_flow_back(const struct fwd_pkt *pkt)
+{
+	return (struct fib_flow){&pkt->tuple.daddr, &pkt->tuple.saddr, pkt->tuple.dport, pkt->tuple.sport};
+}
 
 /*
- * Looks up the route of a packet from saddr to daddr that was received like *pkt, or, if `via` is not 0, that leaves by
- * that device. Returns one of BPF_FIB_LKUP_RET_*, or a negative errno; *fib is the result.
+ * Looks up the route of a packet of `flow` that was received like *pkt, or, if `via` is not 0, that leaves by that
+ * device. Returns one of BPF_FIB_LKUP_RET_*, or a negative errno; *fib is the result.
  *
- * Ports and, for IPv4, the TOS are set for `ip rule`s that match on them; the IPv6 traffic class and fwmarks are not. A
- * tot_len of 1 never exceeds an MTU; with 0 the kernel would compare the current packet with it (bpf_skb_fib_lookup).
+ * Protocol, ports, TOS or traffic class, and the mark are set for `ip rule`s that match on them. Marks are those that
+ * tc has set, because netfilter's come later; kernels before 6.10 refuse the flag, and rules that match marks are then
+ * not honoured. A tot_len of 1 never exceeds an MTU; with 0 the kernel would compare the current packet with it
+ * (bpf_skb_fib_lookup).
  */
 static __always_inline long fib_lookup_via(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
-					   const struct fwd_addr *saddr, const struct fwd_addr *daddr, __u32 via)
+					   const struct fib_flow *flow, __u32 via)
 {
+	__u32 mark = ctx_mark(ctx), flags = via ? BPF_FIB_LOOKUP_OUTPUT : 0;
+	long ret;
+
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = via ? via : ctx_ifindex(ctx);
 	fib->l4_protocol = pkt->tuple.proto;
-	fib->sport = pkt->tuple.sport;
-	fib->dport = pkt->tuple.dport;
+	fib->sport = flow->sport;
+	fib->dport = flow->dport;
 	fib->tot_len = 1;
 	if (pkt->family == FWD_FAMILY_IPV4) {
 		fib->family = FIB_AF_INET;
 		fib->tos = pkt->tos;
-		fib->ipv4_src = saddr->w[3];
-		fib->ipv4_dst = daddr->w[3];
+		fib->ipv4_src = flow->saddr->w[3];
+		fib->ipv4_dst = flow->daddr->w[3];
 	} else {
 		fib->family = FIB_AF_INET6;
-		__builtin_memcpy(fib->ipv6_src, saddr, sizeof(*saddr));
-		__builtin_memcpy(fib->ipv6_dst, daddr, sizeof(*daddr));
+		fib->flowinfo = bpf_htonl((__u32)pkt->tos << FIB_TCLASS_SHIFT);
+		__builtin_memcpy(fib->ipv6_src, flow->saddr, sizeof(*flow->saddr));
+		__builtin_memcpy(fib->ipv6_dst, flow->daddr, sizeof(*flow->daddr));
 	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), via ? BPF_FIB_LOOKUP_OUTPUT : 0);
+	if (mark) {
+		__builtin_memcpy(fib->smac, &mark, sizeof(mark));
+		ret = bpf_fib_lookup(ctx, fib, sizeof(*fib), flags | FIB_LOOKUP_MARK);
+		if (ret != -EINVAL)
+			return ret;
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), flags);
 }
 
 static __always_inline long fib_lookup(fwd_ctx *ctx, struct bpf_fib_lookup *fib, const struct fwd_pkt *pkt,
-				       const struct fwd_addr *saddr, const struct fwd_addr *daddr)
+				       const struct fib_flow *flow)
 {
-	return fib_lookup_via(ctx, fib, pkt, saddr, daddr, 0);
+	return fib_lookup_via(ctx, fib, pkt, flow, 0);
 }
 
 /* The lookup found a route. */

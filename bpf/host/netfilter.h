@@ -27,7 +27,7 @@ __noinline enum netfilter_flow netfilter_find(fwd_ctx *ctx, const struct fwd_tup
 
 	if (!tuple)
 		return NETFILTER_NONE;
-	size = sock_tuple(&key, tuple);
+	size = sock_tuple_set(&key, tuple);
 	if (!ctx_ct_find(ctx, &key, size, tuple->proto, &dir, &status))
 		return NETFILTER_NONE;
 	if (dir == IP_CT_DIR_REPLY)

@@ -22,31 +22,53 @@ static __always_inline int sock_tcp_exists(fwd_ctx *ctx, struct bpf_sock_tuple *
 	return taken;
 }
 
-static __always_inline int sock_udp_exists(fwd_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size)
+/* How the UDP socket that would receive a packet is bound. */
+enum sock_udp {
+	SOCK_UDP_NONE,     /* there is none */
+	SOCK_UDP_WILDCARD, /* to 0.0.0.0 or ::, which receives packets to all addresses of the gateway */
+	SOCK_UDP_ADDRESS,  /* to the packet's destination address, or connected, which binds it to one */
+};
+
+/* A socket of IPv6 that also receives IPv4 has its address in src_ip4, too (sk_rcv_saddr): 0 if it is bound to ::. */
+static __always_inline enum sock_udp sock_udp_find(fwd_ctx *ctx, struct bpf_sock_tuple *tuple, __u32 size)
 {
 	struct bpf_sock *sk = bpf_sk_lookup_udp(ctx, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	__u32 bound;
 
 	if (!sk)
-		return 0;
+		return SOCK_UDP_NONE;
+	if (size == sizeof(tuple->ipv4))
+		bound = sk->src_ip4;
+	else
+		bound = sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3];
 	bpf_sk_release(sk);
-	return 1;
+	return bound ? SOCK_UDP_ADDRESS : SOCK_UDP_WILDCARD;
 }
 
-/* Fills *key, which is zero, from a tuple. Returns the size that the kernel's look-ups expect of its family. */
-static __always_inline __u32 sock_tuple(struct bpf_sock_tuple *key, const struct fwd_tuple *tuple)
+/* The kernel's form of the tuple of a packet. Returns its size. */
+static __always_inline __u32 sock_tuple_set(struct bpf_sock_tuple *to, const struct fwd_tuple *tuple)
 {
 	if (addr_is_v4(&tuple->saddr)) {
-		key->ipv4.saddr = tuple->saddr.w[3];
-		key->ipv4.daddr = tuple->daddr.w[3];
-		key->ipv4.sport = tuple->sport;
-		key->ipv4.dport = tuple->dport;
-		return sizeof(key->ipv4);
+		to->ipv4.saddr = tuple->saddr.w[3];
+		to->ipv4.daddr = tuple->daddr.w[3];
+		to->ipv4.sport = tuple->sport;
+		to->ipv4.dport = tuple->dport;
+		return sizeof(to->ipv4);
 	}
-	__builtin_memcpy(key->ipv6.saddr, &tuple->saddr, sizeof(key->ipv6.saddr));
-	__builtin_memcpy(key->ipv6.daddr, &tuple->daddr, sizeof(key->ipv6.daddr));
-	key->ipv6.sport = tuple->sport;
-	key->ipv6.dport = tuple->dport;
-	return sizeof(key->ipv6);
+	__builtin_memcpy(to->ipv6.saddr, &tuple->saddr, sizeof(to->ipv6.saddr));
+	__builtin_memcpy(to->ipv6.daddr, &tuple->daddr, sizeof(to->ipv6.daddr));
+	to->ipv6.sport = tuple->sport;
+	to->ipv6.dport = tuple->dport;
+	return sizeof(to->ipv6);
+}
+
+/* The UDP socket of the gateway that would receive the packet. */
+static __always_inline enum sock_udp sock_udp_of(fwd_ctx *ctx, const struct fwd_tuple *tuple)
+{
+	struct bpf_sock_tuple key = {};
+	__u32 size = sock_tuple_set(&key, tuple);
+
+	return sock_udp_find(ctx, &key, size);
 }
 
 /* A socket of the gateway expects the replies: one that is connected to the target from this port, one that was
@@ -54,10 +76,12 @@ static __always_inline __u32 sock_tuple(struct bpf_sock_tuple *key, const struct
  * connects to it from other ports, or with a SYN. */
 static __always_inline int sock_exists(fwd_ctx *ctx, const struct fwd_tuple *reply)
 {
-	struct bpf_sock_tuple tuple = {};
-	__u32 size = sock_tuple(&tuple, reply);
+	struct bpf_sock_tuple key = {};
+	__u32 size = sock_tuple_set(&key, reply);
 
-	return reply->proto == IPPROTO_TCP ? sock_tcp_exists(ctx, &tuple, size) : sock_udp_exists(ctx, &tuple, size);
+	if (reply->proto == IPPROTO_TCP)
+		return sock_tcp_exists(ctx, &key, size);
+	return sock_udp_find(ctx, &key, size) != SOCK_UDP_NONE;
 }
 
 #endif

@@ -55,12 +55,13 @@ __noinline __u32 rule_index_find(const struct fwd_addr *addr, __u16 port, __u8 p
 __noinline enum fwd_reason rule_check_local(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	struct bpf_fib_lookup fib;
+	struct fib_flow flow;
 	long ret;
 
 	if (!pkt)
 		return FWD_NOT_OURS;
-	ret = fib_lookup(ctx, &fib, pkt, &pkt->tuple.saddr, &pkt->tuple.daddr);
-
+	flow = fib_flow_of(pkt);
+	ret = fib_lookup(ctx, &fib, pkt, &flow);
 	if (ret == BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return FWD_NO_FORWARDING;
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED ? FWD_OK : FWD_NOT_OURS;

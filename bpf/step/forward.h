@@ -44,6 +44,16 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 	return bpf_redirect_neigh(route_ifindex(route), &neigh, sizeof(neigh), 0);
 }
 
+/* The priority that ip_forward() sets, by two bits of the TOS (net/ipv4/route.c, ip_tos2prio; ip6_forward() sets none).
+ * A nibble for each value of the bits 0x18: best effort, bulk, interactive, interactive bulk (TC_PRIO_*). */
+#define FORWARD_PRIORITIES 0x4620U
+
+static __always_inline void forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+{
+	if (pkt->family == FWD_FAMILY_IPV4)
+		ctx_set_priority(ctx, FORWARD_PRIORITIES >> (pkt->tos >> 1 & 0xc) & 0xf);
+}
+
 /*
  * Sends the translated packet. *action: the return value of the hook.
  *
@@ -53,7 +63,9 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
 					       const struct fwd_route *route, int *action)
 {
+	/* First, so that fragments and their copies have both. */
 	ctx_mark_redirected(ctx);
+	forward_set_priority(ctx, pkt);
 	if (route_link(route) == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
 	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))

@@ -14,6 +14,7 @@
 #include "base/csum.h"
 #include "base/maps.h"
 #include "ct/conntrack.h"
+#include "host/fib.h"
 #include "pkt/csum_packet.h"
 #include "pkt/link.h"
 #include "pkt/parse_icmp.h"
@@ -40,12 +41,19 @@ enum icmp_error_code {
 	ICMPV6_CODE_ADDRESS_UNREACHABLE = 3,
 };
 
-#define ICMP_ERRORS_PER_SECOND 1000
+/* Errors to one address that may follow each other at once (net/ipv4/inetpeer.c, XRLIM_BURST_FACTOR). */
+#define ICMP_ERROR_BURST 6
 
-/* Per CPU and device. */
+/* Of one device, all CPUs together. */
 struct fwd_icmp_budget {
 	__u32 second; /* ticks; start of the current second */
 	__u32 sent;
+};
+
+/* A token bucket for each address that errors are sent to. */
+struct fwd_icmp_peer {
+	__u32 last;   /* ticks; of the last packet that asked for an error */
+	__u32 tokens; /* ticks; an error costs fwd_config.icmp_interval */
 };
 
 struct icmp_error_header {
@@ -203,24 +211,87 @@ __noinline bool icmp_error_make(fwd_ctx *ctx, const struct fwd_pkt *pkt, const s
 	       icmp_error_swap_macs(ctx);
 }
 
-/* Rate limit, on each CPU and device that of the kernel's default (icmp_msgs_per_sec, RFC 4443 2.4 f). Above it
- * packets are dropped without an error. */
-static __always_inline bool icmp_error_is_allowed(struct fwd_icmp_budget *budget, __u32 now)
+/* The sender is another host that can be answered: its address is neither a broadcast address nor the gateway's own,
+ * for which the FIB returns BPF_FIB_LKUP_RET_NOT_FWDED (RFC 1812 4.3.2.7, RFC 4443 2.4 e). The stack refuses such
+ * packets before it looks at their TTL (net/ipv4/route.c, martian sources). */
+__noinline bool icmp_error_has_receiver(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
-	if (now - budget->second >= FWD_TICKS(1)) {
-		budget->second = now;
+	struct bpf_fib_lookup fib;
+	struct fib_flow flow;
+
+	if (!pkt || !addr_is_unicast(&pkt->tuple.saddr))
+		return false;
+	if (ctx_ifindex(ctx) == FWD_LOOPBACK)
+		return true;
+	flow = fib_flow_back(pkt);
+	return fib_found(fib_lookup(ctx, &fib, pkt, &flow));
+}
+
+/* Takes an error from the receiver's bucket (net/ipv4/inetpeer.c, inet_peer_xrlim_allow). False: it has none left. Two
+ * CPUs may do that at the same time, and then one error more is sent. */
+__noinline bool icmp_error_take(const struct fwd_pkt *pkt, __u32 interval)
+{
+	struct fwd_icmp_peer fresh = {}, *peer;
+	struct fwd_addr addr;
+	__u32 tokens;
+
+	if (!pkt)
+		return false;
+	addr = pkt->tuple.saddr;
+	fresh.last = pkt->now;
+	fresh.tokens = (ICMP_ERROR_BURST - 1) * interval;
+	peer = bpf_map_lookup_elem(&icmp_peers, &addr);
+	if (!peer) {
+		bpf_map_update_elem(&icmp_peers, &addr, &fresh, BPF_ANY);
+		return true;
+	}
+	tokens = peer->tokens + (pkt->now - peer->last);
+	if (tokens < peer->tokens || tokens > ICMP_ERROR_BURST * interval)
+		tokens = ICMP_ERROR_BURST * interval;
+	peer->last = pkt->now;
+	peer->tokens = tokens < interval ? tokens : tokens - interval;
+	return tokens >= interval;
+}
+
+/*
+ * The kernel's rate limits (RFC 1812 4.3.2.8, RFC 4443 2.4 f): one for each receiver, and one for all, against which
+ * only errors that are sent count. Above them packets are dropped without an error. "Fragmentation needed" and "packet
+ * too big" are exempt, as by the kernel's default (icmp_ratemask; net/ipv4/icmp.c, icmpv4_mask_allow): without them a
+ * connection hangs, and they are never larger than the packet that they are about.
+ */
+__noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason reason)
+{
+	const struct fwd_config *c = config_get();
+	struct fwd_icmp_budget *budget;
+	__u32 zero = 0, interval;
+
+	if (!pkt || !c)
+		return false;
+	if (reason == FWD_TOO_BIG)
+		return true;
+	budget = bpf_map_lookup_elem(&icmp_budget, &zero);
+	if (!budget)
+		return false;
+	if (pkt->now - budget->second >= FWD_TICKS(1)) {
+		budget->second = pkt->now;
 		budget->sent = 0;
 	}
-	return budget->sent++ < ICMP_ERRORS_PER_SECOND;
+	interval = c->icmp_interval[pkt->family == FWD_FAMILY_IPV4 ? FWD_ICMP_IPV4 : FWD_ICMP_IPV6];
+	if (budget->sent >= c->icmp_per_second || (interval && !icmp_error_take(pkt, interval)))
+		return false;
+	__sync_fetch_and_add(&budget->sent, 1);
+	return true;
 }
 
 /* Drops the packet and sends the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC
- * 1812 4.3.2.7). conn: the packet's connection, or NULL. *action: the return value of the hook. */
+ * 1812 4.3.2.7; ctx_is_for_host() has left out link-layer broadcasts). conn: the packet's connection, or NULL. *action:
+ * the return value of the hook. */
 static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn,
-						  struct fwd_icmp_budget *budget, enum fwd_reason reason, int *action)
+						  enum fwd_reason reason, int *action)
 {
 	*action = ctx_drop();
-	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(budget, pkt->now))
+	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_has_receiver(ctx, pkt) ||
+	    !icmp_error_is_allowed(pkt, reason))
 		return reason;
 	if ((pkt->tags && !link_untag(ctx, pkt)) || !icmp_error_make(ctx, pkt, conn, reason))
 		return FWD_REWRITE_FAILED;

@@ -24,15 +24,6 @@
 #define MTU_OPT_MSS         2
 #define MTU_OPT_MSS_LEN     4
 
-/* The MTU of the route from saddr to daddr; 0: no route. */
-static __noinline __u16 fib_mtu(fwd_ctx *ctx, const struct fwd_pkt *pkt, const struct fwd_addr *saddr,
-				const struct fwd_addr *daddr)
-{
-	struct bpf_fib_lookup fib;
-
-	return fib_found(fib_lookup(ctx, &fib, pkt, saddr, daddr)) ? device_mtu(ctx, fib.ifindex) : 0;
-}
-
 /* The MSS of an MTU: without the headers, options not counted (RFC 6691). */
 static __always_inline __u16 mtu_to_mss(__u8 family, __u16 mtu)
 {

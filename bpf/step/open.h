@@ -35,6 +35,7 @@ static __always_inline void open_fill(fwd_ctx *ctx, struct fwd_open *open, struc
 
 	reply->last_seen = forward->last_seen;
 	reply->ct_state = forward->ct_state;
+	forward->ct_state |= fwd_ct_arrival(fwd_device_index);
 	reply->ack = forward->ack;
 	reply->rule = forward->rule;
 	reply->rule_gen = forward->rule_gen;
@@ -161,7 +162,8 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 	struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
 	struct fwd_flow *forward;
 	enum fwd_reason reason;
-	__u16 shift, back_mtu, gen;
+	__u16 shift, gen;
+	int back_mtu;
 
 	if (!pkt || !open || !rule)
 		return FWD_NOT_OURS;
@@ -190,7 +192,9 @@ __noinline enum fwd_reason open_plan_mapped(fwd_ctx *ctx, struct fwd_pkt *pkt, _
 		return reason;
 	/* The client's address is one of the gateway, or no route leads to it: the stack would refuse it too
 	 * (net/ipv4/fib_frontend.c, fib_validate_source). */
-	back_mtu = fib_mtu(ctx, pkt, &pkt->tuple.daddr, &pkt->tuple.saddr);
+	back_mtu = route_back(ctx, pkt);
+	if (back_mtu < 0)
+		return FWD_RP_FILTER;
 	if (!back_mtu && ctx_ifindex(ctx) != FWD_LOOPBACK)
 		return FWD_MARTIAN;
 	open->mss = mtu_choose_mss(pkt, forward->route.mtu, back_mtu, rule->mss);

@@ -21,9 +21,18 @@ struct fwd_config {
 	__u32 change;    /* sequence of changes to `rules`: odd while one is written, even once it is committed */
 	__u32 rules_end; /* rules from this index on were never used */
 	__u32 secret[FWD_SECRET_WORDS]; /* random, so that nobody outside can choose tuples that share a bucket */
+	__u32 icmp_per_second;          /* the most ICMP errors that a device sends in a second */
+	__u32 icmp_interval[2];         /* ticks between ICMP errors to one address, by FWD_ICMP_*; 0: no limit */
 };
 
-FWD_ABI_SIZE(struct fwd_config, 108);
+/* The kernel's limits of ICMP errors, which attach copies from net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_ratelimit and
+ * net.ipv6.icmp.ratelimit; and their defaults, which are those of kernels before 6.12. */
+#define FWD_ICMP_IPV4               0
+#define FWD_ICMP_IPV6               1
+#define FWD_ICMP_PER_SECOND_DEFAULT 1000
+#define FWD_ICMP_INTERVAL_DEFAULT   FWD_TICKS(1)
+
+FWD_ABI_SIZE(struct fwd_config, 120);
 FWD_ABI_OFFSET(struct fwd_config, plens, 44);
 FWD_ABI_OFFSET(struct fwd_config, gc_all, 48);
 FWD_ABI_OFFSET(struct fwd_config, clock_offset, 52);
@@ -31,6 +40,8 @@ FWD_ABI_OFFSET(struct fwd_config, csum_ipv6, 56);
 FWD_ABI_OFFSET(struct fwd_config, change, 60);
 FWD_ABI_OFFSET(struct fwd_config, rules_end, 64);
 FWD_ABI_OFFSET(struct fwd_config, secret, 68);
+FWD_ABI_OFFSET(struct fwd_config, icmp_per_second, 108);
+FWD_ABI_OFFSET(struct fwd_config, icmp_interval, 112);
 
 /* `meta`: the layout of the maps. Its own layout never changes, only the value of `abi` does. */
 struct fwd_meta {

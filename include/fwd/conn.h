@@ -75,7 +75,7 @@ struct fwd_flow {
 	__u64 packets;   /* a GSO packet counts as its segments */
 	__u64 bytes;     /* from the IP header on */
 	__u32 last_seen; /* ticks; initially the time of the opening */
-	__u32 ct_state;  /* FWD_CT_* bits of ct_state.h, equal in both directions */
+	__u32 ct_state;  /* FWD_CT_* bits of ct_state.h, equal in both directions but for the device of arrival */
 	__u32 ack;       /* TCP, host order: the highest ACK number of this direction. FORWARD, before confirmation:
 			    the lowest ACK number that proves that the client received the target's SYN.
 			    UDP: the tick of the opening */

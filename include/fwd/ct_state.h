@@ -22,6 +22,15 @@
 #define FWD_CT_CONFIRMED (1U << 10)
 /* The protocol, in the upper half; it never changes. */
 #define FWD_CT_PROTO_SHIFT 16
+/* The device by which packets of this direction arrive: its index in `device_stats` plus one; 0: not known yet. The
+ * only bits that differ between the directions. */
+#define FWD_CT_ARRIVAL_SHIFT 24
+#define FWD_CT_ARRIVAL_MASK  (0xffU << FWD_CT_ARRIVAL_SHIFT)
+
+FWD_INLINE __u32 fwd_ct_arrival(__u32 device_index)
+{
+	return (device_index + 1) << FWD_CT_ARRIVAL_SHIFT;
+}
 
 /* TCP flags as in the 14th byte of the header (RFC 9293 3.1). */
 #define FWD_TCP_FIN 0x01

@@ -56,6 +56,13 @@ enum fwd_mode_reason {
 	FWD_MODE_REASON_MAX,
 };
 
+/* The kernel's reverse path filter (net.ipv4.conf.DEV.rp_filter, RFC 3704). */
+enum fwd_rp_filter {
+	FWD_RP_OFF = 0,
+	FWD_RP_STRICT = 1, /* the route to a packet's source leads to the device that received it */
+	FWD_RP_LOOSE = 2,  /* there is a route to its source */
+};
+
 #define FWD_VERSION_LEN 40 /* with the terminating NUL */
 
 /*
@@ -74,9 +81,12 @@ struct fwd_device {
 	char name[16];                 /* when it was attached */
 	__u64 received;                /* packets that it had received, by its own count, when it was attached */
 	char version[FWD_VERSION_LEN]; /* of the fwdctl whose programs are attached */
+	__u8 rp_filter;                /* enum fwd_rp_filter, of IPv4 */
+	__u8 tunnel;                   /* 1: packets leave it within others (WireGuard, tun, GRE, VXLAN ...) */
+	__u8 pad[6];
 };
 
-FWD_ABI_SIZE(struct fwd_device, 72);
+FWD_ABI_SIZE(struct fwd_device, 80);
 FWD_ABI_OFFSET(struct fwd_device, hook, 1);
 FWD_ABI_OFFSET(struct fwd_device, mode, 2);
 FWD_ABI_OFFSET(struct fwd_device, mode_reason, 3);
@@ -84,6 +94,8 @@ FWD_ABI_OFFSET(struct fwd_device, index, 4);
 FWD_ABI_OFFSET(struct fwd_device, name, 8);
 FWD_ABI_OFFSET(struct fwd_device, received, 24);
 FWD_ABI_OFFSET(struct fwd_device, version, 32);
+FWD_ABI_OFFSET(struct fwd_device, rp_filter, 72);
+FWD_ABI_OFFSET(struct fwd_device, tunnel, 73);
 
 /* Value of `device_stats`, per CPU. */
 struct fwd_device_stats {

@@ -40,6 +40,7 @@
 #define FWD_NEIGH_FAILURES_MAX 64     /* next hops that do not answer; by a hash, so that a new one replaces another */
 #define FWD_DATAGRAMS_MAX      1024   /* fragmented datagrams in flight; the least recently used are evicted */
 #define FWD_FRAG_LANES         16     /* sources whose fragments are kept at a time (bpf/ct/frag_track.h) */
+#define FWD_ICMP_PEERS_MAX     4096   /* receivers of ICMP errors; the least recently used are evicted */
 
 /* clang-format off */
 #define FWD_MAPS(X) \
@@ -68,6 +69,9 @@
 	X(META, meta, ARRAY, __u32, struct fwd_meta, 1, 0, FIXED, ALL) \
 	/* Scratch memory: what is too large for 512 bytes of stack. */ \
 	X(SCRATCH, scratch, PERCPU_ARRAY, __u32, struct fwd_scratch, 2, 0, LOCAL, TC) \
+	/* ICMP errors sent: by all CPUs, and to each address. */ \
+	X(ICMP_BUDGET, icmp_budget, ARRAY, __u32, struct fwd_icmp_budget, 1, 0, LOCAL, TC) \
+	X(ICMP_PEERS, icmp_peers, LRU_HASH, struct fwd_addr, struct fwd_icmp_peer, FWD_ICMP_PEERS_MAX, 0, LOCAL, TC) \
 	X(FASTPATH_SCRATCH, fastpath_scratch, PERCPU_ARRAY, __u32, struct fwd_pkt, 1, 0, LOCAL, XDP) \
 	X(OPEN_SCRATCH, open_scratch, PERCPU_ARRAY, __u32, struct fwd_open, 1, 0, LOCAL, TC) \
 	X(SOURCE_CHECKS, source_checks, PERCPU_ARRAY, __u32, struct fwd_source_check, FWD_RULES_MAX, 0, LOCAL, PATH) \

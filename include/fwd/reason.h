@@ -41,7 +41,10 @@
 	X(TABLE_FULL, 24, "table_full", DROP, "no room for a connection: --connections, --half-open")    \
 	X(REWRITE_FAILED, 25, "rewrite_failed", DROP, "the kernel refused to rewrite the packet")        \
 	X(NETFILTER, 26, "netfilter", PASS, "of a connection that netfilter forwards: masquerade, DNAT") \
-	X(NO_NEIGHBOUR, 27, "no_neighbour", ICMP_ERROR, "the next hop does not answer ARP or NDP")
+	X(NO_NEIGHBOUR, 27, "no_neighbour", ICMP_ERROR, "the next hop does not answer ARP or NDP")       \
+	X(TUNNEL_GONE, 28, "tunnel_gone", PASS, "the route left the tunnel that the map led through")    \
+	X(RP_FILTER, 29, "rp_filter", DROP, "no route to its source by the device that received it")     \
+	X(IPSEC, 30, "ipsec", PASS, "an IPsec policy applies to packets to the target")
 
 /* FWD_OK also means "go on" where a step of the pipeline returns it. */
 enum fwd_reason {

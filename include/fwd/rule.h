@@ -37,6 +37,14 @@ enum fwd_rule_change {
 	FWD_CHANGE_KEEP = 3, /* becomes DRAINING */
 };
 
+/* Where the first route to a map's target led. See route_stays_in_tunnel(). */
+enum fwd_rule_path {
+	FWD_PATH_UNKNOWN = 0, /* no packet has had a route yet */
+	FWD_PATH_TUNNEL = 1,  /* to a tunnel, and no other route is accepted from then on */
+	FWD_PATH_OPEN = 2,    /* to another device */
+	FWD_PATH_IPSEC = 3,   /* set by attach: an IPsec policy applies, which the programs cannot honour */
+};
+
 /* One map, as `fwdctl map add` made it. Ports in host order. Opening a connection reads the first cache line only, up
  * to the pool's first address: with many maps each of them misses the cache. */
 struct fwd_rule {
@@ -53,7 +61,8 @@ struct fwd_rule {
 	__u8 snat_count; /* addresses in pool; 0: not known yet */
 	__u8 change;     /* enum fwd_rule_change; not read by the programs */
 	__u16 mss;       /* enum fwd_mss, or bytes */
-	__u16 pad2;
+	__u8 path;       /* enum fwd_rule_path; written by the programs, too */
+	__u8 pad2;
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: the source of ICMP errors to the target */
 	struct fwd_addr listen;                  /* the unspecified address of the family: any address of the gateway */
 	char name[FWD_NAME_LEN];
@@ -73,6 +82,7 @@ FWD_ABI_OFFSET(struct fwd_rule, snat, 33);
 FWD_ABI_OFFSET(struct fwd_rule, snat_count, 34);
 FWD_ABI_OFFSET(struct fwd_rule, change, 35);
 FWD_ABI_OFFSET(struct fwd_rule, mss, 36);
+FWD_ABI_OFFSET(struct fwd_rule, path, 38);
 FWD_ABI_OFFSET(struct fwd_rule, pool, 40);
 FWD_ABI_OFFSET(struct fwd_rule, listen, 296);
 FWD_ABI_OFFSET(struct fwd_rule, name, 312);

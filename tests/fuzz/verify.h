@@ -173,7 +173,7 @@ static void verify_connection(__u32 index)
 
 	verify_entry(entry_of(index, FWD_DIR_FORWARD));
 	verify_entry(entry_of(index, FWD_DIR_REPLY));
-	if (forward->ct_state != reply->ct_state)
+	if ((forward->ct_state ^ reply->ct_state) & ~FWD_CT_ARRIVAL_MASK)
 		fail("ct_state %x and %x", forward->ct_state, reply->ct_state);
 	if (forward->rule != reply->rule || forward->rule_gen != reply->rule_gen)
 		fail("the directions belong to two maps");

@@ -203,6 +203,8 @@ static struct bpf_sock *world_socket(struct bpf_sock_tuple *tuple, __u32 size)
 
 	if (!world.sockets || bpf_ntohs(port) % world.sockets)
 		return NULL;
+	/* Bound to all addresses, or to one. */
+	sock.src_ip4 = sock.src_ip6[3] = port >> 8 & 2;
 	world.held++;
 	return &sock;
 }
@@ -426,9 +428,12 @@ static void world_start(const struct script_setup *setup)
 #define X(symbol, index, name, seconds) c->timeout[FWD_TIMEOUT_##symbol] = FWD_TICKS(seconds);
 	FWD_TIMEOUTS(X)
 #undef X
+	c->icmp_per_second = FWD_ICMP_PER_SECOND_DEFAULT;
+	c->icmp_interval[FWD_ICMP_IPV4] = FWD_ICMP_INTERVAL_DEFAULT;
+	c->icmp_interval[FWD_ICMP_IPV6] = FWD_ICMP_INTERVAL_DEFAULT;
 	c->plens = 1U << 16 | 1U << 15;
 	for (__u32 i = 0; i < ETH2; i++) {
-		struct fwd_device d = {.link = devices_model[i].link, .index = i};
+		struct fwd_device d = {.link = devices_model[i].link, .index = i, .tunnel = i == WG0};
 		__u32 ifindex = IFINDEX(i);
 
 		MAP_PUT(&devices, &ifindex, &d);

@@ -95,6 +95,148 @@ test_wireguard() {
 	[ "$(topo_wg gateway show latest-handshakes | awk '{ print $2 }')" -gt "$before" ] || fail "no new handshake"
 }
 
+# wireguard_end: deletes the gateway's wg0, as `wg-quick down` does. wireguard-go ends with its device.
+wireguard_end() {
+	on gateway ip link del wg0
+	topo_wait 5 wireguard_is_gone || fail "wg0 still exists"
+}
+
+wireguard_is_gone() {
+	! on gateway ip link show wg0
+}
+
+# wireguard_begin: creates it anew, with its address. The gateway does not know home's endpoint: home has to begin.
+wireguard_begin() {
+	topo_wireguard gateway
+	topo_wg gateway set listen-port $WG_PORT private-key "$TOPO_DIR/gateway.key" \
+		peer "$(cat "$TOPO_DIR/home.pub")" allowed-ips $HOME_WG/32,$HOME_WG6/128
+	topo_address gateway wg0 $GATEWAY_WG/24 $GATEWAY_WG6/64
+	on gateway ip link set wg0 mtu 1420 up
+}
+
+# WireGuard restarts while a range covers its port. Home's handshakes open a connection meanwhile; when the socket is
+# back, they reach it, although they never pause for as long as that connection lives.
+test_wireguard_restarts() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables keeps the connection"
+	topology
+	attach eth0 wg0
+	# A source address that stays, and a target that is not behind the tunnel, so that the range is used meanwhile.
+	fwd map add udp $GATEWAY:51000-52000 93.184.216.1 --snat $GATEWAY
+	on home ping -c1 -W5 $GATEWAY_WG
+	wireguard_end
+	# Home has something to send, and sends a handshake every five seconds.
+	start home-sends home ping -i 0.2 $GATEWAY_WG
+	topo_wait 30 range_is_used || fail "no handshake of home arrived while WireGuard was down"
+	wireguard_begin
+	fwd attach eth0 wg0
+	topo_wait 30 on gateway ping -c1 -W1 $HOME_WG || fail "the tunnel does not come back"
+	kill "${PID[home-sends]}"
+	json "map(select(.listen | endswith(\":$WG_PORT\"))) | length == 0" conn list
+}
+
+range_is_used() {
+	[ "$(fwd conn count)" -ge 1 ]
+}
+
+# The tunnel is deleted, and the default route leads to its target: no packet leaves in clear.
+test_tunnel_is_deleted() {
+	[ -z "${FWDCTL_STANDIN:-}" ] || skip "iptables sends them in clear"
+	topology
+	attach eth0 wg0
+	fwd map add tcp $MAP4 $HOME_WG:8000 --snat $GATEWAY
+	fwd map add udp $MAP4 $HOME_WG:8000 --snat none
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000" --snat $GATEWAY6
+	# As home would have it for addresses from outside.
+	topo_wg home set peer "$(cat "$TOPO_DIR/gateway.pub")" allowed-ips 0.0.0.0/0,::/0
+	unanswered
+	[ "$(fwd conn count)" -ge 2 ] || fail "not all maps have had a route"
+	wireguard_end
+	CAPTURE_DIRECTION=out capture clear gateway eth0 "dst host $HOME_WG or dst host $HOME_WG6"
+	unanswered
+	capture_end clear
+	is "$(count clear)" 0 "packets that left in clear"
+	json '.passes.tunnel_gone >= 1' stats
+}
+
+# One packet or more through each map, of a known connection and of a new one; no reply is expected.
+unanswered() {
+	local port
+	for port in 4711 $((RANDOM % 10000 + 20000)); do
+		peer client who $MAP4 --bind $CLIENT:$port --timeout 1.2 || true
+		peer client udp-burst $MAP4 --count 1 --size 100 --bind $CLIENT:$port --timeout 0.2 || true
+		peer client udp-burst "$MAP6" --count 1 --size 100 --bind "[$CLIENT6]:$port" --timeout 0.2 || true
+	done
+}
+
+# rp_filter as most distributions set it, or stricter: a packet with home's address as source, received by eth0, reaches
+# neither a visitor nor home.
+test_rp_filter() {
+	topology
+	on gateway sysctl -qw net.ipv4.conf.all.rp_filter=1
+	maps_and_services
+	peer client udp-burst $MAP4 --count 1 --size 100 --bind $CLIENT:4711
+	capture visitor client eth0 udp port 4711
+	capture home home wg0 udp
+	# The router on eth0's network forges both.
+	on internet "$PYTHON" - "$GATEWAY" "$GATEWAY_WG" "$HOME_WG" <<-'END'
+		import socket, struct, sys
+		public, own, home = map(socket.inet_aton, sys.argv[1:])
+		sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+		def send(src, dst, sport, dport):
+		    udp = struct.pack("!HHHH", sport, dport, 12, 0) + b"evil"
+		    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 32, 7, 0, 9, 17, 0, src, dst)
+		    sock.sendto(ip + udp, (sys.argv[1], 0))
+		for n in range(5):
+		    send(home, own, 8000, 4711)
+		    send(socket.inet_aton("10.172.16.3"), public, 5000 + n, 8000)
+	END
+	sleep 0.3
+	capture_end visitor home
+	is "$(count visitor '.sport == 8000 and .dst == "'$CLIENT'" and .payload == 4')" 0 "forged replies"
+	is "$(count home '.dport == 8000 and .sport >= 5000 and .sport < 5005')" 0 "packets of a spoofed peer at home"
+	[ -n "${FWDCTL_STANDIN:-}" ] || json '.drops.rp_filter >= 5' stats
+	peer client who $MAP4
+}
+
+# An IPsec policy demands that packets to home are encrypted or blocked: a map cannot be added, and one that exists
+# forwards nothing, as with iptables. Policies that let packets pass, or are about others, have no effect.
+test_ipsec_policy() {
+	topology
+	if [ -n "${FWDCTL_STANDIN:-}" ]; then
+		maps_and_services
+		on gateway ip xfrm policy add dir out dst $HOME_WG action block
+		peer client silent $MAP4 --timeout 1
+		return
+	fi
+	attach eth0 wg0
+	on gateway ip xfrm policy add dir out dst 10.172.16.0/24 tmpl src $GATEWAY dst 203.0.113.7 proto esp mode tunnel
+	on gateway ip xfrm policy add dir out dst $HOME_WG6 proto tcp dport 8000 action block
+	rejects 1 'IPsec policy' fwd map add tcp $MAP4 $HOME_WG:8000
+	rejects 1 'IPsec policy' fwd map add tcp "[$GATEWAY6]:7990-8010" "[$HOME_WG6]"
+	json 'length == 0' map list
+	fwd map add udp "$MAP6" "[$HOME_WG6]:8000"
+	fwd map add tcp "$MAP6" "[$HOME_WG6]:8001"
+	on gateway ip xfrm policy add dir out dst $HOME_WG priority 0 action allow index 9
+	on gateway ip xfrm policy update dir out dst 10.172.16.0/24 priority 10 \
+		tmpl src $GATEWAY dst 203.0.113.7 proto esp mode tunnel
+	maps_and_services_tcp
+	peer client who $MAP4
+	on gateway ip xfrm policy flush
+	on gateway ip xfrm policy add dir out dst $HOME_WG action block
+	fwd attach eth0 wg0 2>"$TOPO_DIR/note"
+	grep -q "$HOME_WG:8000.*IPsec" "$TOPO_DIR/note" || fail "no note: $(cat "$TOPO_DIR/note")"
+	peer client who $MAP4 --timeout 1 && fail "a visitor is served"
+	json '.passes.ipsec >= 1' stats
+	on gateway ip xfrm policy flush
+	fwd attach eth0 wg0
+	peer client who $MAP4
+}
+
+maps_and_services_tcp() {
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	serve service home --tcp $HOME_WG:8000
+}
+
 # With forwarding off, no packet is forwarded.
 test_forwarding_off() {
 	[ -z "${FWDCTL_STANDIN:-}" ] || skip "the stand-in is the kernel itself"

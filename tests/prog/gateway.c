@@ -220,7 +220,8 @@ int control(enum fwd_request_type type, const struct fwd_tuple *forward)
 static void devices_register(void)
 {
 	for (int i = 0; i < ETH2; i++) {
-		struct fwd_device d = {.link = devices[i].link, .index = devices[i].link};
+		struct fwd_device d = {
+			.link = devices[i].link, .index = devices[i].link, .tunnel = devices[i].link == FWD_LINK_IP};
 		__u32 ifindex = gw.ifindex[i];
 
 		strcpy(d.name, devices[i].name);
@@ -240,6 +241,8 @@ static void config_start(void)
 			},
 	};
 
+	c.icmp_per_second =
+		FWD_ICMP_PER_SECOND_DEFAULT; /* and no limit of each address: some tests cause many errors */
 	cr_assert(getrandom(c.secret, sizeof(c.secret), 0) == sizeof(c.secret));
 	c.csum_ipv6 = control(FWD_REQUEST_PROBE_CSUM_IPV6, NULL) == 0;
 	config_write(&c);

@@ -27,13 +27,23 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-void ip_batch(const char *commands)
+static void batch(const char *command, const char *lines)
 {
-	FILE *ip = popen("ip -batch -", "w");
+	FILE *ip = popen(command, "w");
 
 	cr_assert(ip);
-	fputs(commands, ip);
-	cr_assert(pclose(ip) == 0, "ip -batch");
+	fputs(lines, ip);
+	cr_assert(pclose(ip) == 0, "%s", command);
+}
+
+void ip_batch(const char *lines)
+{
+	batch("ip -batch -", lines);
+}
+
+void ip6_batch(const char *lines)
+{
+	batch("ip -6 -batch -", lines);
 }
 
 static void tun_open(const char *name)

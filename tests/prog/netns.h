@@ -34,8 +34,9 @@ extern const struct device_info devices[DEVICES];
 /* Writes `text` to a file of /proc or /sys; the test fails if that fails. */
 void write_file(const char *path, const char *text);
 
-/* Lines for `ip -batch`; the test fails if one fails. */
-void ip_batch(const char *commands);
+/* Lines for `ip -batch` and `ip -6 -batch`; the test fails if one fails. */
+void ip_batch(const char *lines);
+void ip6_batch(const char *lines);
 
 /* net.ipv4.ip_forward and net.ipv6.conf.all.forwarding. */
 void forwarding_set(bool on);

@@ -53,13 +53,16 @@ static bool xdp_sees(enum device dev, enum hook hook, const struct frame *f, int
 	       f->len <= XDP_FRAME_MAX;
 }
 
+__u32 run_mark;
+
 void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum, struct result *r)
 {
 	static bool no_sums;
 	int fd = program_fd(dev, hook);
-	struct __sk_buff ctx = {.ifindex = gw.ifindex[dev], .gso_segs = gso_segs};
+	struct __sk_buff ctx = {.ifindex = gw.ifindex[dev], .gso_segs = gso_segs, .mark = run_mark}, after = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = r->in.data, .data_size_in = r->in.len, .data_out = r->out.data,
-		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
+		    .data_size_out = sizeof(r->out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .ctx_out = &after,
+		    .ctx_size_out = sizeof(after), .repeat = 1);
 
 	if (xdp_sees(dev, hook, &r->in, gso_segs)) {
 		r->verdict = run_xdp(dev, r);
@@ -81,6 +84,7 @@ void run_frame(enum device dev, enum hook hook, int gso_segs, bool sum, struct r
 			return run_frame(dev, hook, gso_segs, false, r);
 	}
 	r->verdict = (int)opts.retval;
+	r->priority = after.priority;
 	r->out.len = opts.data_size_out;
 }
 

@@ -10,7 +10,8 @@
 #include "packet.h"
 
 struct result {
-	int verdict; /* TC_ACT_*, also of XDP */
+	int verdict;    /* TC_ACT_*, also of XDP */
+	__u32 priority; /* skb->priority after tc */
 	struct frame in, out;
 };
 
@@ -23,6 +24,9 @@ bool nic_can_sum(enum device dev, const struct packet *p, bool stays);
 
 /* The XDP program alone on r->in. Returns the verdict as tc would name it, or -1: passed on, and unchanged. */
 int run_xdp(enum device dev, struct result *r);
+
+/* skb->mark of the packets at tc. */
+extern __u32 run_mark;
 
 /* r->in through XDP, if the device has it, and tc. gso_segs: 0: not a GSO packet. sum: as if the NIC had summed it up.
  * May be called by several threads, once the program is loaded. */

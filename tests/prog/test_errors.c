@@ -274,6 +274,99 @@ Test(errors, never_about_errors_or_fragments)
 	arrives("a later fragment", ETH0, UDP(IN, .data = 64, .fragment = 9, .ttl = 1), IS_DROPPED("ttl_exceeded"));
 }
 
+/* RFC 1122 3.2.2, RFC 1812 4.3.2.7: no ICMP error to a broadcast or multicast address, nor to the gateway itself. */
+Test(errors, never_to_others_than_hosts)
+{
+	static const char *const dropped[] = {
+		"93.184.216.255",    /* broadcast address of the device that received it */
+		"192.168.7.255",     /* of another device */
+		"10.172.16.1",       /* own */
+		"93.184.216.34",     /* LISTEN: a LAND packet */
+		"[2001:db8:93::34]", /* the same */
+		"[fd10:172:16::1]",  /* own */
+		"10.99.0.9",         /* a blackhole */
+		"[fd99:1::9]",       /* unreachable */
+	};
+	static const char *const passed[] = {"255.255.255.255", "127.0.0.1", "0.0.0.1",
+					     "224.0.0.1",       "[ff02::1]", "[::1]"};
+	char flow[100];
+
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
+		snprintf(flow, sizeof(flow), "%s:8000 > %s", dropped[i],
+			 *dropped[i] == '[' ? "[2001:db8:93::34]:8000" : "93.184.216.34:8000");
+		arrives(dropped[i], ETH0, TCP(flow, SYN, .ttl = 1), IS_DROPPED("ttl_exceeded"));
+		arrives(dropped[i], ETH0, UDP(flow, .ttl = 1, .data = 100), IS_DROPPED("ttl_exceeded"));
+	}
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+		snprintf(flow, sizeof(flow), "%s:8000 > %s", passed[i],
+			 *passed[i] == '[' ? "[2001:db8:93::34]:8000" : "93.184.216.34:8000");
+		arrives(passed[i], ETH0, TCP(flow, SYN, .ttl = 1), IS_PASSED("martian"));
+	}
+}
+
+/* The number of errors that `count` packets with a used-up TTL from one address get. */
+static int errors_to(const char *host, int count)
+{
+	const char *to = *host == '[' ? "[2001:db8:93::34]:8000" : "93.184.216.34:8000";
+	static struct result r;
+	char flow[100];
+	int sent = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct packet p = UDP(flow, .ttl = 1);
+
+		snprintf(flow, sizeof(flow), "%s:%d > %s", host, 10000 + i, to);
+		run(ETH0, INGRESS, &p, &r);
+		sent += r.verdict == TC_ACT_REDIRECT;
+	}
+	return sent;
+}
+
+static void icmp_limits(__u32 interval, __u32 per_second)
+{
+	struct fwd_config c = config_read();
+
+	c.icmp_interval[FWD_ICMP_IPV4] = c.icmp_interval[FWD_ICMP_IPV6] = interval;
+	c.icmp_per_second = per_second;
+	config_write(&c);
+}
+
+/* One address gets one error a second after a burst of six, as by the kernel's icmp_ratelimit. */
+Test(errors, rate_limit_of_a_receiver)
+{
+	icmp_limits(FWD_TICKS(10), 1000);
+	cr_expect(errors_to("54.147.66.132", 300) == 6);
+	cr_expect(errors_to("[2001:db8:54::132]", 300) == 6);
+	cr_expect(errors_to("54.147.66.133", 1) == 1, "another address");
+	check_icmp_error("too big", ETH0, &UDP(IN, .data = 1500), &(struct icmp_error){3, 4, 1500, "too_big"});
+	clock_advance(11);
+	cr_expect(errors_to("54.147.66.132", 300) == 1, "a period later");
+	clock_advance(21);
+	cr_expect(errors_to("54.147.66.132", 300) == 2, "two periods later");
+	clock_advance(1000);
+	cr_expect(errors_to("54.147.66.132", 300) == 6, "long after");
+	icmp_limits(0, 1000);
+	cr_expect(errors_to("54.147.66.132", 30) == 30, "no limit");
+}
+
+/* "Fragmentation needed" and "packet too big" are exempt: a flood of packets with TTL 1 does not starve them. */
+Test(errors, flood_does_not_starve_too_big)
+{
+	char host[40];
+
+	icmp_limits(FWD_TICKS(1), 50);
+	ip_batch("link set wg0 mtu 1380\n");
+	for (int i = 0; i < 200; i++) {
+		snprintf(host, sizeof(host), "54.147.67.%d", i);
+		errors_to(host, 1);
+	}
+	for (int i = 0; i < 20; i++) {
+		check_icmp_error("too big", ETH0, &UDP(IN, .data = 1400), &(struct icmp_error){3, 4, 1380, "too_big"});
+		check_icmp_error("too big, IPv6", ETH0, &UDP(IN6, .data = 1400),
+				 &(struct icmp_error){2, 0, 1380, "too_big"});
+	}
+}
+
 /* ---- --snat none --------------------------------------------------------------------------- */
 
 /* Home sends to the visitors' addresses; it receives errors from the addresses of the gateway and of routers. */

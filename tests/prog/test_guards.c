@@ -2,6 +2,7 @@
 /*
  * Regressions: packets that must be passed unchanged, and events that must not end or leak connections.
  */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -72,20 +73,129 @@ Test(guards, wildcard, .timeout = 60)
 		LEAVES_BY(WG0, "10.172.16.1:5353 > 10.172.16.2:5353"));
 }
 
-/* UDP to a port that a socket of the gateway is bound to belongs to the socket: a reply to its resolver, WireGuard. */
+static int socket_bound(int family, const char *address, __u16 port)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr *at = family == AF_INET ? (void *)&v4 : (void *)&v6;
+	int sock = socket(family, SOCK_DGRAM, 0);
+
+	inet_pton(family, address, family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr);
+	cr_assert(!bind(sock, at, family == AF_INET ? sizeof(v4) : sizeof(v6)), "%s", address);
+	return sock;
+}
+
+static void connect_to(int sock, int family, const char *address, __u16 port)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	inet_pton(family, address, family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr);
+	cr_assert(!connect(sock, family == AF_INET ? (void *)&v4 : (void *)&v6,
+			   family == AF_INET ? sizeof(v4) : sizeof(v6)));
+}
+
+#define STRANGER  "203.0.113.7:4444 > 93.184.216.34:"
+#define STRANGER6 "[2001:db8:54::7]:4444 > [2001:db8:93::34]:"
+
+/* Three kinds of maps: of one address and port, of a range, of any address. A socket that is bound to all addresses is
+ * overridden by the first kind alone. */
+static void check_wildcard_socket(const char *what)
+{
+	arrives(what, ETH0, UDP(STRANGER "53"), LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:53"));
+	arrives(what, ETH0, UDP(STRANGER "1054"), IS_PASSED("own_socket"));
+	arrives(what, ETH0, UDP(STRANGER "55"), IS_PASSED("own_socket"));
+	arrives(what, ETH0, UDP(STRANGER6 "53"), LEAVES_BY(WG0, "[fd10:172:16::1]:4444 > [fd10:172:16::2]:53"));
+	arrives(what, ETH0, UDP(STRANGER6 "1054"), IS_PASSED("own_socket"));
+	arrives(what, ETH0, UDP(STRANGER6 "55"), IS_PASSED("own_socket"));
+	table_flush();
+}
+
+static const struct rule socket_rules[] = {
+	{PROTO_UDP, "93.184.216.34:53", "10.172.16.2:53", "10.172.16.1"},
+	{PROTO_UDP, "93.184.216.34:1054", "10.172.16.2:1054", "10.172.16.1", .last = 1055},
+	{PROTO_UDP, "0.0.0.0:55", "10.172.16.2:55", "10.172.16.1"},
+	{PROTO_UDP, "[2001:db8:93::34]:53", "[fd10:172:16::2]:53", "fd10:172:16::1"},
+	{PROTO_UDP, "[2001:db8:93::34]:1054", "[fd10:172:16::2]:1054", "fd10:172:16::1", .last = 1055},
+	{PROTO_UDP, "[::]:55", "[fd10:172:16::2]:55", "fd10:172:16::1"},
+};
+
+Test(guards, wildcard_udp_socket, .timeout = 60)
+{
+	static const __u16 ports[] = {53, 1054, 55};
+	int sock[3], sock4[3];
+
+	gateway_start_with(socket_rules, sizeof(socket_rules) / sizeof(socket_rules[0]));
+	for (int i = 0; i < 3; i++)
+		sock[i] = socket_bound(AF_INET6, "::", ports[i]);
+	check_wildcard_socket("a socket of both families");
+	for (int i = 0; i < 3; i++) {
+		const int on = 1;
+
+		close(sock[i]);
+		sock4[i] = socket_bound(AF_INET, "0.0.0.0", ports[i]);
+		sock[i] = socket(AF_INET6, SOCK_DGRAM, 0);
+		cr_assert(!setsockopt(sock[i], IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+		cr_assert(!bind(sock[i],
+				(struct sockaddr *)&(struct sockaddr_in6){.sin6_family = AF_INET6,
+									  .sin6_port = htons(ports[i])},
+				sizeof(struct sockaddr_in6)));
+	}
+	check_wildcard_socket("a socket of each family");
+	for (int i = 0; i < 3; i++) {
+		close(sock[i]);
+		close(sock4[i]);
+	}
+	arrives("no socket", ETH0, UDP(STRANGER "1054"), LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:1054"));
+}
+
+/* UDP to an address and port that a socket of the gateway is bound to belongs to the socket, and so do the packets of
+ * the peer that a socket is connected to: replies to a resolver. */
 Test(guards, own_udp_socket, .timeout = 60)
 {
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(51913)};
+	int sock, sock6, connected, connected6;
+
+	gateway_start_with(socket_rules, sizeof(socket_rules) / sizeof(socket_rules[0]));
+	connected = socket_bound(AF_INET, "0.0.0.0", 53);
+	connected6 = socket_bound(AF_INET6, "2001:db8:93::34", 1054);
+	connect_to(connected, AF_INET, "203.0.113.7", 4444);
+	connect_to(connected6, AF_INET6, "2001:db8:54::7", 4444);
+	arrives("of its peer", ETH0, UDP(STRANGER "53"), IS_PASSED("own_socket"));
+	arrives("of its peer, IPv6", ETH0, UDP(STRANGER6 "1054"), IS_PASSED("own_socket"));
+	arrives("of another", ETH0, UDP("203.0.113.8:4444 > 93.184.216.34:53"),
+		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:53"));
+	close(connected);
+	sock = socket_bound(AF_INET, "93.184.216.34", 53);
+	sock6 = socket_bound(AF_INET6, "2001:db8:93::34", 53);
+	arrives("to the socket", ETH0, UDP(STRANGER "53"), IS_PASSED("own_socket"));
+	arrives("to the socket, IPv6", ETH0, UDP(STRANGER6 "53"), IS_PASSED("own_socket"));
+	close(sock);
+	close(sock6);
+	close(connected6);
+	table_flush();
+	arrives("to the map", ETH0, UDP(STRANGER "53"), LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:53"));
+}
+
+/* WireGuard restarts: its socket is closed for a moment, and a handshake of home opens a connection through a range
+ * that contains its port. Once the socket is back, handshakes go to it, unless the target has answered. */
+Test(guards, udp_socket_comes_back, .timeout = 60)
+{
+	const char *answered = "203.0.113.8:4445 > 93.184.216.34:1054", *out = "10.172.16.1:4445 > 10.172.16.2:1054";
 	int sock;
 
-	gateway_start(64, 64);
-	rule_put(0, &(struct rule){PROTO_UDP, "93.184.216.34:51913", "10.172.16.2:51913", "10.172.16.1"});
-	sock = socket(AF_INET, SOCK_DGRAM, 0);
-	cr_assert(!bind(sock, (struct sockaddr *)&any, sizeof(any)));
-	arrives("to the socket", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"), IS_PASSED("own_socket"));
+	gateway_start_with(socket_rules, sizeof(socket_rules) / sizeof(socket_rules[0]));
+	arrives("IPv4", ETH0, UDP(STRANGER "1054"), LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:1054"));
+	arrives("IPv6", ETH0, UDP(STRANGER6 "1054"), LEAVES_BY(WG0, "[fd10:172:16::1]:4444 > [fd10:172:16::2]:1054"));
+	arrives("another", ETH0, UDP(answered), LEAVES_BY(WG0, out));
+	arrives("its answer", WG0, UDP(reverse_of(out)), LEAVES_BY(ETH0, reverse_of(answered)));
+	sock = socket_bound(AF_INET6, "::", 1054);
+	clock_advance(2);
+	arrives("IPv4, to the socket", ETH0, UDP(STRANGER "1054"), IS_PASSED("own_socket"));
+	arrives("IPv6, to the socket", ETH0, UDP(STRANGER6 "1054"), IS_PASSED("own_socket"));
+	arrives("answered by the target", ETH0, UDP(answered), LEAVES_BY(WG0, out));
+	cr_expect(!conn_exists(STRANGER "1054", PROTO_UDP) && !conn_exists(STRANGER6 "1054", PROTO_UDP));
+	cr_expect(check_table() == 1);
 	close(sock);
-	arrives("to the map", ETH0, UDP("203.0.113.7:4444 > 93.184.216.34:51913"),
-		LEAVES_BY(WG0, "10.172.16.1:4444 > 10.172.16.2:51913"));
 }
 
 /* A packet of a live connection is never passed to the stack, which would reset it. */

@@ -51,6 +51,8 @@ enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule
 		new->rule.snat_count = target->has_source;
 		new->rule.pool[0] = target->source;
 	}
+	if (target_check_ipsec(&all->targets, &new->rule, line, report))
+		return FWD_NOT_DONE;
 	all->count++;
 	return FWD_DONE;
 }

@@ -15,6 +15,7 @@
 #include "host/conntrack.h"
 #include "host/iface.h"
 #include "host/netdev.h"
+#include "state/config.h"
 #include "state/bpf_log.h"
 #include "state/control.h"
 #include "state/loader.h"
@@ -133,6 +134,8 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 	else if (add_new(list, name, device, report))
 		return FWD_NOT_DONE;
 	device->entry.link = link;
+	device->entry.tunnel = netdev_is_tunnel(device->ifindex);
+	device->entry.rp_filter = iface_rp_filter(name);
 	plan->old = device->entry;
 	device_set_version(device);
 	if (mode_choose(device, plan->known, mode, candidates, report) ||
@@ -418,6 +421,17 @@ static enum fwd_exit plan_and_attach(struct instance *in, const struct rules *ru
 	return ret;
 }
 
+/* The kernel's limits of ICMP errors hold for those of the programs, too. */
+static enum fwd_exit follow_icmp_ratelimit(const struct instance *in, struct fwd_report *report)
+{
+	struct fwd_config config;
+
+	if (config_read(in, &config, report))
+		return FWD_NOT_DONE;
+	iface_icmp_limits(&config);
+	return config_write(in, &config, report);
+}
+
 static enum fwd_exit attach_locked(struct instance *in, struct rules *rules, const struct attach_request *request,
 				   struct fwd_report *report)
 {
@@ -430,7 +444,7 @@ static enum fwd_exit attach_locked(struct instance *in, struct rules *rules, con
 	if (rules_refresh_sources(rules, report) || detach_lone_xdp(in, report))
 		return FWD_NOT_DONE;
 	check_forwarding(rules, request, report);
-	return FWD_DONE;
+	return follow_icmp_ratelimit(in, report);
 }
 
 enum fwd_exit attach_devices(const char *pin_dir, const struct attach_request *request, struct attach_result *result,

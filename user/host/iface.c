@@ -191,18 +191,55 @@ bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_
 	return found;
 }
 
+/* `unknown` if it cannot be read. */
+static int sysctl_read(const char *path, int unknown)
+{
+	FILE *file = fopen(path, "re");
+	int value = unknown;
+
+	if (!file)
+		return unknown;
+	if (fscanf(file, "%d", &value) != 1)
+		value = unknown;
+	fclose(file);
+	return value;
+}
+
 /* True also if it cannot be read: then there is nothing to warn about. */
 static bool sysctl_is_on(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	int value = 1;
+	return sysctl_read(path, 1);
+}
 
-	if (!file)
-		return true;
-	if (fscanf(file, "%d", &value) != 1)
-		value = 1;
-	fclose(file);
-	return value;
+/* The kernel uses the larger of both (include/linux/inetdevice.h, IN_DEV_RPFILTER). Packets that arrive by lo have a
+ * route already. */
+enum fwd_rp_filter iface_rp_filter(const char *name)
+{
+	int all = sysctl_read("/proc/sys/net/ipv4/conf/all/rp_filter", FWD_RP_OFF), own;
+	char path[PATH_MAX];
+
+	if (if_nametoindex(name) == FWD_LOOPBACK)
+		return FWD_RP_OFF;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
+	own = sysctl_read(path, FWD_RP_OFF);
+	return own > all ? own : all;
+}
+
+/* A time in milliseconds as ticks; `unknown` if it cannot be read. */
+static __u32 interval_read(const char *path, __u32 unknown)
+{
+	int ms = sysctl_read(path, -1);
+
+	return ms < 0 ? unknown : (__u32)(ms * (FWD_NSEC / 1000) >> FWD_TICK_SHIFT);
+}
+
+void iface_icmp_limits(struct fwd_config *config)
+{
+	config->icmp_per_second = sysctl_read("/proc/sys/net/ipv4/icmp_msgs_per_sec", FWD_ICMP_PER_SECOND_DEFAULT);
+	config->icmp_interval[FWD_ICMP_IPV4] =
+		interval_read("/proc/sys/net/ipv4/icmp_ratelimit", FWD_ICMP_INTERVAL_DEFAULT);
+	config->icmp_interval[FWD_ICMP_IPV6] =
+		interval_read("/proc/sys/net/ipv6/icmp/ratelimit", FWD_ICMP_INTERVAL_DEFAULT);
 }
 
 bool iface_check_forwarding(const char *name, enum fwd_family family, struct fwd_report *report)

@@ -7,6 +7,7 @@
 #include "model/addr.h"
 #include "base/err.h"
 #include "fwd/addr.h"
+#include "fwd/config.h"
 #include "fwd/device.h"
 
 /* The reason why if_nametoindex() or if_indextoname() has just found none, an errno: glibc hides that there is no
@@ -35,6 +36,12 @@ void iface_addrs_free(struct iface_addrs *addrs);
 
 /* The source address that the kernel would choose. Port in host order. False: no route. */
 bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source);
+
+/* The kernel's reverse path filter of the device, of IPv4. */
+enum fwd_rp_filter iface_rp_filter(const char *name);
+
+/* Copies the kernel's limits of ICMP errors, the members icmp_*. */
+void iface_icmp_limits(struct fwd_config *config);
 
 /* Notes that packets that arrive by the device are not forwarded, if so: bpf_fib_lookup() returns
  * BPF_FIB_LKUP_RET_FWD_DISABLED then. False: that is so for all devices, and no other need be checked. */

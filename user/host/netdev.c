@@ -102,6 +102,20 @@ static int parse_qdisc(const struct nlmsghdr *reply, void *into)
 	return MNL_CB_OK;
 }
 
+static int parse_link_kind(const struct nlmsghdr *reply, void *into)
+{
+	struct text *text = into;
+	struct nlattr *attr, *info;
+
+	mnl_attr_for_each (attr, reply, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attr) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested(info, attr) if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
+			snprintf(text->at, text->size, "%s", mnl_attr_get_str(info));
+	}
+	return MNL_CB_OK;
+}
+
 /* Asks for all properties of a device. */
 static bool ask_link(__u32 ifindex, mnl_cb_t parse, void *into)
 {
@@ -204,4 +218,21 @@ bool netdev_ingress_qdisc(__u32 ifindex, char *name, size_t size)
 	tc->tcm_parent = TC_H_INGRESS;
 	*name = '\0';
 	return ask(NETLINK_ROUTE, request, parse_kind, &text) && *name;
+}
+
+bool netdev_is_tunnel(__u32 ifindex)
+{
+	/* rtnl_link_ops.kind */
+	static const char *const kinds[] = {"wireguard", "tun",       "ovpn", "ipip", "ip6tnl", "sit",   "gre",
+					    "gretap",    "ip6gre",    "vti",  "vti6", "xfrm",   "vxlan", "ip6gretap",
+					    "erspan",    "ip6erspan", "amt",  "gtp",  "geneve", "macsec"};
+	char kind[32] = "";
+	struct text text = {kind, sizeof(kind)};
+
+	if (!ask_link(ifindex, parse_link_kind, &text))
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
 }

@@ -30,4 +30,8 @@ bool netdev_ingress_qdisc(__u32 ifindex, char *name, size_t size);
 /* The name of the root queueing discipline, in name[size]. False: no such device. */
 bool netdev_qdisc(__u32 ifindex, char *name, size_t size);
 
+/* Packets leave the device within other packets, or encrypted: WireGuard, tun, GRE, VXLAN and the like. Not PPP, which
+ * is an uplink as a rule. */
+bool netdev_is_tunnel(__u32 ifindex);
+
 #endif

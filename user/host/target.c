@@ -36,6 +36,7 @@ void targets_free(struct targets *targets)
 	tdestroy(targets->tree, free);
 	iface_addrs_free(&targets->own);
 	routes_close(&targets->routes);
+	ipsec_free(&targets->ipsec);
 }
 
 bool address_is_own(struct targets *targets, const struct fwd_addr *addr, char *name)
@@ -86,6 +87,19 @@ enum fwd_exit target_check(struct targets *targets, struct target *target, const
 	if (target->has_route && target->route.kind == ROUTE_BROADCAST)
 		return report_error(report, &about, "is the broadcast address of a network, or its first address");
 	return FWD_DONE;
+}
+
+enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
+				 struct fwd_report *report)
+{
+	char text[FWD_ENDPOINT_TEXT];
+
+	if (!ipsec_applies(&targets->ipsec, rule))
+		return FWD_DONE;
+	return report_error(report,
+			    ABOUT(.line = line, .object = rule_target_text(rule, text),
+				  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
+			    "an IPsec policy applies to packets to it, and fwdctl would send them in clear");
 }
 
 void target_note_no_source(struct target *target, const struct fwd_rule *rule, unsigned int line,

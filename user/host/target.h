@@ -10,6 +10,7 @@
 #include "fwd/rule.h"
 #include "host/iface.h"
 #include "host/route.h"
+#include "host/ipsec.h"
 
 struct target {
 	struct fwd_addr addr;
@@ -26,6 +27,7 @@ struct targets {
 	void *tree; /* of struct target, tsearch(3) */
 	struct iface_addrs own;
 	struct routes routes;
+	struct ipsec_policies ipsec;
 };
 
 /* Port in host order: rules of `ip rule` may depend on it, but the first port that is looked up stands for all. NULL:
@@ -44,6 +46,11 @@ enum fwd_exit source_check(struct targets *targets, const struct fwd_addr *sourc
 /* Fails if the target of the rule is this host itself, or a broadcast address. */
 enum fwd_exit target_check(struct targets *targets, struct target *target, const struct fwd_rule *rule,
 			   struct fwd_report *report);
+
+/* Fails if an IPsec policy applies to packets that the rule would forward to its target. `line`: of the input, 0:
+ * none. */
+enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
+				 struct fwd_report *report);
 
 /* Notes, once for each target, that the rule's source address is not known because there is no route, if so. `line`: of
  * the input, 0: none. */

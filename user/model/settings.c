@@ -58,5 +58,8 @@ struct fwd_config settings_default(void)
 
 	for (int i = 0; i < FWD_TIMEOUT_MAX; i++)
 		config.timeout[i] = FWD_TICKS(defaults[i]);
+	config.icmp_per_second = FWD_ICMP_PER_SECOND_DEFAULT;
+	config.icmp_interval[FWD_ICMP_IPV4] = FWD_ICMP_INTERVAL_DEFAULT;
+	config.icmp_interval[FWD_ICMP_IPV6] = FWD_ICMP_INTERVAL_DEFAULT;
 	return config;
 }

@@ -545,6 +545,20 @@ enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const
 	return FWD_DONE;
 }
 
+/* The path of the rule as far as the host decides it. Other than from IPSEC or OPEN, only packets change it: the device
+ * that the route led to may have been attached before its tunnel was. */
+static void refresh_path(struct fwd_rule *rule, struct targets *targets, struct fwd_report *report)
+{
+	const bool ipsec = ipsec_applies(&targets->ipsec, rule);
+	char text[FWD_ENDPOINT_TEXT];
+
+	if (ipsec)
+		report_note(report, ABOUT(.object = rule_target_text(rule, text), .fix = "ip xfrm policy shows it"),
+			    "an IPsec policy applies to packets to it: its maps forward nothing");
+	if (ipsec || rule->path != FWD_PATH_TUNNEL)
+		__atomic_store_n(&rule->path, ipsec ? FWD_PATH_IPSEC : FWD_PATH_UNKNOWN, __ATOMIC_RELAXED);
+}
+
 enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *report)
 {
 	enum fwd_exit ret = FWD_DONE;
@@ -553,6 +567,8 @@ enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *repo
 	for_each_rule (rule, rules) {
 		struct target *target;
 
+		if (rule->state != FWD_RULE_FREE)
+			refresh_path(rule, &targets, report);
 		if (ret || rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
 			continue;
 		target = target_find(&targets, &rule->target, rule->target_low, report);

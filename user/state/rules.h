@@ -60,7 +60,8 @@ enum fwd_exit rules_add(const struct instance *in, struct rules *rules, const st
 enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const __u8 *changes,
 			   struct fwd_report *report);
 
-/* Chooses the source address of each `--snat auto` map again, by the routes of now. */
+/* Chooses the source address of each `--snat auto` map again, by the routes of now, and its path as far as it is not
+ * known (enum fwd_rule_path). Notes the maps that an IPsec policy keeps from forwarding. */
 enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *report);
 
 /* Returns 0 or a negative errno. */
