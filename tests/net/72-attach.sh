@@ -12,7 +12,7 @@ pinned() {
 		jq -r '"\(.type) \(.bytes_key) \(.bytes_value) \(.max_entries) \(.flags)"'
 }
 
-# replace_pin NAME TYPE KEY VALUE ENTRIES FLAGS: another map in the place of a pinned one, which restore_pin brings back.
+# replace_pin NAME TYPE KEY VALUE ENTRIES FLAGS: another map in the place of a pinned one, until restore_pin.
 replace_pin() {
 	local maps=$FWDCTL_PIN_DIR/maps
 	mv "$maps/$1" "$FWDCTL_PIN_DIR/kept"

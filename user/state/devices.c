@@ -110,12 +110,14 @@ struct device *device_at(struct device_list *list, __u32 ifindex)
 struct device *device_find(struct device_list *list, const char *name)
 {
 	/* if_nametoindex() takes an alias ("eth0:1") as the device. */
-	struct device *found = strchr(name, ':') ? NULL : device_at(list, if_nametoindex(name));
+	__u32 ifindex = strchr(name, ':') ? 0 : if_nametoindex(name);
+	struct device *found = device_at(list, ifindex);
 
 	if (found && found->live)
 		return found;
+	/* A name that another device has now means that one, unless the recorded device is gone. */
 	for (size_t i = 0; i < list->count; i++)
-		if (!list->device[i].live && !strcmp(list->device[i].entry.name, name))
+		if (!strcmp(list->device[i].entry.name, name) && (!ifindex || !list->device[i].live))
 			return &list->device[i];
 	return NULL;
 }

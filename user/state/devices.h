@@ -47,8 +47,8 @@ size_t devices_shown(const struct device_list *list);
 /* NULL: not in the list. */
 struct device *device_at(struct device_list *list, __u32 ifindex);
 
-/* By the present name of a live device, an alternative one included, or else by the name that a device which is gone
- * had when it was attached. NULL: not in the list. */
+/* By its present name, an alternative one included, or else by its name when it was attached, unless another device has
+ * that now and the attached one is not gone. NULL: not in the list. */
 struct device *device_find(struct device_list *list, const char *name);
 
 /* The present name; of a device that is gone its name when it was attached. */
