@@ -193,7 +193,11 @@ static const struct number frozen_reasons[] = {
 	{"race", 23},
 	{"table_full", 24},
 	{"rewrite_failed", 25},
-	{"no_neighbour", 26},
+	{"netfilter", 26},
+	{"no_neighbour", 27},
+	{"tunnel_gone", 28},
+	{"rp_filter", 29},
+	{"ipsec", 30},
 };
 
 static const struct number timeouts[] = {

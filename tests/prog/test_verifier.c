@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 #include "fwd/device.h"
 #include "fwd/maps.h"
+#include "host/conntrack.h"
 #include "control.skel.h"
 #include "tc.skel.h"
 #include "xdp.skel.h"
@@ -134,6 +135,7 @@ static struct cost load_tc(const char *name, enum fwd_link link)
 	struct cost cost;
 
 	cr_assert(o);
+	o->rodata->fwd_conntrack = conntrack_has_kfuncs();
 	o->rodata->fwd_link = link;
 	o->rodata->fwd_sizes = fwd_sizes_of(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN);
 	cost = cost_of(o->obj, name);
@@ -160,6 +162,7 @@ static struct cost load_xdp(const char *name, enum fwd_mode mode)
 
 	cr_assert(o);
 	o->rodata->fwd_sizes = fwd_sizes_of(FWD_DEFAULT_CONNECTIONS, FWD_DEFAULT_HALF_OPEN);
+	o->rodata->fwd_conntrack = conntrack_has_kfuncs();
 	o->rodata->fwd_mode = mode;
 	cost = cost_of(o->obj, name);
 	fwd_xdp__destroy(o);
