@@ -255,3 +255,23 @@ test_refused_sources() {
 	done
 	rejects 1 "address of this host .wg0." fwd map add tcp :90 $GATEWAY_WG
 }
+
+test_udp_wins() {
+	topology
+	fwd attach eth0 wg0
+	on gateway iptables -A INPUT -p udp -j ACCEPT
+	serve any gateway --udp 0.0.0.0:5300 "[::]:5310"
+	serve service home --udp $HOME_WG:5300 $HOME_WG:5310 "[$HOME_WG6]:5310"
+	fwd map add udp $GATEWAY:5300 $HOME_WG
+	fwd map add udp $GATEWAY:5310 $HOME_WG
+	fwd map add udp "[$GATEWAY6]:5310" $HOME_WG6
+	peer client udp-burst $GATEWAY:5300 --count 3 --size 10
+	peer client udp-burst $GATEWAY:5310 --count 3 --size 10
+	peer client udp-burst "[$GATEWAY6]:5310" --count 3 --size 10
+	is "$(grep -c '^udp ' "$TOPO_DIR/any.log" || true)" 0 "visitors of the gateway's own server"
+	is "$(grep -c '^udp ' "$TOPO_DIR/service.log" || true)" 3 "visitors of home"
+	fwd map flush
+	fwd map add udp $GATEWAY:5300-5310 $HOME_WG
+	peer client udp-burst $GATEWAY:5300 --count 3 --size 10
+	is "$(grep -c '^udp ' "$TOPO_DIR/any.log" || true)" 1 "visitors of the gateway's own server with a range"
+}
