@@ -473,3 +473,49 @@ Test(guards, ring_slots_have_one_owner, .timeout = 110, .fini = check_table_at_e
 	for (int i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
 }
+
+static void live_set(enum device device, bool live)
+{
+	__u32 ifindex = gw.ifindex[device];
+
+	if (live)
+		map_put(MAP_FD(live_devices), &ifindex, &ifindex);
+	else
+		cr_assert(!bpf_map_delete_elem(MAP_FD(live_devices), &ifindex));
+}
+
+/* The kernel deletes a device from `live_devices` when it goes or is moved to another network namespace. Packets do not
+ * leave by one that has its ifindex now, and packets of the moved one are another namespace's. */
+Test(guards, device_gone_or_moved, .timeout = 60)
+{
+	gateway_start(16, 16);
+	rule_put(0, &tcp_rule);
+	live_set(WG0, false);
+	arrives("out by a device that is gone", ETH0, TCP(IN, SYN), IS_PASSED("not_attached"));
+	live_set(WG0, true);
+	live_set(ETH0, false);
+	arrives("in by a device that was moved", ETH0, TCP(IN, SYN), IS_UNTOUCHED);
+	cr_expect(check_table() == 0);
+	live_set(ETH0, true);
+	handshake(IN, OUT);
+	expect_state("opened", IN, PROTO_TCP, "ESTABLISHED");
+	live_set(ETH0, false);
+	clock_advance(2);
+	arrives("of the connection", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), IS_UNTOUCHED);
+	live_set(ETH0, true);
+	arrives("of the connection", ETH0, TCP(IN, ACK, .ack = SERVER_SEQ + 1), LEAVES_BY(WG0, OUT));
+}
+
+/* A moved device may have the ifindex of another attached one. */
+Test(guards, moved_to_the_index_of_another, .timeout = 60)
+{
+	struct fwd_device d = {.link = FWD_LINK_ETHERNET, .index = 7};
+	__u32 ifindex;
+
+	gateway_start(16, 16);
+	rule_put(0, &tcp_rule);
+	ifindex = gw.ifindex[ETH0];
+	map_put(MAP_FD(devices), &ifindex, &d);
+	arrives("in by another device", ETH0, TCP(IN, SYN), IS_UNTOUCHED);
+	cr_expect(check_table() == 0);
+}
