@@ -17,7 +17,7 @@ struct result {
 /*
  * True if the run can behave as if a NIC had summed up the packet (CHECKSUM_COMPLETE); the kernel then fails the run
  * with EBADMSG if the sum is not the packet's afterwards. It can't for a hop limit that is decremented, which no
- * checksum covers, nor for UDP without a checksum, nor for VLAN tags, whose removal BPF_PROG_RUN's sum does not survive.
+ * checksum covers, nor for UDP without a checksum, nor for VLAN tags, which that sum does not cover as a NIC's does.
  */
 bool nic_can_sum(enum device dev, const struct packet *p, bool stays);
 
