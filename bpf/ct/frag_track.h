@@ -400,6 +400,27 @@ __noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 			 translation_addr_delta(pkt, &to));
 }
 
+/* Copies the frame, of len bytes, to the scratch memory. A function of its own, as frag_restore(), so that len stays in
+ * the register whose bound the verifier of kernel 6.1 has seen. */
+__noinline bool frag_save(fwd_ctx *ctx, __u32 len)
+{
+	struct fwd_frag_scratch *s = frag_scratch_get();
+
+	if (!s || len < sizeof(struct iphdr))
+		return false;
+	return bound_at_most(len, sizeof(s->frame)) && ctx_load(ctx, 0, s->frame, len);
+}
+
+/* Makes the frame again what frag_save() has copied. */
+__noinline bool frag_restore(fwd_ctx *ctx, __u32 len)
+{
+	struct fwd_frag_scratch *s = frag_scratch_get();
+
+	if (!s || !ctx_set_len(ctx, len) || len < sizeof(struct iphdr))
+		return false;
+	return bound_at_most(len, sizeof(s->frame)) && ctx_store(ctx, 0, s->frame, len);
+}
+
 /* Sends the copies of fragments that arrived before this first one, which is translated and framed already. They are
  * sent with its skb, which is restored afterwards. pkt->l3_off: the IP header in the frame that leaves. False: the
  * skb could not be restored, and must be dropped. */
@@ -415,8 +436,7 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 		return true;
 	index = frag_lane_find(frag_source(&pkt->tuple.saddr), false);
 	lane = index < 0 ? NULL : frag_lane_at(index);
-	if (!lane || len < sizeof(struct iphdr) || !bound_at_most(len, sizeof(s->frame)) ||
-	    !ctx_load(ctx, 0, s->frame, len))
+	if (!lane || !frag_save(ctx, len))
 		return true;
 	datagram_key(&s->key, pkt);
 	oldest = READ_ONCE(lane->oldest);
@@ -430,7 +450,7 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 	d = bpf_map_lookup_elem(&datagrams, &s->key);
 	if (d)
 		datagram_remove_if_complete(d, &s->key);
-	return ctx_set_len(ctx, len) && ctx_store(ctx, 0, s->frame, len);
+	return frag_restore(ctx, len);
 }
 
 #endif
