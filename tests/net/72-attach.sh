@@ -340,6 +340,9 @@ test_directory_of_another_user() {
 	fwd attach eth0 wg0
 	mkdir "$TOPO_DIR/plain"
 	rejects 1 "mount -t bpf -o mode=0700 bpf $TOPO_DIR/plain" fwd --pin-dir "$TOPO_DIR/plain/fwdctl" map list
+	# A mount at / or at a directory in use would hide what is there.
+	rejects 1 'use --pin-dir /sys/fs/bpf/NAME' fwd --pin-dir /fwdctl map list
+	rejects 1 'use --pin-dir /sys/fs/bpf/NAME' fwd --pin-dir "$TOPO_DIR/fwdctl" map list
 }
 
 # ---- a change that is decided is done ----

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -107,11 +108,37 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
+static bool is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	bool empty = dir;
+
+	while (empty && (entry = readdir(dir)))
+		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
+/* A mount hides what is in the directory, so it is recommended for an empty one only. */
+static enum fwd_exit no_bpffs(const char *pin_dir, const char *parent, struct fwd_report *report)
+{
+	char fix[FWD_FIX_TEXT];
+
+	if (is_empty(parent))
+		snprintf(fix, sizeof(fix), "mount -t bpf -o mode=0700 bpf %s", parent);
+	else
+		snprintf(fix, sizeof(fix), "use --pin-dir " BPFFS "/NAME");
+	return report_error(report, ABOUT(.option = "--pin-dir", .object = pin_dir, .fix = fix), "%s is not in a bpffs",
+			    parent);
+}
+
 /* *missing: there is no bpffs at /sys/fs/bpf, and none is to be mounted. */
 static enum fwd_exit check_bpffs(struct instance *in, bool create, bool *missing, struct fwd_report *report)
 {
 	const struct fwd_about *dir = ABOUT(.option = "--pin-dir", .object = in->dir);
-	char copy[PATH_MAX], fix[FWD_FIX_TEXT], *parent;
+	char copy[PATH_MAX], *parent;
 	struct stat st;
 
 	*missing = false;
@@ -124,9 +151,7 @@ static enum fwd_exit check_bpffs(struct instance *in, bool create, bool *missing
 	if (strcmp(parent, BPFFS)) {
 		if (stat(parent, &st))
 			return report_error(report, dir, "%s: %m", parent);
-		snprintf(fix, sizeof(fix), "mount -t bpf -o mode=0700 bpf %s", parent);
-		return report_error(report, ABOUT(.option = "--pin-dir", .object = in->dir, .fix = fix),
-				    "%s is not in a bpffs", parent);
+		return no_bpffs(in->dir, parent, report);
 	}
 	if (mounts_are_private())
 		return report_error(report, ABOUT(.fix = "nsenter --net=/run/netns/NAME fwdctl ..."),
