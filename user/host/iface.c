@@ -13,8 +13,12 @@
 #include <unistd.h>
 #include "host/iface.h"
 
+/* Not in every C library. */
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519
+#endif
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
 #endif
 
 static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *link, struct fwd_report *report)
@@ -29,6 +33,7 @@ static enum fwd_exit link_of_type(const char *name, int type, enum fwd_link *lin
 	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
 	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
 	case ARPHRD_RAWIP:
 		*link = FWD_LINK_IP;
 		return FWD_DONE;
