@@ -46,10 +46,12 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
  * A nibble for each value of the bits 0x18: best effort, bulk, interactive, interactive bulk (TC_PRIO_*). */
 #define FORWARD_PRIORITIES 0x4620U
 
-static __always_inline void forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+/* Not inlined: clang 19 would need more of the caller's stack. */
+__noinline int forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
-	if (pkt->family == FWD_FAMILY_IPV4)
+	if (pkt && pkt->family == FWD_FAMILY_IPV4)
 		ctx_set_priority(ctx, FORWARD_PRIORITIES >> (pkt->tos >> 1 & 0xc) & 0xf);
+	return 0;
 }
 
 /*
@@ -61,13 +63,13 @@ static __always_inline void forward_set_priority(fwd_ctx *ctx, const struct fwd_
 static __always_inline enum fwd_reason forward(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn,
 					       const struct fwd_route *route, int *action)
 {
+	forward_set_priority(ctx, pkt);
 	if (route_link(route) == FWD_LINK_ETHERNET && !forward_ethernet(ctx, pkt, route))
 		return FWD_REWRITE_FAILED;
 	if (pkt->fragment.kind == FWD_FRAG_FIRST && !frag_release(ctx, pkt, conn))
 		return FWD_REWRITE_FAILED;
 	if (pkt->to_fragment && !ip_fragment(ctx, pkt->l3_off, route->mtu, route_ifindex(route)))
 		return FWD_REWRITE_FAILED;
-	forward_set_priority(ctx, pkt);
 	if (pkt->next_hop.how == FWD_HOP_CACHED && route_ifindex(route) != FWD_LOOPBACK)
 		*action = bpf_redirect(route_ifindex(route), 0);
 	else
