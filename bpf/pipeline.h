@@ -105,6 +105,23 @@ static __always_inline enum fwd_reason leave_to_stack(const struct fwd_pkt *pkt,
 	return reason;
 }
 
+/* What is asked of the kernel once a second for each direction of a connection. FWD_OK: its route is fresh. */
+__noinline enum fwd_reason refresh(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	enum fwd_reason reason;
+
+	if (!pkt || !conn)
+		return FWD_ROUTE_LOST;
+	if (admit_returns_to_socket(ctx, pkt, conn)) {
+		conn_end_found(pkt->entry, &pkt->tuple, FWD_END_REPLACED);
+		return leave_to_stack(pkt, FWD_OWN_SOCKET);
+	}
+	route_follow_ingress(ctx, pkt, conn);
+	reason = route_refresh(ctx, pkt, conn);
+	/* Not left to the stack, which knows no such connection and would reset it. */
+	return reason_class(reason) == FWD_CLASS_PASS ? FWD_ROUTE_LOST : reason;
+}
+
 /* Processes a packet received by an attached device. *known: its connection, once known. *action: the return value
  * of the hook. */
 static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn **known,
@@ -154,15 +171,7 @@ static __always_inline enum fwd_reason process_ingress(fwd_ctx *ctx, struct fwd_
 	*known = conn;
 	route = &conn_flow(conn, pkt)->route;
 	if (!route_is_fresh(conn_flow(conn, pkt), pkt->now)) {
-		if (admit_returns_to_socket(ctx, pkt, conn)) {
-			conn_end_found(pkt->entry, &pkt->tuple, FWD_END_REPLACED);
-			return leave_to_stack(pkt, FWD_OWN_SOCKET);
-		}
-		route_follow_ingress(ctx, pkt, conn);
-		reason = route_refresh(ctx, pkt, conn);
-		/* Not left to the stack, which knows no such connection and would reset it. */
-		if (reason_class(reason) == FWD_CLASS_PASS)
-			return FWD_ROUTE_LOST;
+		reason = refresh(ctx, pkt, conn);
 		if (reason != FWD_OK)
 			return reason;
 	}

@@ -48,10 +48,12 @@ static __always_inline int forward_by_neigh(const struct fwd_pkt *pkt, const str
  * A nibble for each value of the bits 0x18: best effort, bulk, interactive, interactive bulk (TC_PRIO_*). */
 #define FORWARD_PRIORITIES 0x4620U
 
-static __always_inline void forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
+/* Not inlined: clang 19 would need more of the caller's stack. */
+__noinline int forward_set_priority(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
-	if (pkt->family == FWD_FAMILY_IPV4)
+	if (pkt && pkt->family == FWD_FAMILY_IPV4)
 		ctx_set_priority(ctx, FORWARD_PRIORITIES >> (pkt->tos >> 1 & 0xc) & 0xf);
+	return 0;
 }
 
 /*

@@ -283,20 +283,25 @@ __noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason
 	return true;
 }
 
-/* Drops the packet and sends the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC
- * 1812 4.3.2.7; ctx_is_for_host() has left out link-layer broadcasts). conn: the packet's connection, or NULL. *action:
- * the return value of the hook. */
+/* Makes the packet the error of `reason`, if one is due: none about ICMP errors and later fragments (RFC 1812 4.3.2.7;
+ * ctx_is_for_host() has left out link-layer broadcasts). 1: it is the error; 0: none is due; -1: it is not writable. */
+__noinline int icmp_error_try(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_reason reason)
+{
+	if (!pkt || pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_has_receiver(ctx, pkt) ||
+	    !icmp_error_is_allowed(pkt, reason))
+		return 0;
+	return (!pkt->tags || link_untag(ctx, pkt)) && icmp_error_make(ctx, pkt, conn, reason) ? 1 : -1;
+}
+
+/* Drops the packet and sends the error of `reason`, if one is due. conn: the packet's connection, or NULL. *action: the
+ * return value of the hook. */
 static __always_inline enum fwd_reason icmp_error(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn,
 						  enum fwd_reason reason, int *action)
 {
-	*action = ctx_drop();
-	if (pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_has_receiver(ctx, pkt) ||
-	    !icmp_error_is_allowed(pkt, reason))
-		return reason;
-	if ((pkt->tags && !link_untag(ctx, pkt)) || !icmp_error_make(ctx, pkt, conn, reason))
-		return FWD_REWRITE_FAILED;
-	*action = ctx_send_back(ctx);
-	return reason;
+	int made = icmp_error_try(ctx, pkt, conn, reason);
+
+	*action = made > 0 ? ctx_send_back(ctx) : ctx_drop();
+	return made < 0 ? FWD_REWRITE_FAILED : reason;
 }
 
 #endif
