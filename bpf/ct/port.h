@@ -77,13 +77,13 @@ __noinline bool port_is_in_use(fwd_ctx *ctx)
 }
 
 /*
- * Gives the record at open->slot, which is not in the index yet, a source address and port to try. False: it is in use,
- * or in quarantine.
+ * Gives the record at open->slot, which is not in the index yet, a source address and port to try. False: another
+ * connection has it, or it is in quarantine.
  *
  * All connections of a client get the same address of a pool, number `paired`, unless its ports are in use (RFC 4787
  * REQ-2: a server may compare them, as FTP's do). Its own port is tried first, then random ones.
  */
-__noinline bool port_choose(fwd_ctx *ctx, __u32 paired, __u32 turn)
+__noinline bool port_choose(__u32 paired, __u32 turn)
 {
 	struct fwd_open *open = open_get();
 	struct fwd_conn *conn;
@@ -102,9 +102,11 @@ __noinline bool port_choose(fwd_ctx *ctx, __u32 paired, __u32 turn)
 		port = port_random(port_kind(port));
 	port_set(conn, &open->pool[source], port);
 	tuple_of_entry(&open->reply, conn, FWD_DIR_REPLY);
-	if (turn < PORT_QUARANTINE_TRIES && port_is_quarantined(&open->reply, &open->conn.addrs[FWD_DIR_FORWARD].saddr))
+	/* The insertion finds out anyway; but when ports run out this spares the kernel's look-ups. */
+	if (table_search(&open->reply, 0) >= 0)
 		return false;
-	return !port_is_in_use(ctx);
+	return turn >= PORT_QUARANTINE_TRIES ||
+	       !port_is_quarantined(&open->reply, &open->conn.addrs[FWD_DIR_FORWARD].saddr);
 }
 
 /*
@@ -120,9 +122,11 @@ static __always_inline enum fwd_reason port_claim(fwd_ctx *ctx, struct fwd_open 
 	bool full = false;
 
 	for (i = 0; i < PORT_TRIES; i++) {
-		int err = port_choose(ctx, paired, i) ? table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply)
-						      : -EEXIST;
+		int err;
 
+		if (!port_choose(paired, i) || port_is_in_use(ctx))
+			continue;
+		err = table_insert(entry_of(open->slot, FWD_DIR_REPLY), &open->reply);
 		if (!err && !port_is_in_use(ctx))
 			return FWD_OK;
 		if (!err)

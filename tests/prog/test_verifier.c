@@ -48,7 +48,7 @@ static void insns_read(int fd)
 /* The functions of a program in the order of their instructions, as the verifier numbers them. */
 static struct {
 	unsigned int first, frame;
-} functions[64];
+} functions[128];
 static unsigned int n_functions;
 
 /* The function that an instruction calls, or passes as a callback; 0: none. In a compiled program `off` has the
