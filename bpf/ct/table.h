@@ -66,9 +66,10 @@ static __always_inline __u64 hash_mix(__u64 h)
 
 /* NH (RFC 4418 5.2.2) of the tuple's words: any two tuples collide with a probability of 2^-32, because nobody
  * outside knows the secret. Then a mix, because NH alone leaves differences in some of the bits only. */
-static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
+static __always_inline __u64 hash_flow(const struct fwd_addr *saddr, const struct fwd_addr *daddr, __be16 sport,
+				       __be16 dport, __u8 proto)
 {
-	const __u32 *s = tuple->saddr.w, *d = tuple->daddr.w;
+	const __u32 *s = saddr->w, *d = daddr->w;
 	const struct fwd_config *c = config_get();
 	__u64 h = 0;
 
@@ -78,8 +79,13 @@ static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
 	h += hash_pair(c->secret + 2, s[2], s[3]);
 	h += hash_pair(c->secret + 4, d[0], d[1]);
 	h += hash_pair(c->secret + 6, d[2], d[3]);
-	h += hash_pair(c->secret + 8, (__u32)tuple->sport << 16 | tuple->dport, tuple->proto);
+	h += hash_pair(c->secret + 8, (__u32)sport << 16 | dport, proto);
 	return hash_mix(h);
+}
+
+static __always_inline __u64 table_hash(const struct fwd_tuple *tuple)
+{
+	return hash_flow(&tuple->saddr, &tuple->daddr, tuple->sport, tuple->dport, tuple->proto);
 }
 
 static __always_inline struct fwd_bucket *bucket_at(__u32 index)
@@ -287,19 +293,26 @@ __noinline int table_insert(__u32 entry, const struct fwd_tuple *tuple)
 	return at < 0 ? -ENOSPC : -EEXIST;
 }
 
+/* The hash of the entry's tuple; 0: there is no such entry. */
+__noinline __u64 entry_hash(__u32 entry)
+{
+	struct fwd_conn *conn = conn_at(entry_index(entry));
+	const struct fwd_addrs *ends;
+	const struct fwd_flow *flow;
+
+	if (!conn)
+		return 0;
+	ends = &conn->addrs[entry_dir(entry)];
+	flow = &conn->flow[entry_dir(entry)];
+	return hash_flow(&ends->saddr, &ends->daddr, flow->sport, flow->dport, fwd_ct_proto(flow->ct_state));
+}
+
 /* Removes an entry from the index. Returns 0 or a negative errno. */
 __noinline int table_remove(__u32 entry)
 {
-	struct fwd_conn *conn = conn_at(entry_index(entry));
-	struct fwd_tuple tuple;
-	__u32 cell;
-	__u64 hash;
+	__u64 hash = entry_hash(entry);
+	__u32 cell = cell_of(hash, entry);
 
-	if (!conn)
-		return -EINVAL;
-	tuple_of_entry(&tuple, conn, entry_dir(entry));
-	hash = table_hash(&tuple);
-	cell = cell_of(hash, entry);
 	if (bucket_swap(bucket_first(hash), cell, 0) >= 0)
 		return 0;
 	if (bucket_swap(bucket_second(hash), cell, 0) < 0)
