@@ -374,6 +374,17 @@ static __always_inline bool frag_copy_is_of(const struct fwd_frag_copy *copy, co
 	       addr_equal(&copy->key.daddr, &key->daddr) && now - copy->copied_at < FRAG_MAX_AGE;
 }
 
+/* The change of the checksum by the packet's new addresses. A function of its own for the sake of the stack. */
+__noinline __u32 frag_addr_delta(const struct fwd_pkt *pkt, struct fwd_conn *conn)
+{
+	struct translation to;
+
+	if (!pkt || !conn)
+		return CSUM_NO_CHANGE;
+	to = translation_of(conn, pkt_dir(pkt));
+	return translation_addr_delta(pkt, &to);
+}
+
 /* Sends a copy, if it is of the datagram in the scratch memory. index: of the lane. Returns 1 if it was sent. */
 __noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 index, __u32 number)
 {
@@ -381,7 +392,6 @@ __noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	struct fwd_frag_lane *lane = frag_lane_at(index);
 	struct fwd_frag_copy *copy;
 	struct fwd_datagram *d;
-	struct translation to;
 	__u32 len, start;
 
 	if (!s || !lane || !pkt || !conn)
@@ -395,9 +405,8 @@ __noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	if (!d || len < sizeof(struct iphdr) || !bound_at_most(len, FRAG_LEN_MAX) ||
 	    lane->end - start > FRAG_LANE_BYTES || datagram_is_overlapped(d, &copy->place))
 		return 0;
-	to = translation_of(conn, pkt_dir(pkt));
 	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len,
-			 translation_addr_delta(pkt, &to));
+			 frag_addr_delta(pkt, conn));
 }
 
 /* Copies the frame, of len bytes, to the scratch memory. A function of its own, as frag_restore(), so that len stays in
