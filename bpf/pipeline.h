@@ -83,10 +83,12 @@ static __always_inline enum fwd_reason apply(fwd_ctx *ctx, struct fwd_pkt *pkt, 
 }
 
 /* The rule that listens for a packet without a connection. FWD_OK: *rule is its index. */
-static __always_inline enum fwd_reason match_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
+__noinline enum fwd_reason match_rule(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 *rule)
 {
 	enum fwd_reason reason;
 
+	if (!pkt || !rule)
+		return FWD_NOT_OURS;
 	if (pkt->is_error)
 		return FWD_NOT_OURS;
 	if (pkt->fragment.kind == FWD_FRAG_LATER)
