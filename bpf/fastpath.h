@@ -43,9 +43,12 @@ static __always_inline bool fastpath_csum_is_complete(fwd_ctx *ctx, const struct
 }
 
 /* Packets that XDP may handle. tc opens connections; XDP refuses some only while source ports are exhausted. */
-static __always_inline bool fastpath_handles(const struct fwd_pkt *pkt)
+static __always_inline bool fastpath_handles(const fwd_ctx *ctx, const struct fwd_pkt *pkt)
 {
 	if (pkt->is_error || pkt->fragment.kind != FWD_FRAG_NONE || pkt->ttl <= 1)
+		return false;
+	/* Without its tags the frame would be shorter than the minimum. */
+	if (pkt->tags && ctx_len(ctx) < ETH_ZLEN + pkt->tags * LINK_TAG_LEN)
 		return false;
 	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
 }
@@ -93,7 +96,7 @@ static __always_inline enum fwd_reason fastpath(fwd_ctx *ctx, struct fwd_pkt *pk
 	if (!ctx_is_for_host(ctx) || parse(ctx, pkt) != FWD_OK)
 		return FWD_NOT_OURS;
 	pkt->now = clock_now();
-	if (!fastpath_handles(pkt))
+	if (!fastpath_handles(ctx, pkt))
 		return FWD_NOT_OURS;
 	conn = conn_lookup(pkt);
 	if (!conn)

@@ -238,7 +238,7 @@ static __always_inline enum fwd_reason egress(fwd_ctx *ctx, struct fwd_scratch *
 	conn = conn_lookup(pkt);
 	if (!conn) {
 		tuple_swap(&reply, &pkt->tuple);
-		if (table_find(&reply) < 0 || !ct_opens(pkt->tuple.proto, pkt->tcp_flags))
+		if (!ct_opens(pkt->tuple.proto, pkt->tcp_flags) || table_find(&reply) < 0)
 			return FWD_NOT_OURS;
 		reason = open_local(ctx, pkt);
 		if (reason != FWD_OK)

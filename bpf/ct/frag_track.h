@@ -65,16 +65,18 @@ struct fwd_frag_copy {
 
 /* A ring of copies and a ring of their bytes. Numbers of copies and of bytes are counted without end. */
 struct fwd_frag_lane {
-	__u32 oldest; /* the first copy that is not overwritten */
-	__u32 next;   /* the next one is copy[next % FRAG_LANE_COPIES] */
-	__u32 end;    /* its bytes begin at data[end % FRAG_LANE_BYTES] */
+	__u32 oldest;  /* the first copy that is not overwritten */
+	__u32 waiting; /* copies whose `len` is not 0 */
+	__u32 next;    /* the next one is copy[next % FRAG_LANE_COPIES] */
+	__u32 end;     /* its bytes begin at data[end % FRAG_LANE_BYTES] */
 	struct fwd_frag_copy copy[FRAG_LANE_COPIES];
 	__u8 data[FRAG_LANE_BYTES + FRAG_LEN_MAX]; /* a copy is contiguous: the last one extends beyond the ring */
 };
 
 struct fwd_frag_scratch {
-	struct fwd_datagram empty; /* all zero except `started` */
+	struct fwd_datagram empty; /* all zero except `started` and the ports */
 	struct fwd_datagram_key key;
+	__u32 frame_len;                     /* bytes of the first fragment; 0: it is not saved */
 	__u8 frame[FRAG_LEN_MAX + ETH_HLEN]; /* the first fragment, while copies are sent with its skb */
 };
 
@@ -98,6 +100,23 @@ static __always_inline struct fwd_frag_lane *frag_lane_at(__u32 index)
 static __always_inline struct fwd_frag_copy *frag_copy_of(struct fwd_frag_lane *lane, __u32 number)
 {
 	return &lane->copy[bound_mask(number, FRAG_LANE_COPIES - 1)];
+}
+
+/* Completes the copy, of len bytes. */
+static __always_inline void frag_copy_put(struct fwd_frag_lane *lane, struct fwd_frag_copy *copy, __u32 len)
+{
+	__sync_lock_test_and_set(&copy->len, len);
+	__sync_fetch_and_add(&lane->waiting, 1);
+}
+
+/* Takes the copy. Returns its length, or 0: it is not complete, or another CPU has taken it. */
+static __always_inline __u32 frag_copy_take(struct fwd_frag_lane *lane, struct fwd_frag_copy *copy)
+{
+	__u32 len = __sync_lock_test_and_set(&copy->len, 0);
+
+	if (len)
+		__sync_fetch_and_add(&lane->waiting, -1);
+	return len;
 }
 
 /* A number that stands for the source, not 0: the same for all addresses of a /64. Only the secret determines which
@@ -164,13 +183,16 @@ static __always_inline struct fwd_datagram *datagram_find(const struct fwd_datag
 }
 
 /* The datagram of s->key, whose first fragment has arrived and is ours. */
-static __always_inline struct fwd_datagram *datagram_claim(struct fwd_frag_scratch *s, __u32 now)
+static __always_inline struct fwd_datagram *datagram_claim(struct fwd_frag_scratch *s, const struct fwd_pkt *pkt)
 {
-	struct fwd_datagram *d = datagram_find(&s->key, now);
+	struct fwd_datagram *d = datagram_find(&s->key, pkt->now);
 
 	if (d)
 		return d;
-	s->empty.started = now;
+	/* With its ports at once, because another CPU may find it while it has a later fragment. */
+	s->empty.started = pkt->now;
+	s->empty.sport = pkt->tuple.sport;
+	s->empty.dport = pkt->tuple.dport;
 	if (bpf_map_update_elem(&datagrams, &s->key, &s->empty, BPF_ANY))
 		return NULL;
 	return bpf_map_lookup_elem(&datagrams, &s->key);
@@ -256,16 +278,17 @@ __noinline int frag_lane_make_room(__u32 index, __u32 next, __u32 end, __u32 now
 		if ((__s32)(next - oldest) <= 0 ||
 		    (next - oldest < FRAG_LANE_COPIES && end - copy->start <= FRAG_LANE_BYTES - FRAG_LEN_MAX))
 			break;
-		if (__sync_lock_test_and_set(&copy->len, 0) && now - copy->copied_at < FRAG_MAX_AGE)
+		if (frag_copy_take(lane, copy) && now - copy->copied_at < FRAG_MAX_AGE)
 			lost = 1;
 		lane->oldest = oldest + 1;
 	}
 	return lost;
 }
 
-/* Keeps a copy until the first fragment arrives. *kept: the copy. Returns the reason to count. */
+/* Keeps a copy until the first fragment arrives. *in, *kept: its lane and the copy. Returns the reason to count. */
 static __always_inline enum fwd_reason frag_keep(fwd_ctx *ctx, const struct fwd_pkt *pkt,
-						 const struct fwd_datagram_key *key, struct fwd_frag_copy **kept)
+						 const struct fwd_datagram_key *key, struct fwd_frag_lane **in,
+						 struct fwd_frag_copy **kept)
 {
 	__u32 len = pkt->bytes, next, start;
 	struct fwd_frag_lane *lane;
@@ -288,7 +311,8 @@ static __always_inline enum fwd_reason frag_keep(fwd_ctx *ctx, const struct fwd_
 	copy->start = start;
 	if (!ctx_load(ctx, pkt->l3_off, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len))
 		return FWD_FRAGMENT_OVERFLOW;
-	__sync_lock_test_and_set(&copy->len, len);
+	frag_copy_put(lane, copy, len);
+	*in = lane;
 	*kept = copy;
 	return lost ? FWD_FRAGMENT_OVERFLOW : FWD_FRAGMENT_EARLY;
 }
@@ -298,6 +322,7 @@ __noinline enum fwd_reason frag_later(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
 	struct fwd_frag_copy *kept = NULL;
+	struct fwd_frag_lane *lane = NULL;
 	enum fwd_reason reason;
 	struct fwd_datagram *d;
 
@@ -308,11 +333,11 @@ __noinline enum fwd_reason frag_later(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	if (!d) {
 		if (datagram_is_not_ours(&s->key, pkt->now))
 			return FWD_NOT_OURS;
-		reason = frag_keep(ctx, pkt, &s->key, &kept);
-		/* Another CPU may have received the first fragment meanwhile. Whichever of the two removes the copy
-		 * sends the fragment. */
+		reason = frag_keep(ctx, pkt, &s->key, &lane, &kept);
+		/* Another CPU may have received the first fragment meanwhile. The CPU that takes the copy sends the
+		 * fragment. */
 		d = datagram_find(&s->key, pkt->now);
-		if (!d || !kept || !__sync_lock_test_and_set(&kept->len, 0))
+		if (!d || !lane || !kept || !frag_copy_take(lane, kept))
 			return reason;
 	}
 	if (datagram_is_overlapped(d, &pkt->fragment))
@@ -336,12 +361,8 @@ __noinline bool frag_first(const struct fwd_pkt *pkt, bool ours)
 	datagram_key(&s->key, pkt);
 	if (!ours)
 		return !bpf_map_update_elem(&datagrams_not_ours, &s->key, &now, BPF_ANY);
-	d = datagram_claim(s, now);
-	if (!d || datagram_is_overlapped(d, &pkt->fragment))
-		return false;
-	d->sport = pkt->tuple.sport;
-	d->dport = pkt->tuple.dport;
-	return true;
+	d = datagram_claim(s, pkt);
+	return d && !datagram_is_overlapped(d, &pkt->fragment);
 }
 
 /* Overwrites the first fragment in the skb with these bytes of a later one, and sends a clone. */
@@ -385,39 +406,17 @@ __noinline __u32 frag_addr_delta(const struct fwd_pkt *pkt, struct fwd_conn *con
 	return translation_addr_delta(pkt, &to);
 }
 
-/* Sends a copy, if it is of the datagram in the scratch memory. index: of the lane. Returns 1 if it was sent. */
-__noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 index, __u32 number)
-{
-	struct fwd_frag_scratch *s = frag_scratch_get();
-	struct fwd_frag_lane *lane = frag_lane_at(index);
-	struct fwd_frag_copy *copy;
-	struct fwd_datagram *d;
-	__u32 len, start;
-
-	if (!s || !lane || !pkt || !conn)
-		return 0;
-	copy = frag_copy_of(lane, number);
-	if (!frag_copy_is_of(copy, &s->key, pkt->now))
-		return 0;
-	len = __sync_lock_test_and_set(&copy->len, 0);
-	start = copy->start;
-	d = datagram_find(&s->key, pkt->now);
-	if (!d || len < sizeof(struct iphdr) || !bound_at_most(len, FRAG_LEN_MAX) ||
-	    lane->end - start > FRAG_LANE_BYTES || datagram_is_overlapped(d, &copy->place))
-		return 0;
-	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len,
-			 frag_addr_delta(pkt, conn));
-}
-
 /* Copies the frame, of len bytes, to the scratch memory. A function of its own, as frag_restore(), so that len stays in
  * the register whose bound the verifier of kernel 6.1 has seen. */
 __noinline bool frag_save(fwd_ctx *ctx, __u32 len)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
 
-	if (!s || len < sizeof(struct iphdr))
+	if (!s || len < sizeof(struct iphdr) || !bound_at_most(len, sizeof(s->frame)) ||
+	    !ctx_load(ctx, 0, s->frame, len))
 		return false;
-	return bound_at_most(len, sizeof(s->frame)) && ctx_load(ctx, 0, s->frame, len);
+	s->frame_len = len;
+	return true;
 }
 
 /* Makes the frame again what frag_save() has copied. */
@@ -430,13 +429,42 @@ __noinline bool frag_restore(fwd_ctx *ctx, __u32 len)
 	return bound_at_most(len, sizeof(s->frame)) && ctx_store(ctx, 0, s->frame, len);
 }
 
+/* Sends a copy, if it is of the datagram in the scratch memory; frees it if it is too old. index: of the lane. Returns
+ * 1 if it was sent. */
+__noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, __u32 index, __u32 number)
+{
+	struct fwd_frag_scratch *s = frag_scratch_get();
+	struct fwd_frag_lane *lane = frag_lane_at(index);
+	struct fwd_frag_copy *copy;
+	struct fwd_datagram *d;
+	__u32 len, start;
+
+	if (!s || !lane || !pkt || !conn)
+		return 0;
+	copy = frag_copy_of(lane, number);
+	if (!frag_copy_is_of(copy, &s->key, pkt->now)) {
+		if (READ_ONCE(copy->len) && pkt->now - copy->copied_at >= FRAG_MAX_AGE)
+			frag_copy_take(lane, copy);
+		return 0;
+	}
+	len = frag_copy_take(lane, copy);
+	start = copy->start;
+	d = datagram_find(&s->key, pkt->now);
+	if (!d || len < sizeof(struct iphdr) || !bound_at_most(len, FRAG_LEN_MAX) ||
+	    lane->end - start > FRAG_LANE_BYTES || datagram_is_overlapped(d, &copy->place) ||
+	    (!s->frame_len && !frag_save(ctx, ctx_len(ctx))))
+		return 0;
+	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len,
+			 frag_addr_delta(pkt, conn));
+}
+
 /* Sends the copies of fragments that arrived before this first one, which is translated and framed already. They are
  * sent with its skb, which is restored afterwards. pkt->l3_off: the IP header in the frame that leaves. False: the
  * skb could not be restored, and must be dropped. */
 __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_frag_scratch *s = frag_scratch_get();
-	__u32 len = ctx_len(ctx), oldest, count, i;
+	__u32 oldest, count, i;
 	struct fwd_frag_lane *lane;
 	struct fwd_datagram *d;
 	int index;
@@ -445,12 +473,13 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 		return true;
 	index = frag_lane_find(frag_source(&pkt->tuple.saddr), false);
 	lane = index < 0 ? NULL : frag_lane_at(index);
-	if (!lane || !frag_save(ctx, len))
+	/* A full barrier: a fragment that is not seen here finds the datagram (frag_later()). */
+	if (!lane || !__sync_fetch_and_add(&lane->waiting, 0))
 		return true;
 	datagram_key(&s->key, pkt);
+	s->frame_len = 0;
 	oldest = READ_ONCE(lane->oldest);
-	/* A full barrier: a fragment that is not seen here finds the datagram (frag_later()). */
-	count = __sync_fetch_and_add(&lane->next, 0) - oldest;
+	count = READ_ONCE(lane->next) - oldest;
 	for (i = 0; i < FRAG_LANE_COPIES; i++) {
 		if (i >= count)
 			break;
@@ -459,7 +488,7 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 	d = bpf_map_lookup_elem(&datagrams, &s->key);
 	if (d)
 		datagram_remove_if_complete(d, &s->key);
-	return frag_restore(ctx, len);
+	return !s->frame_len || frag_restore(ctx, s->frame_len);
 }
 
 #endif

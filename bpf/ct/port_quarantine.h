@@ -72,7 +72,9 @@ __noinline bool port_is_quarantined(const struct fwd_tuple *reply, const struct 
 	if (!reply || !client || reply->proto != IPPROTO_TCP)
 		return false;
 	q = port_quarantine_at(reply, &tag);
-	return q && q->until && q->tag == tag && !clock_is_due(clock_now(), q->until) && q->client != addr_hash(client);
+	/* Unsigned: long after it, the end would seem to lie ahead again. */
+	return q && q->until && q->tag == tag && q->until - clock_now() <= PORT_QUARANTINE_TIME + 1 &&
+	       q->client != addr_hash(client);
 }
 
 #endif

@@ -18,6 +18,7 @@
 
 #define NEIGH_RESOLVE_TIME (FWD_TICKS(3) - FWD_TICKS(1) / 20) /* TCP's third SYN, after three seconds, comes later */
 #define NEIGH_ASK_INTERVAL FWD_TICKS(2)
+#define NEIGH_PAUSE        FWD_TICKS(4)  /* since the kernel was asked, without a packet that was refused */
 #define NEIGH_FAILURE_AGE  FWD_TICKS(60) /* without a packet for so long it may have been resolved meanwhile */
 
 struct fwd_neigh_failure {
@@ -57,7 +58,11 @@ __noinline bool neigh_has_failed(__u32 ifindex, const struct fwd_addr *addr, __u
 	f->seen = now;
 	if (now - f->since < NEIGH_RESOLVE_TIME || f->asked == now)
 		return false;
-	if (f->told && now - f->asked >= NEIGH_ASK_INTERVAL) {
+	/* An error only while the kernel's last attempt can have failed just now: after a pause the next hop may be
+	 * there again, and the kernel begins its three probes anew. */
+	if (now - f->asked >= (f->told ? NEIGH_ASK_INTERVAL : NEIGH_PAUSE)) {
+		if (!f->told)
+			f->since = now;
 		f->asked = now;
 		f->told = 0;
 		return false;

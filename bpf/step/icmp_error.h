@@ -257,9 +257,10 @@ __noinline bool icmp_error_take(const struct fwd_pkt *pkt, __u32 interval)
  * The kernel's rate limits (RFC 1812 4.3.2.8, RFC 4443 2.4 f): one for each receiver, and one for all, against which
  * only errors that are sent count. Above them packets are dropped without an error. "Fragmentation needed" and "packet
  * too big" are exempt, as by the kernel's default (icmp_ratemask; net/ipv4/icmp.c, icmpv4_mask_allow): without them a
- * connection hangs, and they are never larger than the packet that they are about.
+ * connection hangs, and they are never larger than the packet that they are about. So are errors to processes of the
+ * gateway itself. True: there is a receiver, and the error may be sent.
  */
-__noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason reason)
+__noinline bool icmp_error_is_allowed(fwd_ctx *ctx, const struct fwd_pkt *pkt, enum fwd_reason reason)
 {
 	const struct fwd_config *c = config_get();
 	struct fwd_icmp_budget *budget;
@@ -267,8 +268,8 @@ __noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason
 
 	if (!pkt || !c)
 		return false;
-	if (reason == FWD_TOO_BIG)
-		return true;
+	if (reason == FWD_TOO_BIG || ctx_ifindex(ctx) == FWD_LOOPBACK)
+		return icmp_error_has_receiver(ctx, pkt);
 	budget = bpf_map_lookup_elem(&icmp_budget, &zero);
 	if (!budget)
 		return false;
@@ -277,7 +278,9 @@ __noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason
 		budget->sent = 0;
 	}
 	interval = c->icmp_interval[pkt->family == FWD_FAMILY_IPV4 ? FWD_ICMP_IPV4 : FWD_ICMP_IPV6];
-	if (budget->sent >= c->icmp_per_second || (interval && !icmp_error_take(pkt, interval)))
+	/* The cheapest first, because a flood of such packets must not cost a lookup each. */
+	if (budget->sent >= c->icmp_per_second || !icmp_error_has_receiver(ctx, pkt) ||
+	    (interval && !icmp_error_take(pkt, interval)))
 		return false;
 	__sync_fetch_and_add(&budget->sent, 1);
 	return true;
@@ -287,8 +290,7 @@ __noinline bool icmp_error_is_allowed(const struct fwd_pkt *pkt, enum fwd_reason
  * ctx_is_for_host() has left out link-layer broadcasts). 1: it is the error; 0: none is due; -1: it is not writable. */
 __noinline int icmp_error_try(fwd_ctx *ctx, struct fwd_pkt *pkt, const struct fwd_conn *conn, enum fwd_reason reason)
 {
-	if (!pkt || pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_has_receiver(ctx, pkt) ||
-	    !icmp_error_is_allowed(pkt, reason))
+	if (!pkt || pkt->is_error || pkt->fragment.kind == FWD_FRAG_LATER || !icmp_error_is_allowed(ctx, pkt, reason))
 		return 0;
 	return (!pkt->tags || link_untag(ctx, pkt)) && icmp_error_make(ctx, pkt, conn, reason) ? 1 : -1;
 }

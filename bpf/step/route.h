@@ -32,10 +32,11 @@ static __always_inline void next_hop_set(struct fwd_pkt *pkt, const struct bpf_f
 
 	hop->family = fib->family; /* of the next hop: an IPv4 route may have an IPv6 next hop (RFC 5549) */
 	__builtin_memcpy(&hop->addr, fib->ipv6_dst, sizeof(hop->addr));
-	if (!has_neighbour)
+	if (!has_neighbour) {
 		hop->how = FWD_HOP_UNKNOWN;
-	else if (!neigh_recently_used(fib->ifindex, &hop->addr, pkt->now))
-		hop->how = FWD_HOP_KNOWN;
+		return;
+	}
+	hop->how = neigh_recently_used(fib->ifindex, &hop->addr, pkt->now) ? FWD_HOP_CACHED : FWD_HOP_KNOWN;
 }
 
 /* The record of an attached device. NULL: no device with this ifindex is attached; the record may be that of a device
@@ -246,6 +247,7 @@ __noinline int route_back(fwd_ctx *ctx, const struct fwd_pkt *pkt)
 __noinline int route_arrival_new(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct fwd_conn *conn)
 {
 	struct fwd_flow *flow;
+	__u32 was;
 
 	if (!pkt || !conn)
 		return 0;
@@ -253,9 +255,11 @@ __noinline int route_arrival_new(fwd_ctx *ctx, const struct fwd_pkt *pkt, struct
 		return 0;
 	if (pkt->is_error)
 		return 1;
+	/* If another CPU changes the word at the same time, the next packet asks again. */
 	flow = conn_flow(conn, pkt);
-	__sync_fetch_and_and(&flow->ct_state, ~FWD_CT_ARRIVAL_MASK);
-	__sync_fetch_and_or(&flow->ct_state, fwd_ct_arrival(fwd_device_index));
+	was = READ_ONCE(flow->ct_state);
+	__sync_val_compare_and_swap(&flow->ct_state, was,
+				    (was & ~FWD_CT_ARRIVAL_MASK) | fwd_ct_arrival(fwd_device_index));
 	return 1;
 }
 

@@ -313,7 +313,11 @@ static void next_hop_dies(enum device in, struct packet p, __u8 type, __u8 code)
 	clock_advance(2);
 	asks("once in two seconds", in, p);
 	clock_advance(10);
-	arrives("after a pause", in, p, error);
+	asks("after a pause, in which it may have come back", in, p);
+	clock_advance(1);
+	asks("while the kernel asks anew", in, p);
+	clock_advance(2);
+	arrives("the kernel has given up again", in, p, error);
 	clock_advance(61);
 	asks("after a long one", in, p);
 }
@@ -341,7 +345,7 @@ Test(guards, router_does_not_answer, .timeout = 60)
 	ip_batch("neigh del 93.184.216.1 dev eth0\n");
 	clock_advance(2);
 	next_hop_dies(ETH1, TCP(reverse_of(OUT_LAN), ACK, .data = 9), 3, 1);
-	clock_advance(5);
+	clock_advance(3);
 	arrives("not yet", ETH1, TCP(reverse_of(OUT_LAN), ACK), GETS_ICMP_ERROR("no_neighbour", 3, 1));
 	ip_batch("neigh add 93.184.216.1 lladdr 02:00:00:00:00:fe nud permanent dev eth0\n");
 	arrives("it answers", ETH1, TCP(reverse_of(OUT_LAN), ACK), LEAVES_BY(ETH0, reverse_of(IN)));
@@ -365,7 +369,7 @@ Test(guards, no_error_about_an_error_to_a_dead_host, .timeout = 60)
 	ip_batch("neigh del 192.168.7.2 dev eth1\n");
 	clock_advance(2);
 	asks("without an address", ETH0, TCP(IN, SYN));
-	clock_advance(4);
+	clock_advance(3);
 	arrives("the kernel has given up", ETH0, TCP(IN, SYN), GETS_ICMP_ERROR("no_neighbour", 3, 1));
 	asks("to ask again", ETH0, TCP(IN, SYN));
 	clock_advance(1);

@@ -6,6 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <bpf/libbpf.h>
+#include "fwd/maps.h"
+#include "state/kfunc.h"
+#include "tc.skel.h"
+#include "xdp.skel.h"
 #include "check.h"
 
 #define CLIENT  "54.147.66.132:40000"
@@ -30,6 +35,55 @@ static void start(void)
 {
 	gateway_start_with(rules, sizeof(rules) / sizeof(rules[0]));
 }
+
+/* ---- kernels without the kfuncs ---- */
+
+static unsigned int kfunc_calls(const struct bpf_program *program)
+{
+	const struct bpf_insn *insns = bpf_program__insns(program);
+	unsigned int calls = 0;
+
+	for (size_t i = 0; i < bpf_program__insn_cnt(program); i++)
+		calls += insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_KFUNC_CALL;
+	return calls;
+}
+
+static unsigned int kfunc_calls_of_tc(void)
+{
+	struct fwd_tc *o = fwd_tc__open();
+	unsigned int calls;
+
+	cr_assert(o && !fwd_tc__load(o), "%s", strerror(errno));
+	calls = kfunc_calls(o->progs.fwd_ingress) + kfunc_calls(o->progs.fwd_egress);
+	fwd_tc__destroy(o);
+	return calls;
+}
+
+static unsigned int kfunc_calls_of_xdp(void)
+{
+	struct fwd_xdp *o = fwd_xdp__open();
+	unsigned int calls;
+
+	cr_assert(o && !fwd_xdp__load(o), "%s", strerror(errno));
+	calls = kfunc_calls(o->progs.fwd_xdp);
+	fwd_xdp__destroy(o);
+	return calls;
+}
+
+/* Kernel 5.15 would refuse calls that it does not know, although they are never reached. */
+Test(kfuncs, removed)
+{
+	struct kfuncs kfuncs;
+
+	cr_expect(kfunc_calls_of_tc() && kfunc_calls_of_xdp());
+	cr_assert(!kfuncs_remove(&kfuncs));
+	cr_expect(kfunc_calls_of_tc() == 0);
+	cr_expect(kfunc_calls_of_xdp() == 0);
+	kfuncs_restore(&kfuncs);
+	cr_expect(kfunc_calls_of_tc());
+}
+
+/* ---- connections of netfilter ---- */
 
 TestSuite(netfilter, .init = start, .fini = check_table_at_end, .timeout = 30);
 

@@ -31,10 +31,23 @@ static bool btf_has_names(const char *path, const char *const *names)
 	return has;
 }
 
+/* Without its JIT the kernel refuses programs that call kfuncs. */
+static bool jit_is_on(void)
+{
+	int fd = open("/proc/sys/net/core/bpf_jit_enable", O_RDONLY | O_CLOEXEC);
+	char value = '1';
+
+	if (fd >= 0 && read(fd, &value, 1) != 1)
+		value = '1';
+	if (fd >= 0)
+		close(fd);
+	return value != '0';
+}
+
 bool conntrack_has_kfuncs(void)
 {
 	static const char *const kfuncs[] = {"bpf_skb_ct_lookup", "bpf_xdp_ct_lookup", "bpf_ct_release", NULL};
 
-	return btf_has_names("/sys/kernel/btf/vmlinux", kfuncs) ||
-	       btf_has_names("/sys/kernel/btf/nf_conntrack", kfuncs);
+	return jit_is_on() && (btf_has_names("/sys/kernel/btf/vmlinux", kfuncs) ||
+			       btf_has_names("/sys/kernel/btf/nf_conntrack", kfuncs));
 }
