@@ -34,8 +34,9 @@ __noinline int link_skip_tags(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	__u32 off = offsetof(struct ethhdr, h_proto);
 	int i;
 
-#pragma unroll
-	for (i = 0; pkt && i <= LINK_TAGS_MAX; i++, off += LINK_TAG_LEN) {
+	if (!pkt)
+		return 0;
+	for (i = 0; i <= LINK_TAGS_MAX; i++, off += LINK_TAG_LEN) {
 		const __be16 *word = ctx_at(ctx, off, 2 * sizeof(*word)); /* a type, and what it is the type of */
 
 		if (!word)

@@ -137,7 +137,7 @@ test_attach_again() {
 	pulse datagrams client $MAP4 --proto udp --interval 0.002
 	local i before
 	before=$(attached eth0 wg0 | awk '{ print $1, $2 }')
-	for i in {1..8}; do
+	for i in {1..4}; do
 		on gateway "$FWDCTL" attach eth0 wg0
 	done
 	gets_replies datagrams
@@ -145,7 +145,7 @@ test_attach_again() {
 	grep -q ' 0 lost' "$TOPO_DIR/datagrams.log" || fail "attach lost packets"
 	start_peer put client put $MAP4 --timeout 30 --size $((8 << 20))
 	start_peer get client get $MAP4 --timeout 30 --size $((8 << 20))
-	for i in {1..8}; do
+	for i in {1..4}; do
 		on gateway "$FWDCTL" attach eth0 wg0
 	done
 	finish put
@@ -200,7 +200,7 @@ test_killed() {
 	topology
 	serve service home --tcp $HOME_WG:8000
 	local i delay pid command
-	for i in {1..24}; do
+	for i in {1..12}; do
 		printf -v delay '0.%03d' $((RANDOM % 60))
 		[ $((i % 3)) != 0 ] || printf -v delay '0.%03d' $((RANDOM % 400))
 		command=(attach eth0 wg0)
