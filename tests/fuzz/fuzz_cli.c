@@ -17,7 +17,8 @@ enum fwd_exit __wrap_instance_open(struct instance *in, const char *dir, enum in
 				   struct fwd_report *report)
 {
 	*in = (struct instance){.dir = dir, .lock_fd = -1, .maps = maps_init()};
-	return report_error(report, NULL, "%s: no instance here", dir);
+	/* Such a caller has nothing to change then. */
+	return use == INSTANCE_CHANGE ? FWD_DONE : report_error(report, NULL, "%s: no instance here", dir);
 }
 
 enum fwd_exit __wrap_instance_open_blind(struct instance *in, const char *dir, struct fwd_report *report)

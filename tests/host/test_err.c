@@ -72,6 +72,28 @@ Test(err, list)
 	cr_assert_eq(copy.count, 0);
 }
 
+/* Errors that undo nothing. */
+Test(err, note)
+{
+	struct fwd_error_list notes = error_list_init();
+
+	report_error(&list.report, ABOUT(.object = "wg0"), "no such device");
+	report_usage(&list.report, NULL, "too many words");
+	report_note(&list.report, NULL, "forwarding is off");
+	error_list_note(&list, &notes.report);
+	cr_assert_eq(notes.count, 3);
+	for (size_t i = 0; i < notes.count; i++) {
+		cr_assert_eq(notes.error[i].severity, FWD_NOTE);
+		cr_assert_eq(notes.error[i].status, FWD_DONE);
+	}
+	cr_assert_str_eq(notes.error[0].object, "wg0");
+	notes.count = 0;
+	list.failed = true;
+	error_list_note(&list, &notes.report);
+	cr_assert_eq(notes.count, 4);
+	error_list_free(&notes);
+}
+
 Test(err, progress)
 {
 	report_progress(&list.report, NULL, "attached");

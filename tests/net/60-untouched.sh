@@ -168,12 +168,8 @@ unanswered() {
 	done
 }
 
-# rp_filter as most distributions set it, or stricter: a packet with home's address as source, received by eth0, reaches
-# neither a visitor nor home.
-test_rp_filter() {
-	topology
-	on gateway sysctl -qw net.ipv4.conf.all.rp_filter=1
-	maps_and_services
+# A packet with home's address as source, received by eth0, reaches neither a visitor nor home.
+forged_are_dropped() {
 	peer client udp-burst $MAP4 --count 1 --size 100 --bind $CLIENT:4711
 	capture visitor client eth0 udp port 4711
 	capture home home wg0 udp
@@ -196,6 +192,25 @@ test_rp_filter() {
 	is "$(count home '.dport == 8000 and .sport >= 5000 and .sport < 5005')" 0 "packets of a spoofed peer at home"
 	[ -n "${FWDCTL_STANDIN:-}" ] || json '.drops.rp_filter >= 5' stats
 	peer client who $MAP4
+}
+
+# As most distributions set it, or stricter.
+test_rp_filter() {
+	topology
+	on gateway sysctl -qw net.ipv4.conf.all.rp_filter=1
+	maps_and_services
+	forged_are_dropped
+}
+
+# Of one device only, which is attached by its alternative name.
+test_rp_filter_of_one_device() {
+	topology
+	on gateway sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=1
+	on gateway ip link property add dev eth0 altname uplink0
+	maps_and_services
+	fwd detach
+	fwd attach uplink0 wg0
+	forged_are_dropped
 }
 
 # An IPsec policy demands that packets to home are encrypted or blocked: a map cannot be added, and one that exists

@@ -96,17 +96,23 @@ test_few_open_files() {
 	local n failed=0 worked=0
 	# Before there is an instance, and with one.
 	for n in 5 20 60; do
-		few_files $n attach eth0 wg0 && worked=$((worked + 1)) || failed=$((failed + 1))
+		if few_files $n attach eth0 wg0; then worked=$((worked + 1)); else failed=$((failed + 1)); fi
 	done
 	fwd map add tcp $MAP4 $HOME_WG:8000
 	for n in 5 14 20 23 24 26 60 120 300; do
-		few_files $n attach eth0 wg0 && worked=$((worked + 1)) || failed=$((failed + 1))
+		if few_files $n attach eth0 wg0; then worked=$((worked + 1)); else failed=$((failed + 1)); fi
 		json '.devices | length == 0 or length == 2' stats >/dev/null
 		few_files $n map list || true
 		few_files $n stats || true
 		few_files $n map add tcp $GATEWAY:$((9000 + n)) $HOME_WG:9000 || true
 	done
-	[ $failed -ge 8 ] && [ $worked -ge 1 ] || fail "$failed failed, $worked worked"
+	if [ $failed -lt 8 ] || [ $worked -lt 1 ]; then fail "$failed failed, $worked worked"; fi
+	# A network namespace that cannot be determined is not another one, whose devices would be detached.
+	fwd attach eth0 wg0
+	for n in {20..45}; do
+		few_files "$n" attach eth0 wg0 || true
+		json '.devices | length == 2 and all(.attached)' stats >/dev/null
+	done
 	fwd detach
 	# The soft limit alone is no limit.
 	on gateway bash -c 'ulimit -Sn 16; exec "$@"' _ "$FWDCTL" attach eth0 wg0
@@ -170,6 +176,19 @@ test_xdp_program_before() {
 	! grep -q '"wg0"' <<<"$message" || fail "$message"
 }
 
+# Of the tunnel's own packets the device counts some as received, which never leave it.
+test_idle_tunnel() {
+	topology
+	attach eth0 wg0
+	on home wg set wg0 peer "$(on gateway wg show wg0 public-key)" persistent-keepalive 1
+	keepalives() {
+		on gateway "$FWDCTL" stats --json |
+			jq -e '.devices[] | select(.name == "wg0") | .received > 0 and .packets == 0' >/dev/null
+	}
+	topo_wait 10 keepalives || fail "no keepalives: $(fwd stats)"
+	! fwd stats | grep 'received by the device meanwhile' || fail "an idle tunnel"
+}
+
 # A program that is only called like fwdctl's is not another instance.
 test_program_of_the_same_name() {
 	topology
@@ -187,7 +206,8 @@ test_ingress_qdisc() {
 	export FWDCTL_NO_TCX=1
 	topology
 	on gateway tc qdisc add dev eth0 ingress
-	rejects 1 '"eth0": has an ingress qdisc.*tc qdisc del dev eth0 ingress' fwd attach eth0 wg0
+	rejects 1 '"eth0": has an ingress qdisc.*save its filters .tc filter show dev eth0 ingress.*then tc qdisc del dev eth0 ingress$' \
+		fwd attach eth0 wg0
 	json '.devices == []' stats
 	on gateway tc qdisc del dev eth0 ingress
 	fwd attach eth0 wg0
@@ -226,6 +246,45 @@ test_alias() {
 	json '.devices | length == 2' stats
 	rejects 1 '"eth8:7": no such device' fwd attach eth8:7
 	rejects 1 '"nodev0": no such device' fwd attach nodev0
+}
+
+# /proc/sys has the present name only.
+test_alternative_name() {
+	topology
+	on gateway ip link property add dev eth0 altname uplink0
+	on gateway sysctl -qw net.ipv4.conf.eth0.forwarding=0
+	fwd attach uplink0 wg0 2>&1 | tee "$TOPO_DIR/notes"
+	grep -q 'note: "uplink0": IPv4 forwarding is off.*sysctl -w net/ipv4/conf/eth0/forwarding=1$' "$TOPO_DIR/notes" ||
+		fail "no note"
+	json '[.devices[].name] | sort == ["eth0", "wg0"]' stats
+}
+
+# A kernel whose BTF has no functions of connection tracking, as before 5.18: their names are changed.
+test_no_conntrack() {
+	topology
+	local message file
+	message=$(fwd -v attach eth0 wg0 2>&1)
+	if grep 'connections that netfilter translates' <<<"$message"; then
+		skip "no kfuncs of connection tracking in this kernel"
+	fi
+	for file in vmlinux nf_conntrack; do
+		[ ! -e /sys/kernel/btf/$file ] ||
+			sed 's/bpf_skb_ct_lookup/bpf_skb_ct_nolook/g' /sys/kernel/btf/$file >"$TOPO_DIR/$file"
+	done
+	without() {
+		# shellcheck disable=SC2016
+		on gateway unshare -m bash -c 'for file in vmlinux nf_conntrack; do
+			[ ! -e "$1/$file" ] || mount --bind "$1/$file" /sys/kernel/btf/$file
+		done
+		exec "${@:2}"' _ "$TOPO_DIR" "$FWDCTL" "$@"
+	}
+	message=$(without -v attach eth0 wg0 2>&1)
+	grep -q 'connections that netfilter translates on this host are not seen: kernel 5.18' <<<"$message" ||
+		fail "attach -v: $message"
+	is "$(without attach eth0 wg0 2>&1)" "" "the notes of attach"
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	serve service home --tcp $HOME_WG:8000
+	peer client who $MAP4
 }
 
 # ---- devices that are moved, and indexes that are used again ----
@@ -319,6 +378,39 @@ print(int.from_bytes(s.getsockopt(socket.SOL_SOCKET, 71, 8), "little"))')
 	bpftool -j map dump pinned "$FWDCTL_PIN_DIR/maps/meta" |
 		jq -e --argjson cookie "$cookie" '.. | objects | select(.netns_cookie? == $cookie)' >/dev/null ||
 		fail "not $cookie: $(bpftool -j map dump pinned "$FWDCTL_PIN_DIR/maps/meta")"
+	# The same namespace with another cookie would be one that has its inode by now.
+	"$PYTHON" - "$FWDCTL_PIN_DIR/maps/meta" "$cookie" <<-'END'
+		import json, subprocess, sys
+		path, cookie = sys.argv[1], int(sys.argv[2])
+		dump = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", path]))
+		value = bytes(int(byte, 16) for byte in dump[0]["value"])
+		old, new = (number.to_bytes(8, sys.byteorder) for number in (cookie, cookie + 1))
+		assert value.count(old) == 1
+		value = value.replace(old, new)
+		subprocess.check_call(["bpftool", "map", "update", "pinned", path, "key", "0", "0", "0", "0",
+		                       "value"] + [str(byte) for byte in value])
+	END
+	local command
+	for command in "attach eth0 wg0" "detach" "map add tcp :80 $HOME_WG" "purge"; do
+		# shellcheck disable=SC2086
+		rejects 1 'is attached in another network namespace' fwd $command
+	done
+	json '.devices | length == 2 and all(.attached)' stats
+}
+
+# The host checks of a map are about the instance's namespace, so another one is refused before them, and whatever the
+# source addresses are.
+test_map_add_elsewhere() {
+	topology
+	ip netns add "$TOPO_PREFIX-elsewhere"
+	attach eth0 wg0
+	rejects 1 'map add: "(eth0|wg0)": is attached in another network namespace' \
+		elsewhere "$FWDCTL" map add tcp :80 $HOME_WG --snat $GATEWAY_WG
+	rejects 1 'map add: "(eth0|wg0)": is attached in another network namespace' \
+		elsewhere "$FWDCTL" map add tcp :80 $HOME_WG --snat $GATEWAY_WG --force
+	rejects 1 'map add: "(eth0|wg0)": is attached in another network namespace' \
+		elsewhere "$FWDCTL" map add - <<<"tcp :80 $HOME_WG --snat none"
+	json '. == []' map list
 }
 
 # ---- pins ----
@@ -335,7 +427,7 @@ test_directory_of_another_user() {
 	is "$(find "$FWDCTL_PIN_DIR" -mindepth 1)" "" "what is in the directory"
 	chown 0 "$FWDCTL_PIN_DIR"
 	chmod 777 "$FWDCTL_PIN_DIR"
-	rejects 1 'may be written to by other users \(mode 0777\)' fwd attach eth0 wg0
+	rejects 1 "may be written to by other users \(mode 0777\): chmod go-w $FWDCTL_PIN_DIR$" fwd attach eth0 wg0
 	chmod 700 "$FWDCTL_PIN_DIR"
 	fwd attach eth0 wg0
 	mkdir "$TOPO_DIR/plain"
@@ -346,6 +438,31 @@ test_directory_of_another_user() {
 }
 
 # ---- a change that is decided is done ----
+
+# The settings cannot be written: nothing is attached.
+test_attach_is_all_or_nothing() {
+	topology
+	fwd map add tcp $MAP4 $HOME_WG:8000
+	bpftool map freeze pinned "$FWDCTL_PIN_DIR/maps/config"
+	rejects 1 "can't write the settings" fwd attach eth0 wg0
+	json '.devices == []' stats
+	is "$(on gateway "$PYTHON" "$NET/attached.py" eth0 wg0)" "" "programs"
+}
+
+# The second device is refused: the record of the first is as before, although its link has changed meanwhile.
+test_roll_back_record() {
+	export FWDCTL_NO_TCX=1
+	topology lan
+	on gateway sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0
+	fwd attach eth0 wg0
+	local before
+	before=$(bpftool -j map dump pinned "$FWDCTL_PIN_DIR/maps/devices" | jq -cS)
+	on gateway sysctl -qw net.ipv4.conf.eth0.rp_filter=2
+	on gateway tc qdisc add dev eth1 ingress
+	rejects 1 '"eth1": has an ingress qdisc' fwd attach eth0 wg0 eth1
+	is "$(bpftool -j map dump pinned "$FWDCTL_PIN_DIR/maps/devices" | jq -cS)" "$before" "the records"
+	json '.devices | length == 2 and all(.attached)' stats
+}
 
 # The map `ports` cannot be written: a removal, which is decided before that, is done; an addition is not.
 test_removal_is_done() {

@@ -252,6 +252,18 @@ test_not_root() {
 	rejects 1 'CAP_PERFMON' able 0 "" attach eth0
 	able 0 ,+perfmon attach eth0
 	json '[.devices[].name] == ["eth0"]' stats
+	# Without CAP_SYS_ADMIN no program can be inspected, and fwdctl's own are no other tool's.
+	local hook
+	for hook in tcx clsact; do
+		fwd detach
+		[ $hook = tcx ] || export FWDCTL_NO_TCX=1
+		is "$(able 0 ,+perfmon attach eth0 wg0 2>&1)" "" "the notes of attach by $hook"
+		json ".devices | length == 2" stats
+	done
+	unset FWDCTL_NO_TCX
+	fwd detach
+	is "$(able 0 ,+perfmon attach eth0 wg0 2>&1)" "" "the notes of attach"
+	is "$(able 0 ,+perfmon attach eth0 wg0 2>&1)" "" "the notes of attach again"
 	# A user with all capabilities, but without access to the instance, gets no advice to purge it.
 	local few=-all,+bpf,+net_admin,+perfmon
 	chmod 755 "$TOPO_DIR" "$TOPO_DIR/bpf"

@@ -34,6 +34,35 @@ static enum fwd_exit check_sources(struct map_additions *all, const struct fwd_r
 	return ret;
 }
 
+/* The addresses and routes of another network namespace would decide about the maps. */
+static enum fwd_exit check_netns(const struct instance *in, struct device_list *list, struct fwd_report *report)
+{
+	bool foreign;
+
+	devices_read(in, list);
+	return devices_check_netns(in, list, &foreign, report);
+}
+
+/* Before the first map is checked on this host. Reports about no line of the input. */
+static enum fwd_exit check_netns_first(struct map_additions *all, struct fwd_report *report)
+{
+	const unsigned int line = report->line;
+	struct device_list list;
+	struct instance in;
+	enum fwd_exit ret;
+
+	if (all->netns_checked)
+		return FWD_DONE;
+	report->line = 0;
+	ret = instance_open(&in, all->pin_dir, INSTANCE_CHANGE, report);
+	if (!ret)
+		ret = check_netns(&in, &list, report);
+	instance_close(&in);
+	report->line = line;
+	all->netns_checked = !ret;
+	return ret;
+}
+
 enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line, bool force,
 				struct fwd_report *report)
 {
@@ -42,6 +71,8 @@ enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule
 
 	if (all->count == FWD_RULES_MAX)
 		return report_usage(report, ABOUT(.line = line), "expected at most %d maps", FWD_RULES_MAX);
+	if (check_netns_first(all, report))
+		return FWD_NOT_DONE;
 	new = grow(all, report);
 	target = new ? target_find(&all->targets, &rule->target, rule->target_low, report) : NULL;
 	if (!target || target_check(&all->targets, target, rule, report) || check_sources(all, rule, force, report))
@@ -63,18 +94,6 @@ void map_additions_free(struct map_additions *all)
 	free(all->rule);
 }
 
-/* A source address that was just chosen would be another network namespace's. */
-static enum fwd_exit check_netns(const struct instance *in, const struct device_list *list,
-				 const struct map_additions *all, struct fwd_report *report)
-{
-	bool foreign;
-
-	for (size_t i = 0; i < all->count; i++)
-		if (all->rule[i].rule.snat != FWD_SNAT_LIST)
-			return devices_check_netns(in, list, &foreign, report);
-	return FWD_DONE;
-}
-
 /* Only of IPv6: attach has checked IPv4, and IPv6 only if there were maps of it. */
 static void check_forwarding(const struct device_list *list, const struct map_additions *all, struct fwd_report *report)
 {
@@ -94,10 +113,8 @@ static enum fwd_exit add_locked(const struct instance *in, struct rules *rules, 
 				struct fwd_report *report)
 {
 	struct device_list list;
-	enum fwd_exit ret;
+	enum fwd_exit ret = check_netns(in, &list, report);
 
-	devices_read(in, &list);
-	ret = check_netns(in, &list, all, report);
 	if (!ret)
 		ret = rules_add(in, rules, all->rule, all->count, report);
 	if (ret)
@@ -107,11 +124,11 @@ static enum fwd_exit add_locked(const struct instance *in, struct rules *rules, 
 	return FWD_DONE;
 }
 
-enum fwd_exit maps_add(const char *pin_dir, struct map_additions *all, struct fwd_report *report)
+enum fwd_exit maps_add(struct map_additions *all, struct fwd_report *report)
 {
 	struct rules rules = {};
 	struct instance in;
-	enum fwd_exit ret = instance_open(&in, pin_dir, INSTANCE_CREATE, report);
+	enum fwd_exit ret = instance_open(&in, all->pin_dir, INSTANCE_CREATE, report);
 
 	if (!ret)
 		ret = rules_open(&in, &rules, all->count, report);

@@ -9,21 +9,24 @@
 #include "model/addr.h"
 #include "state/rules.h"
 
-/* The maps to be added. Zeroed: none. */
+/* The maps to be added. Zeroed but for pin_dir: none. */
 struct map_additions {
+	const char *pin_dir; /* of the instance */
+	bool netns_checked;
 	struct new_rule *rule;
 	size_t count;
 	struct targets targets;
 };
 
 /* Adds a parsed rule to the list, checks its target and its source addresses on this host and chooses the source
- * address of `--snat auto`. `force`: the source addresses may be foreign. */
+ * address of `--snat auto`. Fails first if the instance is attached in another network namespace. `force`: the source
+ * addresses may be foreign. */
 enum fwd_exit map_additions_add(struct map_additions *all, const struct fwd_rule *rule, unsigned int line, bool force,
 				struct fwd_report *report);
 void map_additions_free(struct map_additions *all);
 
 /* All of them or none. Creates the instance if there is none. */
-enum fwd_exit maps_add(const char *pin_dir, struct map_additions *all, struct fwd_report *report);
+enum fwd_exit maps_add(struct map_additions *all, struct fwd_report *report);
 
 /* A map to be removed, by what it listens on. */
 struct map_removal {

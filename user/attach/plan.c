@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "attach/conntrack.h"
 #include "attach/device.h"
+#include "attach/nf_module.h"
 #include "attach/plan.h"
 #include "attach/table.h"
 #include "attach/tc.h"
@@ -33,8 +33,19 @@ struct plan {
 	int old_xdp_fd;
 };
 
-/* Packets of a bridge's or bond's port, and their replies, belong to that device: it has the addresses and the routes.
- * A device in a VRF keeps its own. */
+/* Kinds of devices that have the addresses and the routes of their ports. Others may leave them to a third device, as
+ * the datapath of Open vSwitch does. */
+static bool owns_addresses(const char *kind)
+{
+	static const char *const kinds[] = {"bridge", "bond", "team", "batadv"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+/* Packets of a port, and their replies, belong to its master. A device in a VRF keeps its own. */
 static enum fwd_exit check_port(const char *name, struct fwd_report *report)
 {
 	char kind[IF_NAMESIZE], master_name[IF_NAMESIZE], fix[FWD_FIX_TEXT];
@@ -43,10 +54,12 @@ static enum fwd_exit check_port(const char *name, struct fwd_report *report)
 	if (!netdev_master(if_nametoindex(name), &master, kind, sizeof(kind)) || !strcmp(kind, "vrf") ||
 	    !if_indextoname(master, master_name))
 		return FWD_DONE;
+	if (!owns_addresses(kind))
+		return report_error(report, ABOUT(.object = name), "is a port of the %s %s, which receives its packets",
+				    *kind ? kind : "device", master_name);
 	snprintf(fix, sizeof(fix), "fwdctl attach %s", master_name);
 	return report_error(report, ABOUT(.object = name, .fix = fix),
-			    "is a port of the %s %s, which has the addresses and the routes", *kind ? kind : "device",
-			    master_name);
+			    "is a port of the %s %s, which has the addresses and the routes", kind, master_name);
 }
 
 /* Checks that need no instance. */
@@ -133,10 +146,10 @@ static enum fwd_exit make_plan(const struct instance *in, struct device_list *li
 		*device = *known;
 	else if (add_new(list, name, device, report))
 		return FWD_NOT_DONE;
+	plan->old = device->entry;
 	device->entry.link = link;
 	device->entry.tunnel = netdev_is_tunnel(device->ifindex);
 	device->entry.rp_filter = iface_rp_filter(name);
-	plan->old = device->entry;
 	device_set_version(device);
 	if (mode_choose(device, plan->known, mode, candidates, report) ||
 	    loader_load(&in->maps, &in->meta, &device->entry, plan->conntrack, &plan->programs, report))
@@ -315,6 +328,17 @@ static enum fwd_exit carry_out_all(const struct instance *in, struct plan *plans
 	return FWD_NOT_DONE;
 }
 
+/* The kernel's limits of ICMP errors hold for those of the programs, too. */
+static enum fwd_exit follow_icmp_ratelimit(const struct instance *in, struct fwd_report *report)
+{
+	struct fwd_config config;
+
+	if (config_read(in, &config, report))
+		return FWD_NOT_DONE;
+	iface_icmp_limits(&config);
+	return config_write(in, &config, report);
+}
+
 /* The loopback device is planned last, so that an error names a device of the user, and attached first, so that no
  * packet that arrives by the others is missed there. */
 static enum fwd_exit attach_all(struct instance *in, struct device_list *list, const struct attach_request *request,
@@ -335,7 +359,7 @@ static enum fwd_exit attach_all(struct instance *in, struct device_list *list, c
 			return FWD_NOT_DONE;
 	if (make_plan(in, list, loopback, MODE_REQUEST_TC, candidates, &plans[0], report))
 		return FWD_NOT_DONE;
-	if (control_start(in, report))
+	if (control_start(in, report) || follow_icmp_ratelimit(in, report))
 		return FWD_NOT_DONE;
 	return carry_out_all(in, plans, request->count + 1, report);
 }
@@ -389,13 +413,25 @@ static void free_plans(struct plan *plans, size_t count)
 	free(plans);
 }
 
-static struct plan *alloc_plans(size_t count)
+/* Whether the programs can look up connections that netfilter translates. Loads what the kernel has for that. */
+static bool find_conntrack(struct fwd_report *report)
+{
+	bool found;
+
+	nf_module_load_conntrack();
+	found = conntrack_has_kfuncs();
+	if (!found)
+		report_progress(
+			report, NULL,
+			"connections that netfilter translates on this host are not seen: kernel 5.18 or newer, "
+			"with BTF and connection tracking, has what is needed");
+	return found;
+}
+
+static struct plan *alloc_plans(size_t count, bool conntrack)
 {
 	struct plan *plans = calloc(count, sizeof(*plans));
-	bool conntrack;
 
-	conntrack_load();
-	conntrack = conntrack_has_kfuncs();
 	for (size_t i = 0; plans && i < count; i++) {
 		plans[i].conntrack = conntrack;
 		plans[i].old_ingress_fd = plans[i].old_egress_fd = plans[i].old_xdp_fd = -1;
@@ -406,7 +442,7 @@ static struct plan *alloc_plans(size_t count)
 static enum fwd_exit plan_and_attach(struct instance *in, const struct rules *rules, struct device_list *list,
 				     const struct attach_request *request, struct fwd_report *report)
 {
-	struct plan *plans = alloc_plans(request->count + 1);
+	struct plan *plans = alloc_plans(request->count + 1, find_conntrack(report));
 	struct fwd_meta before = in->meta;
 	enum fwd_exit ret;
 
@@ -421,15 +457,15 @@ static enum fwd_exit plan_and_attach(struct instance *in, const struct rules *ru
 	return ret;
 }
 
-/* The kernel's limits of ICMP errors hold for those of the programs, too. */
-static enum fwd_exit follow_icmp_ratelimit(const struct instance *in, struct fwd_report *report)
+/* What follows once all devices are attached. A failure undoes nothing, so it is a note. */
+static void complete(const struct instance *in, struct rules *rules, struct fwd_report *report)
 {
-	struct fwd_config config;
+	struct fwd_error_list errors = error_list_init();
 
-	if (config_read(in, &config, report))
-		return FWD_NOT_DONE;
-	iface_icmp_limits(&config);
-	return config_write(in, &config, report);
+	rules_refresh_sources(rules, &errors.report);
+	detach_lone_xdp(in, &errors.report);
+	error_list_note(&errors, report);
+	error_list_free(&errors);
 }
 
 static enum fwd_exit attach_locked(struct instance *in, struct rules *rules, const struct attach_request *request,
@@ -441,10 +477,9 @@ static enum fwd_exit attach_locked(struct instance *in, struct rules *rules, con
 	if (claim_netns(in, &list, report) || devices_refresh(in, &list, report) ||
 	    plan_and_attach(in, rules, &list, request, report))
 		return FWD_NOT_DONE;
-	if (rules_refresh_sources(rules, report) || detach_lone_xdp(in, report))
-		return FWD_NOT_DONE;
+	complete(in, rules, report);
 	check_forwarding(rules, request, report);
-	return follow_icmp_ratelimit(in, report);
+	return FWD_DONE;
 }
 
 enum fwd_exit attach_devices(const char *pin_dir, const struct attach_request *request, struct attach_result *result,

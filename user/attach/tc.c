@@ -268,7 +268,10 @@ enum fwd_exit tc_attach(const struct instance *in, const struct device *device, 
 		return report_error(report, ABOUT(.object = name, .fix = "remove it first"),
 				    "another tool's filter is attached at tc %s, priority %d", dir_names[dir],
 				    CLSACT_PRIORITY);
-	snprintf(fix, sizeof(fix), "tc qdisc del dev %s ingress; its filters fit a clsact qdisc, too", name);
+	snprintf(fix, sizeof(fix),
+		 "save its filters (tc filter show dev %s ingress), which fit a clsact qdisc, too; then tc qdisc del "
+		 "dev %s ingress",
+		 name, name);
 	if (ret == -ENOTUNIQ)
 		return report_error(report, ABOUT(.object = name, .fix = fix),
 				    "has an ingress qdisc in the place of the clsact qdisc that fwdctl needs on this "
@@ -285,7 +288,15 @@ static __u32 tcx_earlier(const struct instance *in, const struct device *device)
 {
 	__u32 ids[TCX_PROGRAMS_MAX] = {}, count = tcx_programs(device, TC_INGRESS, ids);
 
-	return count && !maps_own_program(&in->maps, ids[0]) ? ids[0] : 0;
+	/* By the pinned link, because without CAP_SYS_ADMIN no program can be inspected, not even this instance's. */
+	return count && ids[0] != tcx_query(in, device, TC_INGRESS) ? ids[0] : 0;
+}
+
+bool tc_has_earlier(const struct instance *in, const struct device *device)
+{
+	__u32 priority;
+
+	return tcx_earlier(in, device) || (device->entry.hook == FWD_HOOK_CLSACT && clsact_earlier(device, &priority));
 }
 
 void tc_note_earlier(const struct instance *in, const struct device *device, struct fwd_report *report)

@@ -26,6 +26,9 @@ enum fwd_exit tc_attach(const struct instance *in, const struct device *device, 
 /* Whether another instance's program is attached, by TCX at ingress. */
 bool tc_is_taken(const struct instance *in, const struct device *device);
 
+/* Whether a program or a filter of another tool gets packets before this instance's program. */
+bool tc_has_earlier(const struct instance *in, const struct device *device);
+
 /* Notes a program or a filter of another tool that gets packets before this instance's. */
 void tc_note_earlier(const struct instance *in, const struct device *device, struct fwd_report *report);
 

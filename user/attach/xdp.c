@@ -236,6 +236,11 @@ int xdp_attach(const struct instance *in, const struct device *device, const str
 	return ret;
 }
 
+bool xdp_has_foreign(const struct instance *in, const struct device *device)
+{
+	return query(in, device->ifindex).foreign_id;
+}
+
 void xdp_note_foreign(const struct instance *in, const struct device *device, struct fwd_report *report)
 {
 	struct attached attached = query(in, device->ifindex);

@@ -23,6 +23,9 @@ enum fwd_mode xdp_mode(const struct instance *in, const struct device *device);
 int xdp_attach(const struct instance *in, const struct device *device, const struct fwd_xdp *xdp, bool single,
 	       bool *redirects);
 
+/* Whether a program of another tool is attached. */
+bool xdp_has_foreign(const struct instance *in, const struct device *device);
+
 /* Notes a program of another tool. */
 void xdp_note_foreign(const struct instance *in, const struct device *device, struct fwd_report *report);
 

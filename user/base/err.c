@@ -130,6 +130,19 @@ void error_list_pass_on(const struct fwd_error_list *list, struct fwd_report *to
 		to->emit(to, &list->error[i]);
 }
 
+void error_list_note(const struct fwd_error_list *list, struct fwd_report *to)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct fwd_error note = list->error[i];
+
+		note.severity = FWD_NOTE;
+		note.status = FWD_DONE;
+		to->emit(to, &note);
+	}
+	if (list->failed)
+		report_note(to, NULL, "out of memory: some messages are lost");
+}
+
 void error_list_free(struct fwd_error_list *list)
 {
 	free(list->error);

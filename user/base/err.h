@@ -98,6 +98,9 @@ struct fwd_error_list error_list_init(void);
 
 /* Reports all of them to `to`. */
 void error_list_pass_on(const struct fwd_error_list *list, struct fwd_report *to);
+
+/* The same for a caller that cannot undo what the errors are about: they become notes. */
+void error_list_note(const struct fwd_error_list *list, struct fwd_report *to);
 void error_list_free(struct fwd_error_list *list);
 
 #endif

@@ -21,11 +21,11 @@ static enum fwd_exit parse(const struct args *args, struct fwd_report *report, v
 
 enum fwd_exit cmd_map_add(const struct args *args, struct fwd_report *report)
 {
-	struct map_additions all = {};
+	struct map_additions all = {.pin_dir = args->pin_dir};
 	enum fwd_exit ret = lines_each(args, parse, &all, report);
 
 	if (!ret && all.count)
-		ret = maps_add(args->pin_dir, &all, report);
+		ret = maps_add(&all, report);
 	map_additions_free(&all);
 	return ret;
 }

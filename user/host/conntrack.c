@@ -20,7 +20,8 @@ static bool btf_has_names(const char *path, const char *const *names)
 			char *larger = realloc(text, room *= 2);
 
 			has = larger;
-			text = larger ?: text;
+			if (larger)
+				text = larger;
 		}
 	}
 	for (; has && *names; names++)

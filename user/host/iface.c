@@ -66,7 +66,7 @@ static bool is_alias(const char *alias, char *name)
 	size_t length = strcspn(alias, ":");
 
 	snprintf(name, IF_NAMESIZE, "%.*s", (int)length, alias);
-	return alias[length] && length < IF_NAMESIZE && if_nametoindex(name);
+	return length < IF_NAMESIZE && alias[length] && if_nametoindex(name);
 }
 
 int iface_lookup_error(void)
@@ -216,16 +216,23 @@ static bool sysctl_is_on(const char *path)
 	return sysctl_read(path, 1);
 }
 
+/* The present name of a device, as /proc/sys has it: `name` may be an alternative one. `name` if there is no such
+ * device. */
+static const char *present_name(const char *name, char present[IF_NAMESIZE])
+{
+	return if_indextoname(if_nametoindex(name), present) ?: name;
+}
+
 /* The kernel uses the larger of both (include/linux/inetdevice.h, IN_DEV_RPFILTER). Packets that arrive by lo have a
  * route already. */
 enum fwd_rp_filter iface_rp_filter(const char *name)
 {
 	int all = sysctl_read("/proc/sys/net/ipv4/conf/all/rp_filter", FWD_RP_OFF), own;
-	char path[PATH_MAX];
+	char path[PATH_MAX], present[IF_NAMESIZE];
 
 	if (if_nametoindex(name) == FWD_LOOPBACK)
 		return FWD_RP_OFF;
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", present_name(name, present));
 	own = sysctl_read(path, FWD_RP_OFF);
 	return own > all ? own : all;
 }
@@ -251,9 +258,9 @@ bool iface_check_forwarding(const char *name, enum fwd_family family, struct fwd
 {
 	bool v4 = family == FWD_FAMILY_IPV4;
 	const char *ip = v4 ? "ipv4" : "ipv6";
-	char path[PATH_MAX], fix[FWD_FIX_TEXT];
+	char path[PATH_MAX], fix[FWD_FIX_TEXT], present[IF_NAMESIZE];
 
-	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip, name);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", ip, present_name(name, present));
 	if (sysctl_is_on(path))
 		return true;
 	if (!sysctl_is_on(v4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding")) {
@@ -264,7 +271,7 @@ bool iface_check_forwarding(const char *name, enum fwd_family family, struct fwd
 		return false;
 	}
 	/* With slashes, because a device's name may contain dots. */
-	snprintf(fix, sizeof(fix), "sysctl -w net/%s/conf/%s/forwarding=1", ip, name);
+	snprintf(fix, sizeof(fix), "sysctl -w net/%s/conf/%s/forwarding=1", ip, present_name(name, present));
 	report_note(report, ABOUT(.object = name, .fix = fix),
 		    "IPv%d forwarding is off on this device: packets that arrive by it are not forwarded", family);
 	return true;

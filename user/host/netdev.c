@@ -223,9 +223,10 @@ bool netdev_ingress_qdisc(__u32 ifindex, char *name, size_t size)
 bool netdev_is_tunnel(__u32 ifindex)
 {
 	/* rtnl_link_ops.kind */
-	static const char *const kinds[] = {"wireguard", "tun",       "ovpn", "ipip", "ip6tnl", "sit",   "gre",
-					    "gretap",    "ip6gre",    "vti",  "vti6", "xfrm",   "vxlan", "ip6gretap",
-					    "erspan",    "ip6erspan", "amt",  "gtp",  "geneve", "macsec"};
+	static const char *const kinds[] = {
+		"wireguard", "tun", "ovpn",   "ipip",   "ip6tnl",    "sit",       "gre",         "gretap",
+		"ip6gre",    "vti", "vti6",   "xfrm",   "vxlan",     "ip6gretap", "erspan",      "ip6erspan",
+		"amt",       "gtp", "geneve", "macsec", "amneziawg", "ovpn-dco",  "ovpn-dco-v2", "bareudp"};
 	char kind[32] = "";
 	struct text text = {kind, sizeof(kind)};
 

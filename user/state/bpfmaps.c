@@ -154,7 +154,7 @@ char *maps_program_name(__u32 prog_id, char name[FWD_PROGRAM_NAME])
 		*info.name = '\0';
 	if (fd >= 0)
 		close(fd);
-	snprintf(name, FWD_PROGRAM_NAME, "%s", *info.name ? info.name : "without a name");
+	snprintf(name, FWD_PROGRAM_NAME, "%s", *info.name ? info.name : fd >= 0 ? "without a name" : "of unknown name");
 	return name;
 }
 

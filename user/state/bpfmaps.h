@@ -57,7 +57,7 @@ bool maps_own_program(const struct fwd_maps *maps, __u32 prog_id);
  * because other tools may call theirs fwd_ingress. */
 bool maps_program_is_fwdctl(__u32 prog_id);
 
-/* The name of a program, for messages. Returns name. */
+/* The name of a program, for messages. Without CAP_SYS_ADMIN it is not known. Returns name. */
 #define FWD_PROGRAM_NAME 16
 char *maps_program_name(__u32 prog_id, char name[FWD_PROGRAM_NAME]);
 

@@ -217,14 +217,17 @@ static enum fwd_exit cant_open(const struct instance *in, const char *path, int 
  * superuser's directories are trusted. */
 static enum fwd_exit check_owner(const struct instance *in, const struct stat *st, struct fwd_report *report)
 {
-	const struct fwd_about *dir = ABOUT(.option = "--pin-dir", .object = in->dir,
-					    .fix = "remove it, and mount the bpffs with -o mode=0700");
+	char fix[FWD_FIX_TEXT];
 
 	if (st->st_uid != geteuid() && st->st_uid)
-		return report_error(report, dir, "belongs to the user with the ID %u, who can replace what is in it",
-				    st->st_uid);
+		return report_error(report,
+				    ABOUT(.option = "--pin-dir", .object = in->dir,
+					  .fix = "remove it, and mount the bpffs with -o mode=0700"),
+				    "belongs to the user with the ID %u, who can replace what is in it", st->st_uid);
+	snprintf(fix, sizeof(fix), "chmod go-w %s", in->dir);
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return report_error(report, dir, "may be written to by other users (mode %04o)", st->st_mode & 07777);
+		return report_error(report, ABOUT(.option = "--pin-dir", .object = in->dir, .fix = fix),
+				    "may be written to by other users (mode %04o)", st->st_mode & 07777);
 	return FWD_DONE;
 }
 
@@ -512,14 +515,16 @@ enum fwd_exit instance_claim_netns(struct instance *in, struct fwd_report *repor
 {
 	int ret;
 
-	in->meta.netns_cookie = this_netns();
+	in->meta.netns_cookie = this_netns() ?: in->meta.netns_cookie;
 	ret = map_write_one(&in->maps, FWD_MAP_META, &in->meta);
 	return ret ? report_error(report, NULL, "can't record the network namespace: %s", strerror(-ret)) : FWD_DONE;
 }
 
 bool instance_is_foreign(const struct instance *in)
 {
-	return in->exists && in->meta.netns_cookie && in->meta.netns_cookie != this_netns();
+	const __u64 here = this_netns();
+
+	return in->exists && in->meta.netns_cookie && here && in->meta.netns_cookie != here;
 }
 
 enum fwd_exit instance_dirty_set(const struct instance *in, struct fwd_report *report)

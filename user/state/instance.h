@@ -61,10 +61,10 @@ enum fwd_exit instance_resize(struct instance *in, __u32 connections, __u32 half
 /* Whether all maps of the connection table have the sizes of `meta`: false if instance_resize() was interrupted. */
 bool instance_sizes_match(const struct instance *in);
 
-/* Makes the current network namespace the instance's own. */
+/* Makes the current network namespace the instance's own, if it can be determined. */
 enum fwd_exit instance_claim_netns(struct instance *in, struct fwd_report *report);
 
-/* Whether the instance belongs to another network namespace. */
+/* Whether the instance belongs to another network namespace. False also if the current one cannot be determined. */
 bool instance_is_foreign(const struct instance *in);
 
 /* DIR/SUB/NAME, or DIR/NAME for sub "". Returns path, of PATH_MAX bytes. */

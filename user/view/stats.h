@@ -20,7 +20,7 @@ struct device_snapshot {
 	char version[FWD_VERSION_LEN]; /* of the fwdctl whose programs are attached */
 	bool xdp;
 	bool attached;  /* false: recorded as attached, but its programs are gone, or it is in another namespace */
-	bool missed;    /* the device has received packets since it was attached, and its programs have seen none */
+	bool missed;    /* a program of another tool gets packets first, and fwdctl's have seen none that arrived */
 	__u64 received; /* packets since it was attached, by the device's own count; 0: unknown */
 	struct fwd_device_stats stats;
 };

@@ -4,12 +4,12 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
-#include "attach/conntrack.h"
+#include "attach/nf_module.h"
 
 /* A request to a subsystem of nfnetlink makes the kernel load its module, with those that it needs
- * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg). No process is started for that, as modprobe(8) would be, so it works
- * in a service without the right to load modules. */
-void conntrack_load(void)
+ * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg). The kernel itself runs modprobe(8) for that
+ * (request_module()); fwdctl starts no process and needs no CAP_SYS_MODULE. */
+void nf_module_load_conntrack(void)
 {
 	struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	char buffer[256] = {};
