@@ -21,9 +21,11 @@ says() {
 	grep -Eq -- "$words" <<<"$got" || fail "map add $*: \"$got\" does not match \"$words\""
 }
 
-# quiet WORD...: no note.
+# quiet WORD...: no note. On a line of its own, because `fail` in a command substitution ends only that.
 quiet() {
-	is "$(notes "$@")" "" "the notes of map add $*"
+	local got
+	got=$(notes "$@")
+	is "$got" "" "the notes of map add $*"
 }
 
 # With everything as in the README there is nothing to note.
