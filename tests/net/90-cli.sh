@@ -392,7 +392,7 @@ test_conventions() {
 	rejects 2 'unknown command "stop": did you mean "detach"[?]' fwd stop
 	rejects 2 'unknown command "list": did you mean "map list"[?]' fwd list
 	rejects 2 '"tcp,udp": is two protocols: give two commands' fwd map add tcp,udp $MAP4 $HOME_WG:80
-	rejects 1 "\"$GATEWAY\": is an address of this host .eth0.*: LISTEN is given before TARGET$" \
+	rejects 1 "\"$GATEWAY\": is an address of this host .eth0.*: are they swapped[?] LISTEN comes first, then TARGET$" \
 		fwd map add tcp $HOME_WG:80 $MAP4
 	rejects 2 'fwdctl: map list: unknown option "--jsno": did you mean "--json"[?]' fwd map list --jsno
 	rejects 2 'unknown option "--conections=5": did you mean "--connections"[?]' fwd attach eth0 --conections=5
