@@ -233,7 +233,7 @@ test_refused_sources() {
 	rejects 2 "is the address of TARGET" fwd map add tcp :80 $HOME_WG6 --snat $GATEWAY_WG6,$HOME_WG6 --force
 	rejects 2 "multicast" fwd map add tcp :80 $HOME_WG --snat 224.0.0.1 --force
 	rejects 2 "broadcast" fwd map add tcp :80 $HOME_WG --snat 255.255.255.255 --force
-	for address in 10.172.16.255 93.184.216.255 10.172.16.0; do
+	for address in 10.172.16.255 93.184.216.255 93.184.216.0; do
 		rejects 1 "--snat: \"$address\": is the broadcast address of a network, or its first" \
 			fwd map add tcp :80 $HOME_WG --snat $address --force
 	done
@@ -252,8 +252,14 @@ test_refused_sources() {
 	json 'length == 3 and .[1].source == ["10.172.16.9"]' map list
 	rejects 2 "--force does not go with this command" fwd map list --force
 	# Targets that are no host.
-	for address in 10.172.16.255 10.172.16.0; do
+	for address in 10.172.16.255 93.184.216.0; do
 		rejects 1 "\"$address\": is the broadcast address of a network, or its first" fwd map add tcp :90 $address
+	done
+	# A tunnel has no network's address: any of AllowedIPs may be a host's, as netfilter takes it.
+	on gateway ip route add 10.172.18.0/24 dev wg0
+	for address in 10.172.16.0 10.172.18.0; do
+		fwd map add tcp :90 $address
+		fwd map del tcp :90
 	done
 	rejects 1 "address of this host .wg0." fwd map add tcp :90 $GATEWAY_WG
 }
