@@ -15,7 +15,7 @@ struct found {
 	struct route route;
 	struct fwd_addr prefix;
 	unsigned int plen; /* bits, without the mapped prefix of IPv4 */
-	bool own_network; /* the kernel added the route for an address of the device */
+	bool own_network;  /* the kernel added the route for an address of the device */
 };
 
 static enum route_kind kind_of_type(unsigned int type)
@@ -105,8 +105,7 @@ static bool has_broadcast(const struct mnl_socket *sock, __u32 ifindex)
 {
 	struct ifreq request = {};
 
-	return if_indextoname(ifindex, request.ifr_name) &&
-	       !ioctl(mnl_socket_get_fd(sock), SIOCGIFFLAGS, &request) &&
+	return if_indextoname(ifindex, request.ifr_name) && !ioctl(mnl_socket_get_fd(sock), SIOCGIFFLAGS, &request) &&
 	       (request.ifr_flags & (IFF_BROADCAST | IFF_NOARP | IFF_POINTOPOINT)) == IFF_BROADCAST;
 }
 

@@ -114,6 +114,15 @@ enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule 
 			    "an IPsec policy applies to packets to it, and fwdctl would send them in clear");
 }
 
+/* Not only for a map whose source address is chosen by the route: attach chooses that of ICMP errors, too. */
+void target_note_no_route(const struct fwd_about *target, struct fwd_report *report)
+{
+	struct fwd_about about = *target;
+
+	about.fix = "bring the tunnel up, then fwdctl attach again";
+	report_note(report, &about, "no route to it now");
+}
+
 void target_note_no_source(struct target *target, const struct fwd_rule *rule, unsigned int line,
 			   struct fwd_report *report)
 {
@@ -122,6 +131,5 @@ void target_note_no_source(struct target *target, const struct fwd_rule *rule, u
 	if (rule->snat != FWD_SNAT_AUTO || rule->snat_count || target->noted)
 		return;
 	target->noted = true;
-	report_note(report, ABOUT(.line = line, .object = rule_target_text(rule, text)),
-		    "no route to it now: its source address is chosen at the next attach");
+	target_note_no_route(ABOUT(.line = line, .object = rule_target_text(rule, text)), report);
 }

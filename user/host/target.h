@@ -48,8 +48,8 @@ enum fwd_exit source_check(struct targets *targets, const struct fwd_addr *sourc
 enum fwd_exit target_check(struct targets *targets, struct target *target, const struct fwd_rule *rule,
 			   struct fwd_report *report);
 
-/* *applies: an IPsec policy demands that packets which the rule forwards to its target are encrypted or blocked. Fails if
- * the policies cannot be read. */
+/* *applies: an IPsec policy demands that packets of the rule to its target are encrypted, or blocks them. Fails if the
+ * policies cannot be read. */
 enum fwd_exit target_has_ipsec(struct targets *targets, const struct fwd_rule *rule, bool *applies,
 			       struct fwd_report *report);
 
@@ -57,6 +57,9 @@ enum fwd_exit target_has_ipsec(struct targets *targets, const struct fwd_rule *r
  * none. */
 enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
 				 struct fwd_report *report);
+
+/* Notes that no route leads to the target. */
+void target_note_no_route(const struct fwd_about *target, struct fwd_report *report);
 
 /* Notes, once for each target, that the rule's source address is not known because there is no route, if so. `line`: of
  * the input, 0: none. */
