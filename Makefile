@@ -66,6 +66,7 @@ HOST_SOURCES_test_bpf_log := $(USER_PURE) user/state/bpf_log.c
 HOST_SOURCES_test_conn_filter := $(USER_PURE)
 HOST_SOURCES_test_endpoint_hint := $(USER_PURE)
 HOST_SOURCES_test_err := $(USER_PURE)
+HOST_SOURCES_test_ipsec := $(USER_PURE) user/host/ipsec.c
 HOST_SOURCES_test_own_socket := $(USER_PURE)
 HOST_SOURCES_test_rule := $(USER_PURE)
 HOST_SOURCES_test_settings := $(USER_PURE)
@@ -84,7 +85,7 @@ FUZZ_SOURCES_fuzz_cli := $(filter-out user/main.c,$(USER_SOURCES))
 # The pipeline, with the kernel's helpers in tests/fuzz; the command line, as far as to the kernel.
 FUZZ_FLAGS_fuzz_pipeline := -Itests/fuzz/shim
 FUZZ_FLAGS_fuzz_cli := -Wl,$(subst $(space),$(comma),$(addprefix --wrap=,instance_open instance_open_blind \
-	instance_close iface_link iface_of_address iface_source_towards route_get))
+	instance_close iface_link iface_of_address iface_source_towards ipsec_read route_get))
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 ifeq ($(V),1)

@@ -62,7 +62,7 @@ struct fwd_rule {
 	__u8 change;     /* enum fwd_rule_change; not read by the programs */
 	__u16 mss;       /* enum fwd_mss, or bytes */
 	__u8 path;       /* enum fwd_rule_path; written by the programs, too */
-	__u8 pad2;
+	__u8 was_tunnel; /* 1: before FWD_PATH_IPSEC it was FWD_PATH_TUNNEL; not read by the programs */
 	struct fwd_addr pool[FWD_SNAT_POOL_MAX]; /* with FWD_SNAT_NONE: the source of ICMP errors to the target */
 	struct fwd_addr listen;                  /* the unspecified address of the family: any address of the gateway */
 	char name[FWD_NAME_LEN];
@@ -83,6 +83,7 @@ FWD_ABI_OFFSET(struct fwd_rule, snat_count, 34);
 FWD_ABI_OFFSET(struct fwd_rule, change, 35);
 FWD_ABI_OFFSET(struct fwd_rule, mss, 36);
 FWD_ABI_OFFSET(struct fwd_rule, path, 38);
+FWD_ABI_OFFSET(struct fwd_rule, was_tunnel, 39);
 FWD_ABI_OFFSET(struct fwd_rule, pool, 40);
 FWD_ABI_OFFSET(struct fwd_rule, listen, 296);
 FWD_ABI_OFFSET(struct fwd_rule, name, 312);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include "fail.h"
 #include "host/iface.h"
+#include "host/ipsec.h"
 #include "host/route.h"
 #include "words.h"
 
@@ -49,6 +50,11 @@ bool __wrap_route_get(struct routes *routes, const struct fwd_addr *to, struct r
 bool __wrap_iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_addr *source)
 {
 	return false;
+}
+
+enum fwd_exit __wrap_ipsec_read(struct ipsec_policies *all, struct fwd_report *report)
+{
+	return FWD_DONE;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

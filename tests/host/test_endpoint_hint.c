@@ -38,10 +38,20 @@ Test(endpoint_hint, listen)
 		{"1.2.3.4,1.2.3.5:80", "\"1.2.3.4,1.2.3.5:80\": one map has one address, and one port or one range"},
 		{":7000:7010", "\":7000:7010\": a range of ports is written LOW-HIGH: write \":7000-7010\""},
 		{":7000..7010", "\":7000..7010\": a range of ports is written LOW-HIGH: write \":7000-7010\""},
-		{"1.2.3.4:7000:7010",
-		 "\"1.2.3.4:7000:7010\": a range of ports is written LOW-HIGH: write \"1.2.3.4:7000-7010\""},
+		/* A range of iptables, or docker's address and two ports. */
+		{"1.2.3.4:80:8080",
+		 "\"1.2.3.4:80:8080\": is two ports: a range is written LOW-HIGH, and LISTEN and TARGET are two "
+		 "arguments: write \"1.2.3.4:80-8080\" for the range, or \"1.2.3.4:80 ADDR:8080\" with the address of "
+		 "the target for docker's form"},
 		{"[2001:db8::1]:70:80",
-		 "\"[2001:db8::1]:70:80\": a range of ports is written LOW-HIGH: write \"[2001:db8::1]:70-80\""},
+		 "\"[2001:db8::1]:70:80\": is two ports: a range is written LOW-HIGH, and LISTEN and TARGET are two "
+		 "arguments: write \"[2001:db8::1]:70-80\" for the range, or \"[2001:db8::1]:70 ADDR:80\" with the "
+		 "address of the target for docker's form"},
+		{"127.0.0.1:8080:80",
+		 "\"127.0.0.1:8080:80\": is two ports: a range is written LOW-HIGH, and LISTEN and TARGET are two "
+		 "arguments: write \"127.0.0.1:8080 ADDR:80\" with the address of the target for docker's form"},
+		{"1.2.3.4:7000..7010",
+		 "\"1.2.3.4:7000..7010\": a range of ports is written LOW-HIGH: write \"1.2.3.4:7000-7010\""},
 		{":7010:7000", "\":7010:7000\": a range of ports is written LOW-HIGH"},
 		{"8080:80",
 		 "\"8080:80\": is two ports: LISTEN and TARGET are two arguments: write \":8080 ADDR:80\" with "
@@ -63,7 +73,7 @@ Test(endpoint_hint, listen)
 				   "example.org shows its addresses"},
 		{"localhost:80", "\"localhost:80\": names are not looked up: expected an IP address: getent ahosts "
 				 "localhost shows its addresses"},
-		{"web", "\"web\": expected ADDR:PORT or :PORT, as map list shows it"},
+		{"web", "\"web\": expected ADDR:PORT or :PORT"},
 		{"http://1.2.3.4:8000/x", "\"http://1.2.3.4:8000/x\": is a URL: expected an address and a port: write "
 					  "\"1.2.3.4:8000\""},
 		{"http://1.2.3.4",

@@ -236,12 +236,27 @@ test_ipsec_policy() {
 		tmpl src $GATEWAY dst 203.0.113.7 proto esp mode tunnel
 	maps_and_services_tcp
 	peer client who $MAP4
+	# One port, or one source port, in clear: the others are not.
+	on gateway ip xfrm policy update dir out dst $HOME_WG proto tcp dport 7022 priority 0 action allow index 17
+	on gateway ip xfrm policy update dir out dst $HOME_WG proto tcp sport 7022 priority 0 action allow index 25
+	on gateway ip xfrm policy delete dir out dst $HOME_WG
+	rejects 1 'IPsec policy' fwd map add tcp $GATEWAY:7000-7100 $HOME_WG
+	fwd map add tcp $GATEWAY:7022 $HOME_WG:7022
 	on gateway ip xfrm policy flush
 	on gateway ip xfrm policy add dir out dst $HOME_WG action block
 	fwd attach eth0 wg0 2>"$TOPO_DIR/note"
-	grep -q "$HOME_WG:8000.*IPsec" "$TOPO_DIR/note" || fail "no note: $(cat "$TOPO_DIR/note")"
+	is "$(grep -c "$HOME_WG:.*IPsec.*netfilter's DNAT" "$TOPO_DIR/note")" 1 "notes about the target's policy"
 	peer client who $MAP4 --timeout 1 && fail "a visitor is served"
 	json '.passes.ipsec >= 1' stats
+	# The map is bound to its tunnel as before.
+	on gateway ip xfrm policy flush
+	fwd attach eth0 wg0
+	on gateway ip link set wg0 down
+	peer client who $MAP4 --timeout 1 && fail "a visitor is served without a tunnel"
+	json '.drops.tunnel_gone + .passes.tunnel_gone >= 1' stats
+	on gateway ip link set wg0 up
+	on gateway ip xfrm policy add dir out dst $HOME_WG action block
+	fwd attach eth0 wg0
 	on gateway ip xfrm policy flush
 	fwd attach eth0 wg0
 	peer client who $MAP4

@@ -393,18 +393,22 @@ test_conventions() {
 	rejects 2 'unknown command "frobnicate": fwdctl help' fwd frobnicate
 	rejects 2 'map add: --rate is not in this version' fwd map add tcp $MAP4 $HOME_WG:80 --rate 5/s
 	rejects 2 'unknown option "--ware"' fwd map add tcp $MAP4 $HOME_WG:80 --ware web
-	rejects 2 'map del: "web": expected ADDR:PORT or :PORT, as map list shows it' fwd map del tcp web
+	rejects 2 'map del: "web": expected ADDR:PORT or :PORT$' fwd map del tcp web
 	# Words of other tools.
 	rejects 2 'unknown command "map show": did you mean "map list"[?]' fwd map show
 	rejects 2 'unknown command "map rm": did you mean "map del"[?]' fwd map rm tcp $MAP4
 	rejects 2 'unknown command "conn clear": did you mean "conn flush"[?]' fwd conn clear
+	# Not the command that removes everything.
+	rejects 2 'unknown command "map clear": fwdctl help' fwd map clear
+	rejects 2 'unknown command "clear": fwdctl help' fwd clear
+	rejects 2 'unknown command "flush": fwdctl help' fwd flush
 	rejects 2 'unknown command "add": did you mean "map add"[?]' fwd add tcp $MAP4 $HOME_WG
 	rejects 2 'unknown command "delete": did you mean "map del"[?]' fwd delete tcp $MAP4
 	rejects 2 'unknown command "status": did you mean "stats"[?]' fwd status
 	rejects 2 'unknown command "stop": did you mean "detach"[?]' fwd stop
 	rejects 2 'unknown command "list": did you mean "map list"[?]' fwd list
 	rejects 2 '"tcp,udp": is two protocols: give two commands' fwd map add tcp,udp $MAP4 $HOME_WG:80
-	rejects 1 "\"$GATEWAY\": is an address of this host .eth0.*: LISTEN is given before TARGET$" \
+	rejects 1 "\"$GATEWAY\": is an address of this host .eth0.*: are they swapped[?] LISTEN comes first, then TARGET$" \
 		fwd map add tcp $HOME_WG:80 $MAP4
 	rejects 2 'fwdctl: map list: unknown option "--jsno": did you mean "--json"[?]' fwd map list --jsno
 	rejects 2 'unknown option "--conections=5": did you mean "--connections"[?]' fwd attach eth0 --conections=5

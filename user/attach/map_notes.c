@@ -51,35 +51,67 @@ static void note_listens(struct map_additions *all, struct fwd_report *report)
 
 /* ---- TARGET ---- */
 
-/* The tunnel alone is attached: visitors arrive by another device. One Ethernet device may be both. */
-static bool is_lone_tunnel(struct device_list *list, const struct device *device)
+/* The records of devices that are gone remain until the next attach. */
+static const struct device *attached_at(struct device_list *list, __u32 ifindex)
 {
-	return device->entry.link == FWD_LINK_IP && devices_shown(list) == 1;
+	const struct device *device = device_at(list, ifindex);
+
+	return device && device->live ? device : NULL;
 }
 
-static void note_route(struct device_list *list, struct target *target, const struct new_rule *new,
+static size_t attached_count(const struct device_list *list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		count += list->device[i].live && !device_is_loopback(&list->device[i]);
+	return count;
+}
+
+/* The tunnel alone is attached: visitors arrive by another device. One Ethernet device may be both. */
+static bool is_lone_tunnel(const struct device_list *list, const struct device *device)
+{
+	return device->entry.link == FWD_LINK_IP && attached_count(list) == 1;
+}
+
+/* `name`: the device by which packets leave. Without any device one note is enough, whatever the target. */
+static void note_not_attached(const struct device_list *list, const struct fwd_about *target, const char *name,
+			      bool *none_noted, struct fwd_report *report)
+{
+	const bool none = !attached_count(list);
+	struct fwd_about about = *target;
+	char fix[FWD_FIX_TEXT];
+
+	snprintf(fix, sizeof(fix), "fwdctl attach %s%s", none ? "UPLINK " : "", name);
+	about.fix = fix;
+	if (!none)
+		report_note(report, &about, "packets to it leave by %s, which is not attached", name);
+	else if (!*none_noted)
+		report_note(report, ABOUT(.fix = fix), "no device is attached");
+	*none_noted |= none;
+}
+
+static void note_route(struct device_list *list, struct target *target, const struct new_rule *new, bool *none_noted,
 		       struct fwd_report *report)
 {
-	char text[FWD_ENDPOINT_TEXT], name[IF_NAMESIZE], fix[FWD_FIX_TEXT];
+	char text[FWD_ENDPOINT_TEXT], name[IF_NAMESIZE];
 	struct fwd_about about = {.line = new->line, .object = rule_target_text(&new->rule, text)};
 	const struct route *route = &target->route;
-	const struct device *device = device_at(list, route->ifindex);
+	const struct device *device = attached_at(list, route->ifindex);
 
 	target_note_no_source(target, &new->rule, new->line, report);
 	if (target->noted || !target->has_route)
 		return;
 	target->noted = true;
 	if (route->kind == ROUTE_NONE)
-		report_note(report, &about, "no route to it now");
+		target_note_no_route(&about, report);
 	if (route->kind != ROUTE_UNICAST || !if_indextoname(route->ifindex, name))
 		return;
 	if (route->is_default) {
 		about.fix = "if it is behind a tunnel, bring that up";
 		report_note(report, &about, "only the default route leads to it, by %s", name);
 	} else if (!device) {
-		snprintf(fix, sizeof(fix), "fwdctl attach %s", name);
-		about.fix = fix;
-		report_note(report, &about, "packets to it leave by %s, which is not attached", name);
+		note_not_attached(list, &about, name, none_noted, report);
 	} else if (is_lone_tunnel(list, device)) {
 		about.fix = "attach the device by which visitors arrive, too";
 		report_note(report, &about, "packets to it leave by %s, and no other device is attached", name);
@@ -88,12 +120,14 @@ static void note_route(struct device_list *list, struct target *target, const st
 
 static void note_routes(struct device_list *list, struct map_additions *all, struct fwd_report *report)
 {
+	bool none_noted = false;
+
 	for (size_t i = 0; i < all->count; i++) {
 		const struct new_rule *new = &all->rule[i];
 		struct target *target = target_find(&all->targets, &new->rule.target, new->rule.target_low, report);
 
 		if (target)
-			note_route(list, target, new, report);
+			note_route(list, target, new, &none_noted, report);
 	}
 }
 
@@ -101,6 +135,7 @@ static void note_routes(struct device_list *list, struct map_additions *all, str
 
 #define PORTS_SHOWN 5  /* of a range */
 #define MAPS_SHOWN  16 /* of many maps in one command */
+#define DEVICE_TEXT (IF_NAMESIZE + 8)
 
 /* The sockets that are in the way of maps. */
 struct in_way {
@@ -109,7 +144,7 @@ struct in_way {
 	size_t maps;                 /* that were reported */
 };
 
-/* NULL: no process has it open. */
+/* NULL: the kernel's own socket, or one of a process that this one cannot see in /proc. */
 static const struct socket_owner *owner_of(struct in_way *way, const struct own_socket *sock)
 {
 	const size_t count = way->sockets.count;
@@ -182,15 +217,28 @@ static void group_outcome(const struct fwd_rule *rule, const struct group *group
 	}
 }
 
-/* "22 (sshd, pid 812), 53 (dnsmasq, pid 900) and 3 more" */
+/* " of eth1", for a socket that is bound to a device. */
+static const char *bound_to(const struct own_socket *sock, char text[DEVICE_TEXT])
+{
+	char name[IF_NAMESIZE];
+
+	*text = '\0';
+	if (sock->ifindex && if_indextoname(sock->ifindex, name))
+		snprintf(text, DEVICE_TEXT, " of %s", name);
+	return text;
+}
+
+/* "22 (sshd, pid 812), 53 of eth1 (dnsmasq, pid 900) and 3 more" */
 static void list_ports(struct in_way *way, const struct group *group, char text[FWD_REASON_TEXT])
 {
+	char device[DEVICE_TEXT];
 	size_t used = 0;
 
 	for (size_t i = 0; i < group->ports && i < PORTS_SHOWN; i++) {
 		const struct socket_owner *owner = owner_of(way, group->sock[i]);
 
-		used += snprintf(text + used, FWD_REASON_TEXT - used, "%s%u", i ? ", " : "", group->sock[i]->port);
+		used += snprintf(text + used, FWD_REASON_TEXT - used, "%s%u%s", i ? ", " : "", group->sock[i]->port,
+				 bound_to(group->sock[i], device));
 		if (owner)
 			used += snprintf(text + used, FWD_REASON_TEXT - used, " (%s, pid %d)", owner->comm, owner->pid);
 	}
@@ -202,22 +250,26 @@ static void note_group(struct in_way *way, const struct new_rule *new, const str
 		       struct fwd_report *report)
 {
 	const struct fwd_rule *rule = &new->rule;
-	const char *verb = rule->proto == IPPROTO_TCP ? "listens" : "receives";
+	const bool tcp = rule->proto == IPPROTO_TCP;
 	char listen[FWD_ENDPOINT_TEXT], outcome[FWD_REASON_TEXT], ports[FWD_REASON_TEXT], fix[FWD_FIX_TEXT];
+	const char *verb = tcp ? "listens" : "receives";
 	const struct fwd_about *about = ABOUT(.line = new->line, .object = rule_listen_text(rule, listen), .fix = fix);
 	const struct socket_owner *owner = owner_of(way, group->sock[0]);
+	char device[DEVICE_TEXT];
 
+	bound_to(group->sock[0], device);
 	group_outcome(rule, group, outcome, fix);
 	if (rule->listen_low != rule->listen_high) {
 		list_ports(way, group, ports);
 		report_note(report, about, "sockets of this host use %zu of these ports: %s: %s", group->ports, ports,
 			    outcome);
 	} else if (owner) {
-		report_note(report, about, "%s (pid %d) %s on port %u here: %s", owner->comm, owner->pid, verb,
-			    group->sock[0]->port, outcome);
+		report_note(report, about, "%s (pid %d) %s on port %u%s here: %s", owner->comm, owner->pid, verb,
+			    group->sock[0]->port, device, outcome);
 	} else {
-		report_note(report, about, "a socket of no process, such as WireGuard's, %s on port %u here: %s", verb,
-			    group->sock[0]->port, outcome);
+		report_note(report, about, "a socket %s on port %u%s here (%sits process is not visible to fwdctl): %s",
+			    verb, group->sock[0]->port, device, tcp ? "" : "WireGuard's or another of the kernel, or ",
+			    outcome);
 	}
 }
 
@@ -235,12 +287,26 @@ static void note_sockets_of(struct in_way *way, const struct new_rule *new, stru
 	way->maps += any;
 }
 
-static void note_sockets(struct map_additions *all, struct fwd_report *report)
+/* No packet that arrives by another device is for a socket that is bound to one. */
+static void drop_apart(struct own_sockets *sockets, struct device_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < sockets->count; i++)
+		if (!sockets->at[i].ifindex || attached_at(list, sockets->at[i].ifindex))
+			sockets->at[kept++] = sockets->at[i];
+	sockets->count = kept;
+}
+
+static void note_sockets(struct device_list *list, struct map_additions *all, struct fwd_report *report)
 {
 	struct in_way way = {};
+	int ret = own_sockets_read(&way.sockets);
 
-	if (!own_sockets_read(&way.sockets))
-		report_progress(report, NULL, "can't read the sockets of this host: %m");
+	if (ret)
+		report_note(report, NULL, "can't see whether sockets of this host use the same ports: %s",
+			    strerror(-ret));
+	drop_apart(&way.sockets, list);
 	for (size_t i = 0; way.sockets.count && i < all->count; i++)
 		note_sockets_of(&way, &all->rule[i], report);
 	if (way.maps > MAPS_SHOWN)
@@ -253,5 +319,5 @@ void map_notes(struct device_list *list, struct map_additions *all, struct fwd_r
 {
 	note_routes(list, all, report);
 	note_listens(all, report);
-	note_sockets(all, report);
+	note_sockets(list, all, report);
 }

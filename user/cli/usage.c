@@ -133,7 +133,8 @@ static const char *without_family(const char *word)
 	return NULL;
 }
 
-/* `did you mean "map list"?`, in text[FWD_FIX_TEXT]; NULL: there is no command that is likely meant. */
+/* `did you mean "map list"?`, in text[FWD_FIX_TEXT]; NULL: there is no command that is likely meant. `map flush` is not
+ * suggested for another word than a misspelt one, because it ends all connections. */
 static const char *suggest(const char *family, const char *word, char *text)
 {
 	char words[COMMANDS_MAX][32], prefix[32] = "";
@@ -147,6 +148,8 @@ static const char *suggest(const char *family, const char *word, char *text)
 		other = without_family(word);
 	if (!other)
 		return word_fix(word, names, known, prefix, text);
+	if (!strcmp(other, "map flush") || (!strcmp(prefix, "map ") && !strcmp(other, "flush")))
+		return NULL;
 	snprintf(text, FWD_FIX_TEXT, "did you mean \"%s%s\"?", prefix, other);
 	return text;
 }

@@ -4,24 +4,19 @@
 #ifndef FWD_USER_IPSEC_H
 #define FWD_USER_IPSEC_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include "fwd/rule.h"
+#include "base/err.h"
+#include "model/ipsec_policy.h"
 
-struct ipsec_policy;
-
-/* The policies at one moment. Zeroed: not read yet. */
+/* The policies of direction `out` at one moment. Zeroed: not read yet. */
 struct ipsec_policies {
-	struct ipsec_policy *policy; /* sorted by priority */
+	struct ipsec_policy *policy;
 	size_t count;
 	bool read;
 };
 
-/* Packets to the rule's target have to be encrypted, or are blocked: the policy of direction `out` with the best
- * priority that matches target, protocol and a port of the rule does not let them pass in clear. Policies for a mark or
- * an xfrm interface do not count, and policies for one source count only if it is the rule's. False also if the kernel
- * has no IPsec. */
-bool ipsec_applies(struct ipsec_policies *all, const struct fwd_rule *rule);
+/* Reads them if that was not done yet. None if the kernel has no IPsec, and without those for a mark or an xfrm
+ * interface. Fails if the kernel has it and cannot be asked. */
+enum fwd_exit ipsec_read(struct ipsec_policies *all, struct fwd_report *report);
 void ipsec_free(struct ipsec_policies *all);
 
 #endif

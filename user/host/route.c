@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include "host/route.h"
 #include "model/addr.h"
 
@@ -12,7 +15,7 @@ struct found {
 	struct route route;
 	struct fwd_addr prefix;
 	unsigned int plen; /* bits, without the mapped prefix of IPv4 */
-	unsigned int scope;
+	bool own_network;  /* the kernel added the route for an address of the device */
 };
 
 static enum route_kind kind_of_type(unsigned int type)
@@ -48,7 +51,7 @@ static int parse(const struct nlmsghdr *reply, void *into)
 	found->route.kind = kind_of_type(header->rtm_type);
 	found->route.is_default = header->rtm_dst_len <= 1;
 	found->plen = header->rtm_dst_len;
-	found->scope = header->rtm_scope;
+	found->own_network = header->rtm_protocol == RTPROT_KERNEL && header->rtm_scope == RT_SCOPE_LINK;
 	mnl_attr_for_each (attr, reply, sizeof(*header)) {
 		if (mnl_attr_get_type(attr) == RTA_DST)
 			read_prefix(attr, &found->prefix);
@@ -61,7 +64,14 @@ static int parse(const struct nlmsghdr *reply, void *into)
 	return MNL_CB_STOP;
 }
 
-/* Sends the request and passes its reply to parse(). A reply that is an error means that there is no route. */
+/* Replies that mean that no route leads to the address, or one that refuses: unreachable, prohibit, blackhole
+ * (net/ipv4/fib_semantics.c, fib_props). */
+static bool is_no_route(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL;
+}
+
+/* Sends the request and passes its reply to parse(). */
 static bool ask(struct mnl_socket *sock, struct nlmsghdr *request, struct found *found)
 {
 	char reply[REPLY_SIZE];
@@ -72,9 +82,10 @@ static bool ask(struct mnl_socket *sock, struct nlmsghdr *request, struct found 
 	size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
 	if (size <= 0)
 		return false;
-	if (mnl_cb_run(reply, size, 0, mnl_socket_get_portid(sock), parse, found) < 0)
-		found->route = (struct route){.kind = ROUTE_NONE};
-	return true;
+	if (mnl_cb_run(reply, size, 0, mnl_socket_get_portid(sock), parse, found) >= 0)
+		return true;
+	found->route = (struct route){.kind = ROUTE_NONE};
+	return is_no_route(errno);
 }
 
 static bool open_once(struct routes *routes)
@@ -89,12 +100,22 @@ static bool open_once(struct routes *routes)
 	return routes->sock;
 }
 
-/* Since 5.14 Linux takes the first address of an IPv4 network for a host's (net/ipv4/fib_frontend.c), but other hosts
- * and the network's owner need not. /31 and /32 have none (RFC 3021). */
-static bool is_network_address(const struct found *found, const struct fwd_addr *addr)
+/* Whether hosts share a link at the device, so that its network has broadcast addresses: not behind a tunnel. */
+static bool has_broadcast(const struct mnl_socket *sock, __u32 ifindex)
 {
-	return found->route.kind == ROUTE_UNICAST && addr_is_v4(addr) && found->scope == RT_SCOPE_LINK && found->plen &&
-	       found->plen < 31 && addr_equal(&found->prefix, addr);
+	struct ifreq request = {};
+
+	return if_indextoname(ifindex, request.ifr_name) && !ioctl(mnl_socket_get_fd(sock), SIOCGIFFLAGS, &request) &&
+	       (request.ifr_flags & (IFF_BROADCAST | IFF_NOARP | IFF_POINTOPOINT)) == IFF_BROADCAST;
+}
+
+/* Since 5.14 Linux takes the first address of an IPv4 network for a host's (net/ipv4/fib_frontend.c), but other hosts
+ * and the network's owner need not. /31 and /32 have none (RFC 3021). A route that was added, as wg-quick does for
+ * AllowedIPs, is a range of addresses and no network. */
+static bool is_network_address(const struct mnl_socket *sock, const struct found *found, const struct fwd_addr *addr)
+{
+	return found->route.kind == ROUTE_UNICAST && addr_is_v4(addr) && found->own_network && found->plen &&
+	       found->plen < 31 && addr_equal(&found->prefix, addr) && has_broadcast(sock, found->route.ifindex);
 }
 
 bool route_get(struct routes *routes, const struct fwd_addr *to, struct route *route)
@@ -120,7 +141,7 @@ bool route_get(struct routes *routes, const struct fwd_addr *to, struct route *r
 		mnl_attr_put(request, RTA_DST, sizeof(*to), to);
 	if (!ask(routes->sock, request, &found))
 		return false;
-	if (is_network_address(&found, to))
+	if (is_network_address(routes->sock, &found, to))
 		found.route.kind = ROUTE_BROADCAST;
 	*route = found.route;
 	return true;

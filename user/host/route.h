@@ -14,7 +14,7 @@ enum route_kind {
 	ROUTE_NONE,      /* no route leads to it, or one that refuses */
 	ROUTE_UNICAST,   /* another host's */
 	ROUTE_LOCAL,     /* this host's: of a device, or by a route of type local */
-	ROUTE_BROADCAST, /* a network's broadcast address, or its first address, which stands for the network */
+	ROUTE_BROADCAST, /* a network's broadcast address, or its first address on a link that has broadcast */
 };
 
 struct route {

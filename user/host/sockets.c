@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <limits.h>
 #include <linux/inet_diag.h>
@@ -27,7 +28,6 @@ enum sock_state {
 struct reading {
 	struct own_sockets *sockets;
 	__u8 proto;
-	bool failed; /* no memory */
 };
 
 /* Doubled whenever the number is a power of two. */
@@ -63,6 +63,7 @@ static int parse(const struct nlmsghdr *reply, void *into)
 					  .proto = reading->proto,
 					  .connected = reading->proto == IPPROTO_UDP &&
 						       diag->idiag_state == STATE_ESTABLISHED,
+					  .ifindex = diag->id.idiag_if,
 					  .inode = diag->idiag_inode,
 				  },
 			  *added;
@@ -71,20 +72,20 @@ static int parse(const struct nlmsghdr *reply, void *into)
 		addr_from_v4(&sock.addr, diag->id.idiag_src[0]);
 	else
 		memcpy(&sock.addr, diag->id.idiag_src, sizeof(sock.addr));
-	if (addr_kind(&sock.addr) == FWD_ADDR_LOOPBACK || diag->id.idiag_if == FWD_LOOPBACK)
+	if (addr_kind(&sock.addr) == FWD_ADDR_LOOPBACK || sock.ifindex == FWD_LOOPBACK)
 		return MNL_CB_OK;
 	sock.dual = diag->idiag_family == AF_INET6 && addr_is_unspecified(&sock.addr) && !is_v6only(reply);
 	added = add(reading->sockets);
 	if (!added) {
-		reading->failed = true;
-		return MNL_CB_STOP;
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
 	}
 	*added = sock;
 	return MNL_CB_OK;
 }
 
-/* All replies of one request. */
-static bool dump(struct mnl_socket *sock, __u8 family, struct reading *reading)
+/* All replies of one request. Returns 0 or a negative errno. */
+static int dump(struct mnl_socket *sock, __u8 family, struct reading *reading)
 {
 	char buffer[256] = {}, reply[REPLY_SIZE];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
@@ -99,33 +100,33 @@ static bool dump(struct mnl_socket *sock, __u8 family, struct reading *reading)
 	wanted->idiag_states =
 		reading->proto == IPPROTO_TCP ? 1U << STATE_LISTEN : 1U << STATE_CLOSE | 1U << STATE_ESTABLISHED;
 	if (mnl_socket_sendto(sock, request, request->nlmsg_len) < 0)
-		return false;
+		return -errno;
 	while (more == MNL_CB_OK) {
 		ssize_t size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
 
-		if (size <= 0)
-			return false;
+		if (size < 0)
+			return -errno;
 		more = mnl_cb_run(reply, size, 0, mnl_socket_get_portid(sock), parse, reading);
 	}
-	return more == MNL_CB_STOP && !reading->failed;
+	return more == MNL_CB_STOP ? 0 : -errno;
 }
 
-bool own_sockets_read(struct own_sockets *sockets)
+int own_sockets_read(struct own_sockets *sockets)
 {
 	static const __u8 protos[] = {IPPROTO_TCP, IPPROTO_UDP}, families[] = {AF_INET, AF_INET6};
 	struct mnl_socket *sock = mnl_socket_open(NETLINK_SOCK_DIAG);
-	bool done = sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID);
+	int ret = sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) ? 0 : -errno;
 
 	*sockets = (struct own_sockets){};
-	for (size_t i = 0; done && i < sizeof(protos) * sizeof(families); i++) {
+	for (size_t i = 0; !ret && i < sizeof(protos) * sizeof(families); i++) {
 		struct reading reading = {.sockets = sockets, .proto = protos[i / 2]};
 
-		done = dump(sock, families[i % 2], &reading);
+		ret = dump(sock, families[i % 2], &reading);
 	}
 	if (sock)
 		mnl_socket_close(sock);
 	own_sockets_sort(sockets);
-	return done;
+	return ret;
 }
 
 void own_sockets_free(struct own_sockets *sockets)

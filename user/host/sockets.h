@@ -7,8 +7,9 @@
 #include "model/own_socket.h"
 
 /* All listening TCP sockets and bound UDP sockets that packets from outside could reach, sorted: without those of
- * loopback addresses. own_sockets_free() must follow. False: the kernel can't be asked (no inet_diag), or no memory. */
-bool own_sockets_read(struct own_sockets *sockets);
+ * loopback addresses and of the loopback device. own_sockets_free() must follow. Returns 0 or a negative errno: the
+ * kernel can't be asked (no inet_diag), or no memory; some of them may be in the list all the same. */
+int own_sockets_read(struct own_sockets *sockets);
 void own_sockets_free(struct own_sockets *sockets);
 
 #define SOCKET_COMM 16 /* TASK_COMM_LEN of Linux, with the NUL */

@@ -79,7 +79,7 @@ enum fwd_exit target_check(struct targets *targets, struct target *target, const
 	target->checked = true;
 	if (address_is_own(targets, &target->addr, name)) {
 		if (!rule->any_listen && !address_is_own(targets, &rule->listen, other))
-			about.fix = "LISTEN is given before TARGET";
+			about.fix = "are they swapped? LISTEN comes first, then TARGET";
 		return report_error(report, &about, "is an address of this host (%s): a map leads to another host",
 				    name);
 	}
@@ -89,17 +89,38 @@ enum fwd_exit target_check(struct targets *targets, struct target *target, const
 	return FWD_DONE;
 }
 
+enum fwd_exit target_has_ipsec(struct targets *targets, const struct fwd_rule *rule, bool *applies,
+			       struct fwd_report *report)
+{
+	if (ipsec_read(&targets->ipsec, report))
+		return FWD_NOT_DONE;
+	*applies = ipsec_policies_apply(targets->ipsec.policy, targets->ipsec.count, rule);
+	return FWD_DONE;
+}
+
 enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
 				 struct fwd_report *report)
 {
 	char text[FWD_ENDPOINT_TEXT];
+	bool applies;
 
-	if (!ipsec_applies(&targets->ipsec, rule))
+	if (target_has_ipsec(targets, rule, &applies, report))
+		return FWD_NOT_DONE;
+	if (!applies)
 		return FWD_DONE;
 	return report_error(report,
 			    ABOUT(.line = line, .object = rule_target_text(rule, text),
 				  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
 			    "an IPsec policy applies to packets to it, and fwdctl would send them in clear");
+}
+
+/* Not only for a map whose source address is chosen by the route: attach chooses that of ICMP errors, too. */
+void target_note_no_route(const struct fwd_about *target, struct fwd_report *report)
+{
+	struct fwd_about about = *target;
+
+	about.fix = "bring the tunnel up, then fwdctl attach again";
+	report_note(report, &about, "no route to it now");
 }
 
 void target_note_no_source(struct target *target, const struct fwd_rule *rule, unsigned int line,
@@ -110,6 +131,5 @@ void target_note_no_source(struct target *target, const struct fwd_rule *rule, u
 	if (rule->snat != FWD_SNAT_AUTO || rule->snat_count || target->noted)
 		return;
 	target->noted = true;
-	report_note(report, ABOUT(.line = line, .object = rule_target_text(rule, text)),
-		    "no route to it now: its source address is chosen at the next attach");
+	target_note_no_route(ABOUT(.line = line, .object = rule_target_text(rule, text)), report);
 }

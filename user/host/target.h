@@ -18,6 +18,7 @@ struct target {
 	bool has_source;
 	bool checked;       /* by target_check() */
 	bool noted;         /* a note about its route was reported, or none is necessary */
+	bool ipsec_noted;   /* a note about an IPsec policy was reported */
 	bool has_route;     /* the kernel was asked, by target_check() */
 	struct route route; /* if has_route */
 };
@@ -47,10 +48,18 @@ enum fwd_exit source_check(struct targets *targets, const struct fwd_addr *sourc
 enum fwd_exit target_check(struct targets *targets, struct target *target, const struct fwd_rule *rule,
 			   struct fwd_report *report);
 
+/* *applies: an IPsec policy demands that packets of the rule to its target are encrypted, or blocks them. Fails if the
+ * policies cannot be read. */
+enum fwd_exit target_has_ipsec(struct targets *targets, const struct fwd_rule *rule, bool *applies,
+			       struct fwd_report *report);
+
 /* Fails if an IPsec policy applies to packets that the rule would forward to its target. `line`: of the input, 0:
  * none. */
 enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,
 				 struct fwd_report *report);
+
+/* Notes that no route leads to the target. */
+void target_note_no_route(const struct fwd_about *target, struct fwd_report *report);
 
 /* Notes, once for each target, that the rule's source address is not known because there is no route, if so. `line`: of
  * the input, 0: none. */

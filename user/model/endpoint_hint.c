@@ -169,6 +169,25 @@ static bool hint_any(const char *text, enum endpoint_role role, struct endpoint_
 	return false;
 }
 
+/* "10.0.0.1:80:8080": a range as iptables writes it, or docker's ADDR:HOSTPORT:CONTAINERPORT. `range`: the first. */
+static bool hint_two_ports(const struct parts *parts, const char *range, struct endpoint_hint *hint)
+{
+	const char *high = strchr(parts->ports, ':') + 1;
+	char listen[MEANT_TEXT];
+	size_t used = 0;
+
+	snprintf(listen, sizeof(listen), "%s:%.*s", parts->addr, (int)strcspn(parts->ports, ":"), parts->ports);
+	hint->why = "is two ports: a range is written LOW-HIGH, and LISTEN and TARGET are two arguments";
+	if (!is_endpoint(listen))
+		return true;
+	if (is_endpoint(range))
+		used = snprintf(hint->fix, sizeof(hint->fix), "write \"%s\" for the range, or ", range);
+	snprintf(hint->fix + used, sizeof(hint->fix) - used,
+		 "%s\"%s ADDR:%s\" with the address of the target for docker's form", used ? "" : "write ", listen,
+		 high);
+	return true;
+}
+
 /* ":7000:7010" and ":7000..7010"; and docker's "8080:80", with LISTEN and TARGET in one. */
 static bool hint_range(const char *text, enum endpoint_role role, struct endpoint_hint *hint)
 {
@@ -189,6 +208,8 @@ static bool hint_range(const char *text, enum endpoint_role role, struct endpoin
 	if (!low || !gap || !consists_of(parts.ports + low + gap, DIGITS))
 		return false;
 	snprintf(meant, sizeof(meant), "%s:%.*s-%s", parts.addr, (int)low, parts.ports, parts.ports + low + gap);
+	if (role == ENDPOINT_LISTEN && *parts.addr && gap == 1 && parts.ports[low] == ':')
+		return hint_two_ports(&parts, meant, hint);
 	return suggest(hint, "a range of ports is written LOW-HIGH", meant);
 }
 
@@ -281,7 +302,7 @@ static bool hint_word(const char *text, enum endpoint_role role, struct endpoint
 {
 	if (role != ENDPOINT_LISTEN || text[strcspn(text, ".:[]/")] || is_like_device(text))
 		return false;
-	hint->why = "expected ADDR:PORT or :PORT, as map list shows it";
+	hint->why = "expected ADDR:PORT or :PORT";
 	return true;
 }
 

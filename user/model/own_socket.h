@@ -19,6 +19,7 @@ struct own_socket {
 	__u8 proto;
 	bool dual;      /* of IPv6 and bound to any address: receives IPv4, too (no IPV6_V6ONLY) */
 	bool connected; /* UDP: receives from its peer only. Of TCP there are only listening ones here */
+	__u32 ifindex;  /* of the device that it is bound to; 0: none */
 	__u32 inode;    /* the N of "socket:[N]" in /proc/PID/fd */
 };
 

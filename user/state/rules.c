@@ -517,9 +517,10 @@ static void complete_removal(const struct instance *in, struct rules *rules, con
 	clear_changes(rules);
 	if (ended)
 		write_config(in, rules, true, true, &errors.report);
-	if (errors.count)
-		report_note(report, NULL, "it is done, and the next change of a map completes it: %s",
-			    errors.error[0].text);
+	if (errors.count || errors.failed)
+		report_note(report, NULL,
+			    "the maps are removed; some of their entries remain until the next change of a map: %s",
+			    errors.count ? errors.error[0].text : "no memory");
 	else
 		instance_dirty_clear(in);
 	error_list_free(&errors);
@@ -545,18 +546,56 @@ enum fwd_exit rules_remove(const struct instance *in, struct rules *rules, const
 	return FWD_DONE;
 }
 
-/* The path of the rule as far as the host decides it. Other than from IPSEC or OPEN, only packets change it: the device
- * that the route led to may have been attached before its tunnel was. */
-static void refresh_path(struct fwd_rule *rule, struct targets *targets, struct fwd_report *report)
+/* The path of the rule as far as the host decides it. A route through a tunnel binds it as before. From OPEN it is
+ * decided again: the device that the route led to may have been attached before its tunnel was. */
+static void refresh_path(struct fwd_rule *rule, bool ipsec)
 {
-	const bool ipsec = ipsec_applies(&targets->ipsec, rule);
+	const __u8 path = rule->path;
+
+	if (path != FWD_PATH_IPSEC)
+		rule->was_tunnel = path == FWD_PATH_TUNNEL;
+	__atomic_store_n(&rule->path,
+			 ipsec              ? FWD_PATH_IPSEC
+			 : rule->was_tunnel ? FWD_PATH_TUNNEL
+					    : FWD_PATH_UNKNOWN,
+			 __ATOMIC_RELAXED);
+}
+
+static void note_ipsec(struct targets *targets, const struct fwd_rule *rule, struct fwd_report *report)
+{
+	struct target *target = target_find(targets, &rule->target, rule->target_low, report);
 	char text[FWD_ENDPOINT_TEXT];
 
-	if (ipsec)
-		report_note(report, ABOUT(.object = rule_target_text(rule, text), .fix = "ip xfrm policy shows it"),
-			    "an IPsec policy applies to packets to it: its maps forward nothing");
-	if (ipsec || rule->path != FWD_PATH_TUNNEL)
-		__atomic_store_n(&rule->path, ipsec ? FWD_PATH_IPSEC : FWD_PATH_UNKNOWN, __ATOMIC_RELAXED);
+	if (!target || target->ipsec_noted)
+		return;
+	target->ipsec_noted = true;
+	report_note(report,
+		    ABOUT(.object = rule_target_text(rule, text),
+			  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
+		    "an IPsec policy applies to packets to it: its maps forward nothing");
+}
+
+/* If the policies cannot be read, the paths stay as they are. The devices are attached by now, so that is a note. */
+static void refresh_paths(struct rules *rules, struct targets *targets, struct fwd_report *report)
+{
+	struct fwd_error_list errors = error_list_init();
+	enum fwd_exit ret = FWD_DONE;
+	bool ipsec;
+
+	for_each_rule (rule, rules) {
+		if (ret || rule->state == FWD_RULE_FREE)
+			continue;
+		ret = target_has_ipsec(targets, rule, &ipsec, &errors.report);
+		if (ret)
+			continue;
+		refresh_path(rule, ipsec);
+		if (ipsec)
+			note_ipsec(targets, rule, report);
+	}
+	if (ret)
+		report_note(report, ABOUT(.fix = "attach again when that is possible"), "%s",
+			    errors.count ? errors.error[0].text : "no memory");
+	error_list_free(&errors);
 }
 
 enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *report)
@@ -564,11 +603,10 @@ enum fwd_exit rules_refresh_sources(struct rules *rules, struct fwd_report *repo
 	enum fwd_exit ret = FWD_DONE;
 	struct targets targets = {};
 
+	refresh_paths(rules, &targets, report);
 	for_each_rule (rule, rules) {
 		struct target *target;
 
-		if (rule->state != FWD_RULE_FREE)
-			refresh_path(rule, &targets, report);
 		if (ret || rule->state != FWD_RULE_ACTIVE || rule->snat == FWD_SNAT_LIST)
 			continue;
 		target = target_find(&targets, &rule->target, rule->target_low, report);
