@@ -3,8 +3,8 @@
  * The kernel's connection tracking, for both hooks. CTX_CT_LOOKUP is the kfunc of the hook's program type
  * (net/netfilter/nf_conntrack_bpf.c, since kernel 5.18).
  *
- * fwdctl sets fwd_conntrack if the kernel has the kfuncs. Otherwise the calls are never reached, and fwdctl replaces them
- * before it loads the programs (user/state/kfunc.h).
+ * fwdctl sets fwd_conntrack if the kernel has the kfuncs. Otherwise the calls are never reached, and fwdctl replaces
+ * them before it loads the programs (user/state/kfunc.h).
  */
 #ifndef FWD_BPF_CTX_CT_KFUNC_H
 #define FWD_BPF_CTX_CT_KFUNC_H

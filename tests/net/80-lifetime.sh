@@ -70,12 +70,12 @@ test_half_open_expires() {
 	fwd map add tcp $GATEWAY:8009 $HOME_WG:8009
 	on home iptables -A INPUT -p tcp --dport 8009 -j DROP
 	on client iptables -A OUTPUT -p tcp --tcp-flags RST RST -j DROP
-	fwd set tcp_syn_sent 1
-	fwd set tcp_syn_recv 1
 	peer client syns $GATEWAY:8009 --count 20 --bind $CLIENT:30000
 	peer client syns $MAP4 --count 20 --bind $CLIENT:31000
 	topo_wait 2 json 'length == 40' conn list || fail "$(fwd conn list)"
 	json '([.[].state] | group_by(.) | map([.[0], length])) == [["SYN_RECV", 20], ["SYN_SENT", 20]]' conn list
+	fwd set tcp_syn_sent 1
+	fwd set tcp_syn_recv 1
 	# Home repeats its SYN-ACKs for a while.
 	on home iptables -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP
 	topo_wait 10 no_connections || fail "still there: $(fwd conn list)"

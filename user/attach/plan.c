@@ -18,6 +18,7 @@
 #include "state/config.h"
 #include "state/bpf_log.h"
 #include "state/control.h"
+#include "state/kfunc.h"
 #include "state/loader.h"
 #include "state/rules.h"
 
@@ -442,18 +443,23 @@ static struct plan *alloc_plans(size_t count, bool conntrack)
 static enum fwd_exit plan_and_attach(struct instance *in, const struct rules *rules, struct device_list *list,
 				     const struct attach_request *request, struct fwd_report *report)
 {
-	struct plan *plans = alloc_plans(request->count + 1, find_conntrack(report));
+	bool conntrack = find_conntrack(report);
+	struct plan *plans = alloc_plans(request->count + 1, conntrack);
 	struct fwd_meta before = in->meta;
+	struct kfuncs kfuncs = {};
 	enum fwd_exit ret;
 
-	if (!plans)
+	if (!plans || (!conntrack && kfuncs_remove(&kfuncs))) {
+		free(plans);
 		return report_no_memory(report);
+	}
 	ret = table_resize(in, rules, list, request->connections, request->half_open, report);
 	if (!ret)
 		ret = attach_all(in, list, request, plans, report);
 	if (ret)
 		table_restore(in, &before, report);
 	free_plans(plans, request->count + 1);
+	kfuncs_restore(&kfuncs);
 	return ret;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Kernels without the kfuncs of bpf/ctx/ct_kfunc.h. The programs do not call them there (fwd_conntrack is 0), but kernel
- * 5.15 refuses a call that it does not know even in code that is never reached, and any kernel refuses all calls if its
- * JIT is off (kernel/bpf/verifier.c, add_kfunc_call).
+ * Kernels without the kfuncs of bpf/ctx/ct_kfunc.h. The programs do not call them there (fwd_conntrack is 0), but
+ * kernel 5.15 refuses a call that it does not know even in code that is never reached, and any kernel refuses all calls
+ * if its JIT is off (kernel/bpf/verifier.c, add_kfunc_call).
  */
 #ifndef FWD_USER_KFUNC_H
 #define FWD_USER_KFUNC_H

@@ -54,7 +54,7 @@ static enum fwd_exit load_error(const char *object, int error, struct fwd_report
 		return report_error(report, ABOUT(.object = object),
 				    "kernel %s is too old: %d.%d is the oldest that works", uts.release,
 				    OLDEST_KERNEL_MAJOR, OLDEST_KERNEL_MINOR);
-	/* For want of open files libbpf takes the kernel for one without global data, and leaves out .rodata. */
+	/* Without a free descriptor libbpf takes the kernel for one without global data, and leaves out .rodata. */
 	if (strstr(bpf_log_text(), "is referenced but wasn't created"))
 		error = -EMFILE;
 	if (errno_fix(-error))
