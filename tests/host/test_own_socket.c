@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Whether a map or a socket of the gateway receives the packets of a port. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
-#include "model/own_socket.h"
+#include <sys/resource.h>
+#include "host/sockets.h"
 #include "model/rule.h"
 
 #define V6ONLY    0
@@ -108,4 +110,21 @@ Test(own_socket, sorted)
 	cr_assert_eq(own_sockets_from(&sockets, IPPROTO_UDP, 54), at + 4);
 	own_sockets_sort(&none);
 	cr_assert_eq(own_sockets_from(&none, IPPROTO_TCP, 1), none.at);
+}
+
+/* The reason is that of the failure, not of what closes the socket after it. */
+Test(own_socket, unreadable)
+{
+	struct own_sockets sockets;
+	struct rlimit before, none;
+	int ret;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ret = own_sockets_read(&sockets);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	cr_assert_eq(ret, -EMFILE);
+	cr_assert_eq(sockets.count, 0);
+	own_sockets_free(&sockets);
 }

@@ -85,8 +85,13 @@ test_routes() {
 	on gateway ip route del default
 	says '"10.172.17.2:87": no route to it now: bring the tunnel up, then fwdctl attach again$' tcp :87 10.172.17.2
 	says '"10.172.17.2:88": no route to it now: bring the tunnel up' tcp :88 10.172.17.2 --snat none
-	on gateway ip route add unreachable 10.172.18.0/24
-	says '"10.172.18.2:88": no route to it now' udp :88 10.172.18.2 --snat $GATEWAY_WG
+	local kind
+	for kind in unreachable prohibit blackhole; do
+		on gateway ip route add $kind 10.172.18.0/24
+		says '"10.172.18.2:88": no route to it now' udp :88 10.172.18.2 --snat $GATEWAY_WG
+		fwd map del udp :88
+		on gateway ip route del $kind 10.172.18.0/24
+	done
 	on gateway ip -6 route del default
 	says '"\[fd10:9::2\]:88": no route to it now' udp :88 fd10:9::2 --snat none
 	# Many maps to a few targets: one note each. With the number of a line.
