@@ -176,20 +176,6 @@ test_xdp_program_before() {
 	! grep -q '"wg0"' <<<"$message" || fail "$message"
 }
 
-# Of the tunnel's own packets the device counts some as received, which never leave it.
-test_idle_tunnel() {
-	topology
-	[ "$(cat "$TOPO_DIR/wg-gateway")" = wg0 ] || skip "not the kernel's WireGuard, which counts them"
-	attach eth0 wg0
-	topo_wg home set peer "$(cat "$TOPO_DIR/gateway.pub")" persistent-keepalive 1
-	keepalives() {
-		on gateway "$FWDCTL" stats --json |
-			jq -e '.devices[] | select(.name == "wg0") | .received > 0 and .packets == 0' >/dev/null
-	}
-	topo_wait 10 keepalives || fail "no keepalives: $(fwd stats)"
-	! fwd stats | grep 'received by the device meanwhile' || fail "an idle tunnel"
-}
-
 # A program that is only called like fwdctl's is not another instance.
 test_program_of_the_same_name() {
 	topology
