@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 #include "attach/device.h"
 #include "attach/tc.h"
 #include "attach/xdp.h"
+#include "host/iface.h"
 
 enum fwd_exit device_attach(const struct instance *in, const struct device *device, int ingress_fd, int egress_fd,
 			    struct fwd_report *report)
@@ -53,9 +55,15 @@ enum fwd_exit devices_refresh(const struct instance *in, struct device_list *lis
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct device *device = &list->device[i];
+		bool found;
 		char name[IF_NAMESIZE];
 
-		if (!device->live || !if_indextoname(device->ifindex, name)) {
+		found = device->live && if_indextoname(device->ifindex, name);
+		if (device->live && !found && iface_lookup_error() != ENODEV)
+			return report_error(report,
+					    ABOUT(.object = device->entry.name, .fix = errno_fix(iface_lookup_error())),
+					    "can't be looked up: %s", strerror(iface_lookup_error()));
+		if (!found) {
 			report_progress(report, ABOUT(.object = device->entry.name),
 					"is gone, or in another network namespace: detached");
 			if (device_detach(in, device, report))
