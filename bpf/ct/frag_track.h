@@ -369,14 +369,15 @@ __noinline bool frag_first(const struct fwd_pkt *pkt, bool ours)
 static __always_inline bool frag_send(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn *conn, const __u8 *bytes,
 				      __u32 len, __u32 addr_delta)
 {
-	struct translation to = translation_of(conn, pkt_dir(pkt));
+	/* As translation_of(), whose ports a later fragment does not have. */
+	const struct fwd_addrs *ends = &conn->addrs[dir_reverse(pkt_dir(pkt))];
 	struct fwd_flow *flow = conn_flow(conn, pkt);
 	__u32 mtu = flow->route.mtu;
 	__u8 ttl = pkt->family == FWD_FAMILY_IPV4 ? bytes[offsetof(struct iphdr, ttl)]
 						  : bytes[offsetof(struct ipv6hdr, hop_limit)];
 
 	if (ttl <= 1 || !ctx_set_len(ctx, pkt->l3_off + len) || !ctx_store(ctx, pkt->l3_off, bytes, len) ||
-	    !translate_ip(ctx, pkt, to.saddr, to.daddr, ttl - 1, addr_delta))
+	    !translate_ip(ctx, pkt, &ends->daddr, &ends->saddr, ttl - 1, addr_delta))
 		return false;
 	if (mtu && len > mtu &&
 	    (pkt->dont_fragment || !ip_fragment(ctx, pkt->l3_off, mtu, route_ifindex(&flow->route))))

@@ -44,7 +44,8 @@ static __always_inline struct fwd_port_quarantine *port_quarantine_at(const stru
 __noinline int port_quarantine_begin(__u32 index)
 {
 	struct fwd_conn *conn = conn_at(index);
-	struct fwd_port_quarantine *q;
+	struct fwd_port_quarantine *q, *last;
+	__u32 any = FWD_PORT_QUARANTINE_ANY;
 	struct fwd_tuple reply;
 	__u32 ct_state, tag;
 
@@ -60,21 +61,29 @@ __noinline int port_quarantine_begin(__u32 index)
 	q->tag = tag;
 	q->client = addr_hash(&conn->addrs[FWD_DIR_FORWARD].saddr);
 	q->until = (clock_now() + PORT_QUARANTINE_TIME) | 1;
+	last = bpf_map_lookup_elem(&port_quarantine, &any);
+	if (last)
+		last->until = q->until;
 	return 0;
+}
+
+/* The quarantine of the element is not over. Unsigned: long after its end, that would seem to lie ahead again. */
+static __always_inline bool port_quarantine_lasts(const struct fwd_port_quarantine *q)
+{
+	return q && q->until && q->until - clock_now() <= PORT_QUARANTINE_TIME + 1;
 }
 
 /* The port of the reply tuple is kept for another client than `client`. */
 __noinline bool port_is_quarantined(const struct fwd_tuple *reply, const struct fwd_addr *client)
 {
+	__u32 any = FWD_PORT_QUARANTINE_ANY, tag;
 	const struct fwd_port_quarantine *q;
-	__u32 tag;
 
-	if (!reply || !client || reply->proto != IPPROTO_TCP)
+	if (!reply || !client || reply->proto != IPPROTO_TCP ||
+	    !port_quarantine_lasts(bpf_map_lookup_elem(&port_quarantine, &any)))
 		return false;
 	q = port_quarantine_at(reply, &tag);
-	/* Unsigned: long after it, the end would seem to lie ahead again. */
-	return q && q->until && q->tag == tag && q->until - clock_now() <= PORT_QUARANTINE_TIME + 1 &&
-	       q->client != addr_hash(client);
+	return port_quarantine_lasts(q) && q->tag == tag && q->client != addr_hash(client);
 }
 
 #endif

@@ -18,9 +18,10 @@
 #include "pkt/pkt.h"
 
 /* Tags in the frame, beside the one in the metadata. The kernel has no limit. */
-#define LINK_TAGS_MAX 2
-#define LINK_TAG_LEN  4
-#define LINK_VLAN_ID  0x0fff /* of a tag's first word; the rest is the priority */
+#define LINK_TAGS_MAX      2
+#define LINK_TAG_LEN       4
+#define LINK_FAMILY_TAGGED ((enum fwd_family)1) /* not known yet */
+#define LINK_VLAN_ID       0x0fff               /* of a tag's first word; the rest is the priority */
 
 static __always_inline bool link_is_tag(__be16 ether_type)
 {
@@ -52,6 +53,13 @@ __noinline int link_skip_tags(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	return 0;
 }
 
+static __always_inline enum fwd_family link_family(__be16 ether_type)
+{
+	if (ether_type == __constant_htons(ETH_P_IP))
+		return FWD_FAMILY_IPV4;
+	return ether_type == __constant_htons(ETH_P_IPV6) ? FWD_FAMILY_IPV6 : FWD_FAMILY_NONE;
+}
+
 static __always_inline enum fwd_family link_parse_ethernet(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	struct ethhdr *eth = ctx_at(ctx, 0, sizeof(*eth));
@@ -62,14 +70,18 @@ static __always_inline enum fwd_family link_parse_ethernet(fwd_ctx *ctx, struct 
 	type = eth->h_proto;
 	pkt->l3_off = sizeof(*eth);
 	pkt->tags = ctx_tags(ctx);
-	if (link_is_tag(type))
-		type = link_skip_tags(ctx, pkt);
-	if (type == __constant_htons(ETH_P_IP))
-		return FWD_FAMILY_IPV4;
-	return type == __constant_htons(ETH_P_IPV6) ? FWD_FAMILY_IPV6 : FWD_FAMILY_NONE;
+	return link_is_tag(type) ? LINK_FAMILY_TAGGED : link_family(type);
 }
 
-/* Finds the IP header and its family. */
+/* The IP header behind priority tags, and its family. */
+static __always_inline enum fwd_family link_parse_tags(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	return link_family(link_skip_tags(ctx, pkt));
+}
+
+/* Finds the IP header of a frame without tags, and its family; LINK_FAMILY_TAGGED: it has tags, see link_parse_tags().
+ * The offset is a constant, which the compiler uses in all that follows: so frames with tags are parsed by another copy
+ * of the code. */
 static __always_inline enum fwd_family link_parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 {
 	__u8 *version;

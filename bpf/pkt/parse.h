@@ -200,6 +200,24 @@ static __always_inline enum fwd_reason parse_ipv6(fwd_ctx *ctx, struct fwd_pkt *
 	return parse_l4(ctx, pkt, off, l3_end);
 }
 
+static __always_inline enum fwd_reason parse_l3(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	if (pkt->family == FWD_FAMILY_IPV4)
+		return parse_ipv4(ctx, pkt);
+	if (pkt->family == FWD_FAMILY_IPV6)
+		return parse_ipv6(ctx, pkt);
+	return FWD_NOT_OURS;
+}
+
+/* parse() for frames with tags. */
+__noinline enum fwd_reason parse_tagged(fwd_ctx *ctx, struct fwd_pkt *pkt)
+{
+	if (!pkt)
+		return FWD_NOT_OURS;
+	pkt->family = link_parse_tags(ctx, pkt);
+	return parse_l3(ctx, pkt);
+}
+
 /* Fills *pkt. FWD_OK: the packet may belong to a rule or a connection. FWD_NOT_OURS: it cannot. Any other reason: the
  * packet is left to the stack for it. */
 static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
@@ -209,11 +227,7 @@ static __always_inline enum fwd_reason parse(fwd_ctx *ctx, struct fwd_pkt *pkt)
 	pkt->to_fragment = 0;
 	__builtin_memset(pkt->tuple.pad, 0, sizeof(pkt->tuple.pad)); /* it is part of a key */
 	pkt->segments = ctx_segments(ctx);
-	if (pkt->family == FWD_FAMILY_IPV4)
-		return parse_ipv4(ctx, pkt);
-	if (pkt->family == FWD_FAMILY_IPV6)
-		return parse_ipv6(ctx, pkt);
-	return FWD_NOT_OURS;
+	return pkt->family == LINK_FAMILY_TAGGED ? parse_tagged(ctx, pkt) : parse_l3(ctx, pkt);
 }
 
 #endif

@@ -43,6 +43,7 @@ static __always_inline bool admit_leaves_to_socket(fwd_ctx *ctx, const struct fw
 __noinline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 index)
 {
 	const struct fwd_rule *rule = bpf_map_lookup_elem(&rules, &index);
+	bool exhausted;
 
 	if (!pkt || !rule || rule->state != FWD_RULE_ACTIVE)
 		return FWD_NOT_OURS;
@@ -52,11 +53,13 @@ __noinline enum fwd_reason admit(fwd_ctx *ctx, const struct fwd_pkt *pkt, __u32 
 		return FWD_IPSEC;
 	if (admit_leaves_to_socket(ctx, pkt, rule))
 		return FWD_OWN_SOCKET;
-	if (netfilter_has(ctx, &pkt->tuple))
+	exhausted = port_backoff_any(pkt->now) && port_backoff_active(pkt, index);
+	/* A flood of SYNs must not cost a lookup each: a SYN that is a reply is repeated. */
+	if (!(exhausted && pkt->tuple.proto == IPPROTO_TCP) && netfilter_has(ctx, &pkt->tuple))
 		return FWD_NETFILTER;
 	if (!addr_is_unicast(&pkt->tuple.saddr))
 		return FWD_MARTIAN;
-	if (!port_backoff_any(pkt->now) || !port_backoff_active(pkt, index))
+	if (!exhausted)
 		return FWD_OK;
 	counter_add(FWD_COUNTER_FAILED);
 	return FWD_NO_PORT;

@@ -55,7 +55,7 @@
 	X(RULE_STATS, rule_stats, PERCPU_ARRAY, __u32, struct fwd_rule_stats, FWD_RULES_MAX, 0, FIXED, ALL) \
 	X(PORT_BACKOFF, port_backoff, ARRAY, __u32, struct fwd_port_backoff, FWD_PORT_BACKOFF_MAX + 1, 0, FIXED, ALL) \
 	X(PORT_QUARANTINE, port_quarantine, ARRAY, __u32, struct fwd_port_quarantine, \
-	  FWD_PORT_QUARANTINE_MAX, 0, FIXED, ALL) \
+	  FWD_PORT_QUARANTINE_MAX + 1, 0, FIXED, ALL) \
 	X(DEVICES, devices, HASH, __u32, struct fwd_device, FWD_DEVICES_MAX, 0, FIXED, ALL) \
 	X(LIVE_DEVICES, live_devices, DEVMAP_HASH, __u32, __u32, FWD_DEVICES_MAX, 0, FIXED, ALL) \
 	X(DEVICE_STATS, device_stats, PERCPU_ARRAY, __u32, struct fwd_device_stats, FWD_DEVICES_MAX, 0, FIXED, ALL) \

@@ -19,5 +19,7 @@ FWD_ABI_OFFSET(struct fwd_port_quarantine, client, 4);
 FWD_ABI_OFFSET(struct fwd_port_quarantine, until, 8);
 
 #define FWD_PORT_QUARANTINE_MAX 32768
+/* The index of the last end of all, which is read first. */
+#define FWD_PORT_QUARANTINE_ANY FWD_PORT_QUARANTINE_MAX
 
 #endif
