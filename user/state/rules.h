@@ -30,7 +30,10 @@ struct rules {
 	bool live;  /* `at` is the BPF map itself: the programs see what is written there */
 };
 
-#define for_each_rule(rule, rules) for (struct fwd_rule *rule = (rules)->at; rule < (rules)->at + (rules)->end; rule++)
+/* Of an instance that does not exist there are none: `at` is NULL. */
+#define for_each_rule(rule, rules)                                                                                    \
+	for (struct fwd_rule *rule = (rules)->at, *rule##_end = rule ? rule + (rules)->end : rule; rule < rule##_end; \
+	     rule++)
 
 /* A copy of the rules at one moment, without a lock. rules_close() must follow, after a failure, too; so after
  * rules_open(). */
