@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <stdlib.h>
 #include <string.h>
 #include "mangle.h"
 
@@ -122,7 +121,7 @@ void mangle_packet(struct packet *p, struct step *step)
 		break;
 	case 8:
 		/* As if it had none, so MANGLE_MAC is not set. */
-		step->tags = getenv("NOTAGS") ? 0 : 1 + below(2);
+		step->tags = 1 + below(2);
 		break;
 	default:
 		step->to = chance(50) ? TO_OTHER : TO_ALL;
