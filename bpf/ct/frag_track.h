@@ -76,6 +76,7 @@ struct fwd_frag_lane {
 struct fwd_frag_scratch {
 	struct fwd_datagram empty; /* all zero except `started` and the ports */
 	struct fwd_datagram_key key;
+	__u32 addr_delta;                    /* frag_addr_delta() of the first fragment, the same for all */
 	__u32 frame_len;                     /* bytes of the first fragment; 0: it is not saved */
 	__u8 frame[FRAG_LEN_MAX + ETH_HLEN]; /* the first fragment, while copies are sent with its skb */
 };
@@ -123,13 +124,11 @@ static __always_inline __u32 frag_copy_take(struct fwd_frag_lane *lane, struct f
  * sources share a number. */
 static __always_inline __u32 frag_source(const struct fwd_addr *addr)
 {
-	const struct fwd_config *c = config_get();
-	bool v4 = addr_is_v4(addr);
+	struct fwd_addr source = *addr;
 
-	return c ? hash_mix(hash_pair(c->secret, addr->w[0], addr->w[1]) +
-			    hash_pair(c->secret + 2, v4, v4 ? addr->w[3] : 0)) |
-			       1
-		 : 1;
+	if (!addr_is_v4(addr))
+		source.w[2] = source.w[3] = 0;
+	return addr_hash(&source) | 1;
 }
 
 /* The index of the lane of this source, or -1. take: if it has none, it gets one. */
@@ -455,8 +454,7 @@ __noinline int frag_release_copy(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_c
 	    lane->end - start > FRAG_LANE_BYTES || datagram_is_overlapped(d, &copy->place) ||
 	    (!s->frame_len && !frag_save(ctx, ctx_len(ctx))))
 		return 0;
-	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len,
-			 frag_addr_delta(pkt, conn));
+	return frag_send(ctx, pkt, conn, lane->data + bound_mask(start, FRAG_LANE_BYTES - 1), len, s->addr_delta);
 }
 
 /* Sends the copies of fragments that arrived before this first one, which is translated and framed already. They are
@@ -478,6 +476,7 @@ __noinline bool frag_release(fwd_ctx *ctx, struct fwd_pkt *pkt, struct fwd_conn 
 	if (!lane || !__sync_fetch_and_add(&lane->waiting, 0))
 		return true;
 	datagram_key(&s->key, pkt);
+	s->addr_delta = frag_addr_delta(pkt, conn);
 	s->frame_len = 0;
 	oldest = READ_ONCE(lane->oldest);
 	count = READ_ONCE(lane->next) - oldest;

@@ -19,25 +19,18 @@
  * REQ-5), and the stack of the gateway has reset the connection. */
 #define PORT_QUARANTINE_TIME FWD_TICKS(7440)
 
-/* A hash of an address that nobody outside can predict. */
-static __always_inline __u32 addr_hash(const struct fwd_addr *addr)
+/* The place of a reply tuple with this hash. */
+static __always_inline struct fwd_port_quarantine *port_quarantine_at(__u64 hash)
 {
-	const struct fwd_config *c = config_get();
-
-	if (!c)
-		return 0;
-	return hash_mix(hash_pair(c->secret, addr->w[0], addr->w[1]) +
-			hash_pair(c->secret + 2, addr->w[2], addr->w[3]));
-}
-
-/* The place of the reply tuple. *tag: what tells it from others there. */
-static __always_inline struct fwd_port_quarantine *port_quarantine_at(const struct fwd_tuple *reply, __u32 *tag)
-{
-	__u64 hash = table_hash(reply);
 	__u32 key = hash % FWD_PORT_QUARANTINE_MAX;
 
-	*tag = hash >> 32;
 	return bpf_map_lookup_elem(&port_quarantine, &key);
+}
+
+/* What tells a reply tuple from others in its place. */
+static __always_inline __u32 port_quarantine_tag(__u64 hash)
+{
+	return hash >> 32;
 }
 
 /* The end of the connection at `index` begins the quarantine of its port, if its ends have not closed it. */
@@ -46,19 +39,19 @@ __noinline int port_quarantine_begin(__u32 index)
 	struct fwd_conn *conn = conn_at(index);
 	struct fwd_port_quarantine *q, *last;
 	__u32 any = FWD_PORT_QUARANTINE_ANY;
-	struct fwd_tuple reply;
-	__u32 ct_state, tag;
+	__u32 ct_state;
+	__u64 hash;
 
 	if (!conn)
 		return 0;
 	ct_state = conn->flow[FWD_DIR_FORWARD].ct_state;
 	if (fwd_ct_proto(ct_state) != IPPROTO_TCP || !(ct_state & FWD_CT_CONFIRMED) || ct_is_closed(ct_state))
 		return 0;
-	tuple_of_entry(&reply, conn, FWD_DIR_REPLY);
-	q = port_quarantine_at(&reply, &tag);
+	hash = entry_hash(entry_of(index, FWD_DIR_REPLY));
+	q = port_quarantine_at(hash);
 	if (!q)
 		return 0;
-	q->tag = tag;
+	q->tag = port_quarantine_tag(hash);
 	q->client = addr_hash(&conn->addrs[FWD_DIR_FORWARD].saddr);
 	q->until = (clock_now() + PORT_QUARANTINE_TIME) | 1;
 	last = bpf_map_lookup_elem(&port_quarantine, &any);
@@ -76,14 +69,16 @@ static __always_inline bool port_quarantine_lasts(const struct fwd_port_quaranti
 /* The port of the reply tuple is kept for another client than `client`. */
 __noinline bool port_is_quarantined(const struct fwd_tuple *reply, const struct fwd_addr *client)
 {
-	__u32 any = FWD_PORT_QUARANTINE_ANY, tag;
 	const struct fwd_port_quarantine *q;
+	__u32 any = FWD_PORT_QUARANTINE_ANY;
+	__u64 hash;
 
 	if (!reply || !client || reply->proto != IPPROTO_TCP ||
 	    !port_quarantine_lasts(bpf_map_lookup_elem(&port_quarantine, &any)))
 		return false;
-	q = port_quarantine_at(reply, &tag);
-	return port_quarantine_lasts(q) && q->tag == tag && q->client != addr_hash(client);
+	hash = table_hash(reply);
+	q = port_quarantine_at(hash);
+	return port_quarantine_lasts(q) && q->tag == port_quarantine_tag(hash) && q->client != addr_hash(client);
 }
 
 #endif

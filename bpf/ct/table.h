@@ -64,6 +64,17 @@ static __always_inline __u64 hash_mix(__u64 h)
 	return h ^ h >> 32;
 }
 
+/* A hash of an address that nobody outside can predict. */
+static __always_inline __u32 addr_hash(const struct fwd_addr *addr)
+{
+	const struct fwd_config *c = config_get();
+
+	if (!c)
+		return 0;
+	return hash_mix(hash_pair(c->secret, addr->w[0], addr->w[1]) +
+			hash_pair(c->secret + 2, addr->w[2], addr->w[3]));
+}
+
 /* NH (RFC 4418 5.2.2) of the tuple's words: any two tuples collide with a probability of 2^-32, because nobody
  * outside knows the secret. Then a mix, because NH alone leaves differences in some of the bits only. */
 static __always_inline __u64 hash_flow(const struct fwd_addr *saddr, const struct fwd_addr *daddr, __be16 sport,
