@@ -48,7 +48,7 @@ static __always_inline bool fastpath_handles(const fwd_ctx *ctx, const struct fw
 	if (pkt->is_error || pkt->fragment.kind != FWD_FRAG_NONE || pkt->ttl <= 1)
 		return false;
 	/* Without its tags the frame would be shorter than the minimum. */
-	if (pkt->tags && ctx_len(ctx) < ETH_ZLEN + pkt->tags * LINK_TAG_LEN)
+	if (pkt->tags && ctx_len(ctx) < ETH_ZLEN + pkt->tags * VLAN_TAG_LEN)
 		return false;
 	return !(pkt->tcp_flags & FWD_TCP_SYN) || port_backoff_any(pkt->now);
 }

@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/csum.h"
 #include "base/maps.h"
+#include "base/vlan.h"
 
 typedef struct __sk_buff fwd_ctx;
 
@@ -28,9 +29,6 @@ typedef struct __sk_buff fwd_ctx;
 
 /* The kernel's neighbour table must see one of our packets this often: see bpf/host/neigh.h. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(1)
-
-#define CTX_VLAN_ID  0x0fff /* of a tag; the other bits are its priority */
-#define CTX_TAGS_MAX 3      /* in the metadata and in the frame (pkt/link.h) */
 
 /* The device of the hook. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
@@ -127,10 +125,10 @@ static __always_inline __u32 ctx_segments(const fwd_ctx *ctx)
 }
 
 /* False for frames that do not belong to this device's own stack: sent to another MAC address, to a broadcast or
- * multicast address, or tagged for a VLAN device on top of it. A priority tag (pkt/link.h) is for no VLAN device. */
+ * multicast address, or tagged for a VLAN. A priority tag (pkt/link.h) names no VLAN. */
 static __always_inline bool ctx_is_for_host(const fwd_ctx *ctx)
 {
-	if (ctx->vlan_present && (ctx->vlan_tci & CTX_VLAN_ID))
+	if (ctx->vlan_present && (ctx->vlan_tci & VLAN_ID_MASK))
 		return false;
 	return fwd_link != FWD_LINK_ETHERNET || ctx->pkt_type == PACKET_HOST;
 }
@@ -147,7 +145,7 @@ static __always_inline bool ctx_untag(fwd_ctx *ctx, __u32 tags)
 {
 	int i;
 
-	for (i = 0; i < CTX_TAGS_MAX && i < (int)tags; i++)
+	for (i = 0; i < VLAN_TAGS_MAX && i < (int)tags; i++)
 		if (bpf_skb_vlan_pop(ctx))
 			return false;
 	return true;

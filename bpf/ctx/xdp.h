@@ -14,6 +14,7 @@
 #include "base/config.h"
 #include "base/csum.h"
 #include "base/maps.h"
+#include "base/vlan.h"
 
 typedef struct xdp_md fwd_ctx;
 
@@ -24,8 +25,6 @@ typedef struct xdp_md fwd_ctx;
 /* See ctx/tc.h. Less often than there, because a packet that takes the longer path by tc may be overtaken by later
  * ones. */
 #define CTX_NEIGH_MAX_AGE FWD_TICKS(30)
-
-#define CTX_TAG_LEN 4 /* bytes of a VLAN tag */
 
 /* A constant, because for a bond xdp_md names the port that received the frame, not the bond. */
 static __always_inline __u32 ctx_ifindex(const fwd_ctx *ctx)
@@ -99,7 +98,7 @@ static __always_inline __u32 ctx_tags(const fwd_ctx *ctx)
 /* Removes so many tags, and the MAC addresses in front of them: the tags' place becomes that of the new ones. */
 static __always_inline bool ctx_untag(fwd_ctx *ctx, __u32 tags)
 {
-	return bpf_xdp_adjust_head(ctx, (int)(tags * CTX_TAG_LEN)) == 0;
+	return bpf_xdp_adjust_head(ctx, (int)(tags * VLAN_TAG_LEN)) == 0;
 }
 
 /* Computed here, because the field holds the packet's checksum: see fastpath_csum_is_complete(). A UDP checksum of

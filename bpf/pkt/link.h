@@ -15,13 +15,10 @@
 #include <bpf/bpf_endian.h>
 #include "fwd/device.h"
 #include "base/config.h"
+#include "base/vlan.h"
 #include "pkt/pkt.h"
 
-/* Tags in the frame, beside the one in the metadata. The kernel has no limit. */
-#define LINK_TAGS_MAX      2
-#define LINK_TAG_LEN       4
 #define LINK_FAMILY_TAGGED ((enum fwd_family)1) /* not known yet */
-#define LINK_VLAN_ID       0x0fff               /* of a tag's first word; the rest is the priority */
 
 static __always_inline bool link_is_tag(__be16 ether_type)
 {
@@ -37,7 +34,7 @@ __noinline int link_skip_tags(fwd_ctx *ctx, struct fwd_pkt *pkt)
 
 	if (!pkt)
 		return 0;
-	for (i = 0; i <= LINK_TAGS_MAX; i++, off += LINK_TAG_LEN) {
+	for (i = 0; i <= VLAN_TAGS_IN_FRAME; i++, off += VLAN_TAG_LEN) {
 		const __be16 *word = ctx_at(ctx, off, 2 * sizeof(*word)); /* a type, and what it is the type of */
 
 		if (!word)
@@ -47,7 +44,7 @@ __noinline int link_skip_tags(fwd_ctx *ctx, struct fwd_pkt *pkt)
 			pkt->tags += i;
 			return word[0];
 		}
-		if (word[1] & __constant_htons(LINK_VLAN_ID))
+		if (word[1] & __constant_htons(VLAN_ID_MASK))
 			return 0;
 	}
 	return 0;
