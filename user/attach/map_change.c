@@ -6,17 +6,15 @@
 #include "attach/device.h"
 #include "attach/map_change.h"
 #include "attach/map_notes.h"
+#include "base/array.h"
 #include "model/rule.h"
 
 /* ---- adding ---- */
 
-/* Doubled whenever the number is a power of two. */
 static struct new_rule *grow(struct map_additions *all, struct fwd_report *report)
 {
-	struct new_rule *grown = all->rule;
+	struct new_rule *grown = array_grow(all->rule, all->count, sizeof(*grown));
 
-	if (!(all->count & (all->count - 1)))
-		grown = realloc(all->rule, 2 * (all->count ?: 1) * sizeof(*grown));
 	if (grown)
 		all->rule = grown;
 	else

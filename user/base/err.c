@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/err.h"
 
 static void copy(char *to, size_t size, const char *text)
@@ -106,11 +107,8 @@ struct fwd_report report_nowhere(void)
 static void keep(struct fwd_report *to, const struct fwd_error *error)
 {
 	struct fwd_error_list *list = (struct fwd_error_list *)to;
-	struct fwd_error *grown = list->error;
+	struct fwd_error *grown = array_grow(list->error, list->count, sizeof(*grown));
 
-	/* Doubled whenever the number is a power of two. */
-	if (!(list->count & (list->count - 1)))
-		grown = realloc(grown, (list->count ? 2 * list->count : 1) * sizeof(*grown));
 	if (!grown) {
 		list->failed = true;
 		return;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "cli/output.h"
 
 /* errno of the first write that failed: stdio keeps no more than that one did, and drops what it had. */
@@ -64,19 +65,13 @@ enum fwd_exit json_print(json_t *value, struct fwd_report *report)
 void table_row(struct table *table, const char *const *cells)
 {
 	size_t filled = table->rows * table->columns;
-	char **grown;
+	char **grown = array_grow(table->cells, table->rows, table->columns * sizeof(*grown));
 
-	/* Doubled whenever the number of rows is a power of two. */
-	if (!(table->rows & (table->rows - 1)) || !table->rows) {
-		size_t room = table->rows ? 2 * table->rows : 1;
-
-		grown = realloc(table->cells, room * table->columns * sizeof(*grown));
-		if (!grown) {
-			table->failed = true;
-			return;
-		}
-		table->cells = grown;
+	if (!grown) {
+		table->failed = true;
+		return;
 	}
+	table->cells = grown;
 	for (size_t i = 0; i < table->columns; i++) {
 		size_t width = strlen(cells[i]);
 

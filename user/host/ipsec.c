@@ -4,6 +4,7 @@
 #include <linux/xfrm.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "host/ipsec.h"
 
 /* Policies with a mark or an interface apply only to packets that have that mark, or take that interface. */
@@ -21,13 +22,10 @@ static bool is_conditional(const struct nlattr *attr)
 	}
 }
 
-/* Doubled whenever the number is a power of two. */
 static bool add(struct ipsec_policies *all, const struct ipsec_policy *policy)
 {
-	struct ipsec_policy *grown = all->policy;
+	struct ipsec_policy *grown = array_grow(all->policy, all->count, sizeof(*grown));
 
-	if (!(all->count & (all->count - 1)))
-		grown = realloc(grown, 2 * (all->count ?: 1) * sizeof(*grown));
 	if (!grown)
 		return false;
 	all->policy = grown;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/array.h"
 #include "fwd/device.h"
 #include "host/sockets.h"
 #include "model/addr.h"
@@ -30,13 +31,10 @@ struct reading {
 	__u8 proto;
 };
 
-/* Doubled whenever the number is a power of two. */
 static struct own_socket *add(struct own_sockets *sockets)
 {
-	struct own_socket *grown = sockets->at;
+	struct own_socket *grown = array_grow(sockets->at, sockets->count, sizeof(*grown));
 
-	if (!(sockets->count & (sockets->count - 1)))
-		grown = realloc(grown, 2 * (sockets->count ?: 1) * sizeof(*grown));
 	if (!grown)
 		return NULL;
 	sockets->at = grown;
