@@ -73,7 +73,7 @@ HOST_SOURCES_test_settings := $(USER_PURE)
 HOST_SOURCES_test_word := $(USER_PURE)
 PROG_TESTS := $(patsubst tests/prog/%.c,$(B)/prog/%,$(wildcard tests/prog/test_*.c))
 PROG_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/prog/test_%.c,$(wildcard tests/prog/*.c))) \
-	$(B)/user/host/conntrack.o $(B)/user/state/kfunc.o
+	$(B)/user/host/conntrack.o $(B)/user/host/sysctl.o $(B)/user/state/kfunc.o
 BENCH_SKELS := $(patsubst tests/bench/%.bpf.c,$(B)/bench/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 comma := ,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "host/conntrack.h"
+#include "host/sysctl.h"
 
 /* The file is the BTF of the kernel or of a module. Its strings are searched, which is much faster than to parse it. */
 static bool btf_has_names(const char *path, const char *const *names)
@@ -35,14 +36,7 @@ static bool btf_has_names(const char *path, const char *const *names)
 /* Without its JIT the kernel refuses programs that call kfuncs. */
 static bool jit_is_on(void)
 {
-	int fd = open("/proc/sys/net/core/bpf_jit_enable", O_RDONLY | O_CLOEXEC);
-	char value = '1';
-
-	if (fd >= 0 && read(fd, &value, 1) != 1)
-		value = '1';
-	if (fd >= 0)
-		close(fd);
-	return value != '0';
+	return sysctl_read("/proc/sys/net/core/bpf_jit_enable", 1);
 }
 
 bool conntrack_has_kfuncs(void)

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "host/iface.h"
+#include "host/sysctl.h"
 
 /* Not in every C library. */
 #ifndef ARPHRD_RAWIP
@@ -194,20 +195,6 @@ bool iface_source_towards(const struct fwd_addr *target, __u16 port, struct fwd_
 		addr_from_sockaddr((struct sockaddr *)&from, source) && !addr_why_not_unicast(source);
 	close(sock);
 	return found;
-}
-
-/* `unknown` if it cannot be read. */
-static int sysctl_read(const char *path, int unknown)
-{
-	FILE *file = fopen(path, "re");
-	int value = unknown;
-
-	if (!file)
-		return unknown;
-	if (fscanf(file, "%d", &value) != 1)
-		value = unknown;
-	fclose(file);
-	return value;
 }
 
 /* True also if it cannot be read: then there is nothing to warn about. */
