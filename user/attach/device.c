@@ -55,14 +55,13 @@ enum fwd_exit devices_refresh(const struct instance *in, struct device_list *lis
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct device *device = &list->device[i];
-		bool found;
 		char name[IF_NAMESIZE];
+		bool found = device->live && if_indextoname(device->ifindex, name);
+		int error = device->live && !found ? iface_lookup_error() : ENODEV;
 
-		found = device->live && if_indextoname(device->ifindex, name);
-		if (device->live && !found && iface_lookup_error() != ENODEV)
-			return report_error(report,
-					    ABOUT(.object = device->entry.name, .fix = errno_fix(iface_lookup_error())),
-					    "can't be looked up: %s", strerror(iface_lookup_error()));
+		if (error != ENODEV)
+			return report_error(report, ABOUT(.object = device->entry.name, .fix = errno_fix(error)),
+					    "can't be looked up: %s", strerror(error));
 		if (!found) {
 			report_progress(report, ABOUT(.object = device->entry.name),
 					"is gone, or in another network namespace: detached");

@@ -347,7 +347,6 @@ static enum fwd_exit attach_all(struct instance *in, struct device_list *list, c
 {
 	int candidates = mode_candidates(list, request->names, request->count);
 	char loopback[IF_NAMESIZE];
-
 	int error;
 
 	if (!if_indextoname(FWD_LOOPBACK, loopback)) {

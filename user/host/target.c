@@ -109,8 +109,7 @@ enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule 
 	if (!applies)
 		return FWD_DONE;
 	return report_error(report,
-			    ABOUT(.line = line, .object = rule_target_text(rule, text),
-				  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
+			    ABOUT(.line = line, .object = rule_target_text(rule, text), .fix = TARGET_IPSEC_FIX),
 			    "an IPsec policy applies to packets to it, and fwdctl would send them in clear");
 }
 

@@ -53,6 +53,8 @@ enum fwd_exit target_check(struct targets *targets, struct target *target, const
 enum fwd_exit target_has_ipsec(struct targets *targets, const struct fwd_rule *rule, bool *applies,
 			       struct fwd_report *report);
 
+#define TARGET_IPSEC_FIX "ip xfrm policy shows it; use netfilter's DNAT for this target"
+
 /* Fails if an IPsec policy applies to packets that the rule would forward to its target. `line`: of the input, 0:
  * none. */
 enum fwd_exit target_check_ipsec(struct targets *targets, const struct fwd_rule *rule, unsigned int line,

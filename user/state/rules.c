@@ -569,9 +569,7 @@ static void note_ipsec(struct targets *targets, const struct fwd_rule *rule, str
 	if (!target || target->ipsec_noted)
 		return;
 	target->ipsec_noted = true;
-	report_note(report,
-		    ABOUT(.object = rule_target_text(rule, text),
-			  .fix = "ip xfrm policy shows it; use netfilter's DNAT for this target"),
+	report_note(report, ABOUT(.object = rule_target_text(rule, text), .fix = TARGET_IPSEC_FIX),
 		    "an IPsec policy applies to packets to it: its maps forward nothing");
 }
 
