@@ -4,21 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "message.h"
 #include "model/conn.h"
 #include "model/endpoint_hint.h"
 #include "model/rule.h"
-
-static void check_message(const struct fwd_rule_words *words, const char *message)
-{
-	struct fwd_error_list errors = error_list_init();
-	char text[FWD_MESSAGE_TEXT];
-	struct fwd_rule rule;
-
-	cr_assert_eq(rule_parse(words, &rule, &errors.report), FWD_BAD_USAGE, "%s", message);
-	cr_assert_eq(errors.count, 1);
-	cr_assert_str_eq(error_format(&errors.error[0], text, sizeof(text)), message);
-	error_list_free(&errors);
-}
 
 Test(endpoint_hint, listen)
 {

@@ -12,14 +12,6 @@ readme() {
 gateway_config() {
 	DEV=${TOPO_PREFIX}q
 	CONFIG=$TOPO_DIR/$DEV.conf
-	# As in topo_wireguard: without the kernel's module, a wireguard-go whose pid is registered for topo_down.
-	cat >"$TOPO_DIR/userspace" <<-END
-		#!/bin/bash
-		wireguard-go -f "\$1" </dev/null >"$TOPO_DIR/wireguard-quick.log" 2>&1 &
-		echo "\$! \$(awk '{ print \$22 }' /proc/\$!/stat)" >>"$TOPO_DIR/pids"
-		until grep -q " 00010000 .*/\$1.sock" /proc/net/unix; do sleep 0.05; done
-	END
-	chmod 755 "$TOPO_DIR/userspace"
 	readme "After a reboot" | grep '^Post' >"$TOPO_DIR/hooks"
 	is "$(sed 's/ = .*//' "$TOPO_DIR/hooks" | uniq -c | awk '{ print $1 $2 }' | tr '\n' ' ')" "2PostUp 1PostDown " \
 		"the hooks of the README"
@@ -46,8 +38,7 @@ gateway_config() {
 
 # quick up|down
 quick() {
-	PATH=$TOPO_DIR/sbin:$PATH WG_QUICK_USERSPACE_IMPLEMENTATION=$TOPO_DIR/userspace \
-		on gateway timeout 20 wg-quick "$1" "$CONFIG"
+	PATH=$TOPO_DIR/sbin:$PATH wg_quick gateway "$1" "$CONFIG"
 }
 
 # Home would notice only after 15 s without a reply that the gateway has lost the session (WireGuard's

@@ -8,14 +8,6 @@
 home_by_docs() {
 	HOME_TUNNELS=$((${HOME_TUNNELS:-0} + 1))
 	HOME_DEV=${TOPO_PREFIX}q$HOME_TUNNELS
-	# As in topo_wireguard: without the kernel's module, a wireguard-go whose pid is registered for topo_down.
-	cat >"$TOPO_DIR/userspace" <<-END
-		#!/bin/bash
-		wireguard-go -f "\$1" </dev/null >"$TOPO_DIR/wireguard-quick.log" 2>&1 &
-		echo "\$! \$(awk '{ print \$22 }' /proc/\$!/stat)" >>"$TOPO_DIR/pids"
-		until grep -q " 00010000 .*/\$1.sock" /proc/net/unix; do sleep 0.05; done
-	END
-	chmod 755 "$TOPO_DIR/userspace"
 	# shellcheck disable=SC2016
 	sed -n '/^```ini$/,/^```$/ { /^```/d; p }' "$ROOT/docs/real-client-address.md" |
 		sed "s|HOME_PRIVATE_KEY|$(cat "$TOPO_DIR/home.key")|
@@ -23,12 +15,12 @@ home_by_docs() {
 			${1:-}" >"$TOPO_DIR/$HOME_DEV.conf"
 	chmod 600 "$TOPO_DIR/$HOME_DEV.conf"
 	on home ip link del wg0 2>/dev/null || true
-	WG_QUICK_USERSPACE_IMPLEMENTATION=$TOPO_DIR/userspace on home timeout 20 wg-quick up "$TOPO_DIR/$HOME_DEV.conf"
+	wg_quick home up "$TOPO_DIR/$HOME_DEV.conf"
 	topo_wait 10 on home ping -c1 -W1 $GATEWAY_WG || fail "no tunnel"
 }
 
 home_by_docs_down() {
-	on home wg-quick down "$TOPO_DIR/$HOME_DEV.conf"
+	wg_quick home down "$TOPO_DIR/$HOME_DEV.conf"
 }
 
 # by_device SOURCE DESTINATION: the device by which home sends such packets.

@@ -49,6 +49,21 @@ json() {
 	}
 }
 
+# wg_quick HOST up|down CONFIG: as in topo_wireguard, without the kernel's module the tunnel is a wireguard-go whose pid
+# is registered for topo_down.
+wg_quick() {
+	local host=$1
+	shift
+	cat >"$TOPO_DIR/userspace" <<-END
+		#!/bin/bash
+		wireguard-go -f "\$1" </dev/null >"$TOPO_DIR/wireguard-quick.log" 2>&1 &
+		echo "\$! \$(awk '{ print \$22 }' /proc/\$!/stat)" >>"$TOPO_DIR/pids"
+		until grep -q " 00010000 .*/\$1.sock" /proc/net/unix; do sleep 0.05; done
+	END
+	chmod 755 "$TOPO_DIR/userspace"
+	WG_QUICK_USERSPACE_IMPLEMENTATION=$TOPO_DIR/userspace on "$host" timeout 20 wg-quick "$@"
+}
+
 # ---- processes ----
 
 # start NAME HOST CMD...: runs a command in the background.
