@@ -8,7 +8,7 @@
 
 /* All listening TCP sockets and bound UDP sockets that packets from outside could reach, sorted: without those of
  * loopback addresses and of the loopback device. own_sockets_free() must follow. Returns 0 or a negative errno: the
- * kernel can't be asked (no inet_diag), or no memory; some of them may be in the list all the same. */
+ * kernel can't be asked (no inet_diag), or no memory. After an error the list may be incomplete. */
 int own_sockets_read(struct own_sockets *sockets);
 void own_sockets_free(struct own_sockets *sockets);
 
