@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
-#include <sys/socket.h>
 #include "attach/nf_module.h"
+#include "host/netlink.h"
 
 /* A request to a subsystem of nfnetlink makes the kernel load its module, with those that it needs
  * (net/netfilter/nfnetlink.c, nfnetlink_rcv_msg). The kernel itself runs modprobe(8) for that
  * (request_module()); fwdctl starts no process and needs no CAP_SYS_MODULE. */
 void nf_module_load_conntrack(void)
 {
-	struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct mnl_socket *sock = netlink_open(NETLINK_NETFILTER);
 	char buffer[256] = {};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *header;
@@ -23,7 +22,6 @@ void nf_module_load_conntrack(void)
 	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 	header->version = NFNETLINK_V0;
 	/* The request is processed within sendto(), so there is no need to wait for the answer. */
-	if (!mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID))
-		mnl_socket_sendto(sock, request, request->nlmsg_len);
+	mnl_socket_sendto(sock, request, request->nlmsg_len);
 	mnl_socket_close(sock);
 }

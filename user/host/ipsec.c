@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/xfrm.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/array.h"
 #include "host/ipsec.h"
+#include "host/netlink.h"
 
 /* Policies with a mark or an interface apply only to packets that have that mark, or take that interface. */
 static bool is_conditional(const struct nlattr *attr)
@@ -54,39 +54,27 @@ static int parse_policy(const struct nlmsghdr *reply, void *into)
 	return MNL_CB_ERROR;
 }
 
-/* False: errno has the reason. */
-static bool dump(struct mnl_socket *sock, struct ipsec_policies *all)
+/* Returns 0 or a negative errno. */
+static int dump(struct mnl_socket *sock, struct ipsec_policies *all)
 {
-	char buffer[MNL_NLMSG_HDRLEN + sizeof(struct xfrm_userpolicy_id)] = {}, reply[32768];
+	char buffer[MNL_NLMSG_HDRLEN + sizeof(struct xfrm_userpolicy_id)] = {};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	int more = MNL_CB_OK;
 
 	request->nlmsg_type = XFRM_MSG_GETPOLICY;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request->nlmsg_seq = 1;
 	mnl_nlmsg_put_extra_header(request, sizeof(struct xfrm_userpolicy_id));
-	if (mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) || mnl_socket_sendto(sock, request, request->nlmsg_len) < 0)
-		return false;
-	while (more == MNL_CB_OK) {
-		ssize_t size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
-
-		if (size < 0)
-			return false;
-		more = mnl_cb_run(reply, size, 1, mnl_socket_get_portid(sock), parse_policy, all);
-	}
-	return more == MNL_CB_STOP;
+	return netlink_dump(sock, request, parse_policy, all);
 }
 
 enum fwd_exit ipsec_read(struct ipsec_policies *all, struct fwd_report *report)
 {
 	struct mnl_socket *sock;
-	int error = 0;
+	int error;
 
 	if (all->read)
 		return FWD_DONE;
-	sock = mnl_socket_open(NETLINK_XFRM);
-	if (!sock || !dump(sock, all))
-		error = errno;
+	sock = netlink_open(NETLINK_XFRM);
+	error = sock ? -dump(sock, all) : errno;
 	/* net/netlink/af_netlink.c, netlink_create(): no protocol, and no module that has it. */
 	all->read = !error || (!sock && error == EPROTONOSUPPORT);
 	if (sock)

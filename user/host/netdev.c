@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
 #include <linux/pkt_sched.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "host/netdev.h"
+#include "host/netlink.h"
 
 /* include/uapi/linux/netdev.h */
 #define FAMILY_NAME    "netdev"
@@ -18,7 +18,7 @@
 /* Sends the request and passes its one reply to `parse`. False: an error, or no reply. */
 static bool ask(int bus, struct nlmsghdr *request, mnl_cb_t parse, void *into)
 {
-	struct mnl_socket *sock = mnl_socket_open(bus);
+	struct mnl_socket *sock = netlink_open(bus);
 	char reply[16384];
 	unsigned int seq = time(NULL), port;
 	ssize_t size = -1;
@@ -28,10 +28,8 @@ static bool ask(int bus, struct nlmsghdr *request, mnl_cb_t parse, void *into)
 		return false;
 	request->nlmsg_flags |= NLM_F_REQUEST;
 	request->nlmsg_seq = seq;
-	done = !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID);
 	port = mnl_socket_get_portid(sock);
-	done = done && mnl_socket_sendto(sock, request, request->nlmsg_len) > 0;
-	if (done)
+	if (mnl_socket_sendto(sock, request, request->nlmsg_len) > 0)
 		size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
 	done = size > 0 && mnl_cb_run(reply, size, seq, port, parse, into) > 0;
 	mnl_socket_close(sock);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include "host/netlink.h"
 #include "host/route.h"
 #include "model/addr.h"
 
@@ -88,18 +88,6 @@ static bool ask(struct mnl_socket *sock, struct nlmsghdr *request, struct found 
 	return is_no_route(errno);
 }
 
-static bool open_once(struct routes *routes)
-{
-	if (routes->sock)
-		return true;
-	routes->sock = mnl_socket_open(NETLINK_ROUTE);
-	if (routes->sock && mnl_socket_bind(routes->sock, 0, MNL_SOCKET_AUTOPID)) {
-		mnl_socket_close(routes->sock);
-		routes->sock = NULL;
-	}
-	return routes->sock;
-}
-
 /* Whether hosts share a link at the device, so that its network has broadcast addresses: not behind a tunnel. */
 static bool has_broadcast(const struct mnl_socket *sock, __u32 ifindex)
 {
@@ -126,7 +114,9 @@ bool route_get(struct routes *routes, const struct fwd_addr *to, struct route *r
 	struct found found = {};
 	struct rtmsg *header;
 
-	if (!open_once(routes))
+	if (!routes->sock)
+		routes->sock = netlink_open(NETLINK_ROUTE);
+	if (!routes->sock)
 		return false;
 	request->nlmsg_type = RTM_GETROUTE;
 	request->nlmsg_flags = NLM_F_REQUEST;

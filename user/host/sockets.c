@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <limits.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
@@ -13,10 +12,9 @@
 #include <unistd.h>
 #include "base/array.h"
 #include "fwd/device.h"
+#include "host/netlink.h"
 #include "host/sockets.h"
 #include "model/addr.h"
-
-#define REPLY_SIZE 32768
 
 /* States of TCP (include/net/tcp_states.h of Linux); UDP uses them, too: bound sockets are in CLOSE, connected ones in
  * ESTABLISHED. */
@@ -85,35 +83,24 @@ static int parse(const struct nlmsghdr *reply, void *into)
 /* All replies of one request. Returns 0 or a negative errno. */
 static int dump(struct mnl_socket *sock, __u8 family, struct reading *reading)
 {
-	char buffer[256] = {}, reply[REPLY_SIZE];
+	char buffer[256] = {};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct inet_diag_req_v2 *wanted;
-	int more = MNL_CB_OK;
 
 	request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	wanted = mnl_nlmsg_put_extra_header(request, sizeof(*wanted));
 	wanted->sdiag_family = family;
 	wanted->sdiag_protocol = reading->proto;
 	wanted->idiag_states =
 		reading->proto == IPPROTO_TCP ? 1U << STATE_LISTEN : 1U << STATE_CLOSE | 1U << STATE_ESTABLISHED;
-	if (mnl_socket_sendto(sock, request, request->nlmsg_len) < 0)
-		return -errno;
-	while (more == MNL_CB_OK) {
-		ssize_t size = mnl_socket_recvfrom(sock, reply, sizeof(reply));
-
-		if (size < 0)
-			return -errno;
-		more = mnl_cb_run(reply, size, 0, mnl_socket_get_portid(sock), parse, reading);
-	}
-	return more == MNL_CB_STOP ? 0 : -errno;
+	return netlink_dump(sock, request, parse, reading);
 }
 
 int own_sockets_read(struct own_sockets *sockets)
 {
 	static const __u8 protos[] = {IPPROTO_TCP, IPPROTO_UDP}, families[] = {AF_INET, AF_INET6};
-	struct mnl_socket *sock = mnl_socket_open(NETLINK_SOCK_DIAG);
-	int ret = sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) ? 0 : -errno;
+	struct mnl_socket *sock = netlink_open(NETLINK_SOCK_DIAG);
+	int ret = sock ? 0 : -errno;
 
 	*sockets = (struct own_sockets){};
 	for (size_t i = 0; !ret && i < sizeof(protos) * sizeof(families); i++) {
